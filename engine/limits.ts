@@ -1,0 +1,24 @@
+/** Every bound of the engine, with the relations between them asserted at load. */
+import { assert } from './assert.ts';
+
+/** Events in one request. TigerBeetle's figure: what fits into 1 MiB of 128-byte rows. */
+export const BATCH_EVENTS_MAX = 8189;
+/** Shards of a data directory; a walk's way is a mask of two 32-bit words. */
+export const SHARDS_MAX = 64;
+/** Bytes of one encoded batch: header and thirteen full columns, each padded to 8 bytes. */
+export const BATCH_BYTES_MAX = 16 + 13 * 8 + BATCH_EVENTS_MAX * 128;
+/** Rows of one group: positions keep a row in 16 bits. */
+export const GROUP_ROWS_MAX = 65_535;
+/** A group stops taking inputs at this size, and is never larger than GROUP_BYTES_MAX. */
+export const GROUP_BYTES_TARGET = 1 << 20;
+export const GROUP_BYTES_MAX = 24 << 20;
+/** Events of one walk, merged ones included. */
+export const WALK_EVENTS_MAX = BATCH_EVENTS_MAX;
+/** Events that are under way on one shard: admitted by the router and not answered. Waiting ones and claims are bounded by it. */
+export const SHARD_EVENTS_IN_FLIGHT_MAX = 8 * 8192;
+/** Journal sequences keep 40 bits in a position: at 10,000 groups a second that lasts three years. */
+export const SEQUENCE_MAX = 2 ** 40 - 1;
+
+assert(BATCH_EVENTS_MAX <= SHARD_EVENTS_IN_FLIGHT_MAX, 'a full batch is admitted by an idle shard');
+assert(BATCH_EVENTS_MAX * 2 < GROUP_ROWS_MAX, 'a group holds a batch and what it sets free');
+assert(BATCH_BYTES_MAX < GROUP_BYTES_TARGET * 2, 'a group holds at least one batch');

@@ -1,0 +1,149 @@
+/** The command line of the bench: flags to one checked BenchOptions, or a usage error. */
+import { parseArgs } from 'node:util';
+import { BATCH_EVENTS_MAX, SHARDS_MAX } from '../engine/limits.ts';
+
+export const TRANSPORTS = ['in-process', 'nats', 'http'] as const;
+export type TransportName = (typeof TRANSPORTS)[number];
+
+export interface BenchOptions {
+  readonly scenario: string;
+  readonly transport: TransportName;
+  readonly shards: number;
+  readonly batch: number;
+  readonly accounts: number;
+  /** Undefined: as the placement has it. */
+  readonly crossShard: number | undefined;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  readonly connections: number;
+  readonly inFlight: number;
+  readonly seed: number;
+  readonly directory: string | undefined;
+  readonly json: boolean;
+}
+
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+export const HELP = `Usage: sycee bench SCENARIO [options]
+
+Measures this machine, with every reply durable, and checks the books afterwards. A run that does not verify fails.
+
+  uniform                debit and credit accounts drawn evenly
+
+Options
+  --transport NAME       in-process, nats or http                     (in-process)
+  --shards N             1 to ${SHARDS_MAX}                                     (1)
+  --batch N              transfers in one request, 1 to ${BATCH_EVENTS_MAX}; http: 1 (${BATCH_EVENTS_MAX})
+  --accounts N           accounts, all in one ledger                  (100000)
+  --cross-shard PERCENT  exactly this share of the transfers crosses shards (as it falls)
+  --seconds S            measured time                                (10)
+  --warm-up S            time before it                               (2)
+  --in-flight K          requests under way, in-process and nats      (4)
+  --connections N        connections, http                            (64)
+  --seed N               of the choice of accounts and amounts        (1)
+  --data DIR             data directory to make, and to keep          (temporary, removed)
+  --json                 end with one JSON document on the last line
+  --list                 list the scenarios
+  --help                 this text
+
+Examples
+  sycee bench uniform --accounts 1000000
+  sycee bench uniform --shards 2 --cross-shard 50 --json
+  sycee bench uniform --transport nats
+  sycee bench uniform --transport http --seconds 20
+
+Exit codes: 0 measured and verified, 1 failed or not verified, 2 wrong usage.`;
+
+export type Asked = { readonly type: 'help' } | { readonly type: 'list' } | Run;
+interface Run {
+  readonly type: 'run';
+  readonly options: BenchOptions;
+}
+
+export function parseBenchArguments(argv: readonly string[], scenarios: readonly string[]): Asked {
+  const { values, positionals } = parsed(argv);
+  if (values.help === true) return { type: 'help' };
+  if (values.list === true) return { type: 'list' };
+  const [scenario, ...more] = positionals;
+  if (scenario === undefined || more.length > 0) throw new UsageError('name one scenario');
+  if (!scenarios.includes(scenario)) {
+    throw new UsageError(`there is no scenario ${scenario}; there is: ${scenarios.join(', ')}`);
+  }
+  const transport = TRANSPORTS.find((one) => one === (values.transport ?? 'in-process'));
+  if (transport === undefined) throw new UsageError(`--transport is ${TRANSPORTS.join(', ')}`);
+  const shards = whole('--shards', values.shards ?? '1', 1, SHARDS_MAX);
+  const batchMax = transport === 'http' ? 1 : BATCH_EVENTS_MAX;
+  const cross = values['cross-shard'];
+  const crossShard = cross === undefined ? undefined : decimal('--cross-shard', cross, 0, 100);
+  if (shards === 1 && crossShard !== undefined && crossShard > 0) {
+    throw new UsageError('nothing crosses with one shard: --cross-shard needs --shards 2 or more');
+  }
+  return {
+    type: 'run',
+    options: {
+      scenario,
+      transport,
+      shards,
+      crossShard,
+      batch: whole('--batch', values.batch ?? String(batchMax), 1, batchMax),
+      accounts: whole('--accounts', values.accounts ?? '100000', 16 * shards, 100_000_000),
+      seconds: decimal('--seconds', values.seconds ?? '10', 0.1, 86_400),
+      warmUpSeconds: decimal('--warm-up', values['warm-up'] ?? '2', 0, 3_600),
+      connections: whole('--connections', values.connections ?? '64', 1, 4_096),
+      inFlight: whole('--in-flight', values['in-flight'] ?? '4', 1, 4_096),
+      seed: whole('--seed', values.seed ?? '1', 0, 2 ** 32 - 1),
+      directory: values.data,
+      json: values.json === true,
+    },
+  };
+}
+
+function parsed(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        transport: { type: 'string' },
+        shards: { type: 'string' },
+        batch: { type: 'string' },
+        accounts: { type: 'string' },
+        'cross-shard': { type: 'string' },
+        seconds: { type: 'string' },
+        'warm-up': { type: 'string' },
+        connections: { type: 'string' },
+        'in-flight': { type: 'string' },
+        seed: { type: 'string' },
+        data: { type: 'string' },
+        json: { type: 'boolean' },
+        list: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error: unknown) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+}
+
+function whole(flag: string, text: string, min: number, max: number): number {
+  const value = bounded(flag, text, { min, max });
+  if (!Number.isInteger(value)) throw new UsageError(`${flag} is a whole number`);
+  return value;
+}
+
+function decimal(flag: string, text: string, min: number, max: number): number {
+  return bounded(flag, text, { min, max });
+}
+
+function bounded(flag: string, text: string, { min, max }: Bounds): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!(value >= min && value <= max)) throw new UsageError(`${flag} is between ${min} and ${max}`);
+  return value;
+}

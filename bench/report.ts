@@ -1,0 +1,160 @@
+/** What a run says in the end: one JSON document for machines, a table for people, with the machine and what a reply waited for. */
+import { execFileSync } from 'node:child_process';
+import { availableParallelism, cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { BenchOptions } from './options.ts';
+import type { MemoryUse, ScenarioResult } from './scenarios/uniform.ts';
+
+export const DURABILITY = 'FULL fsync before reply';
+
+export interface BenchReport {
+  readonly scenario: string;
+  readonly transport: string;
+  readonly shards: number;
+  readonly batch: number;
+  readonly accounts: number;
+  readonly cross_shard_percent: number | null;
+  readonly in_flight: number;
+  readonly seconds: number;
+  readonly durability: string;
+  readonly verified: boolean;
+  readonly complaints?: readonly string[];
+  readonly transfers?: number;
+  readonly transfers_per_second?: number;
+  readonly latency_ms?: Readonly<Record<'p50' | 'p99' | 'p999' | 'max', number>>;
+  readonly echo_requests_per_second?: number;
+  readonly ratio?: number;
+  readonly rounds?: readonly { readonly ledger: number; readonly echo: number }[];
+  readonly replay_transfers_per_second?: number;
+  readonly memory?: Readonly<Record<string, number | null>>;
+  readonly machine: { readonly cpus: number; readonly model: string; readonly node: string };
+  readonly commit: string | null;
+}
+
+/** A run that does not verify gives no throughput. */
+export function makeReport(options: BenchOptions, result: ScenarioResult): BenchReport {
+  const verified = result.complaints.length === 0;
+  return {
+    scenario: options.scenario,
+    transport: options.transport,
+    shards: options.shards,
+    batch: options.batch,
+    accounts: options.accounts,
+    cross_shard_percent: options.crossShard ?? null,
+    in_flight: options.transport === 'http' ? options.connections : options.inFlight,
+    seconds: rounded(result.seconds, 2),
+    durability: DURABILITY,
+    verified,
+    ...(verified ? figuresOf(result) : { complaints: result.complaints }),
+    machine: {
+      cpus: availableParallelism(),
+      model: cpus()[0]?.model.trim() ?? 'unknown',
+      node: process.version,
+    },
+    commit: commitOf(),
+  };
+}
+
+function figuresOf(result: ScenarioResult): Partial<BenchReport> {
+  const { http, replay, latency } = result;
+  return {
+    transfers: result.transfers,
+    transfers_per_second: Math.round(result.transfers / result.seconds),
+    latency_ms: {
+      p50: rounded(latency.p50, 3),
+      p99: rounded(latency.p99, 3),
+      p999: rounded(latency.p999, 3),
+      max: rounded(latency.max, 3),
+    },
+    ...(http === undefined
+      ? {}
+      : {
+          echo_requests_per_second: Math.round(http.echoRequestsPerSecond),
+          ratio: rounded(http.ratio, 3),
+          rounds: http.rounds.map(({ ledger, echo }) => ({
+            ledger: Math.round(ledger),
+            echo: Math.round(echo),
+          })),
+        }),
+    ...(replay === undefined
+      ? {}
+      : { replay_transfers_per_second: Math.round(replay.eventsPerSecond) }),
+    memory: memoryOf(result.memory),
+  };
+}
+
+/** Resident memory of the process that holds the ledger, its code, caches and (in process) the load included. */
+function memoryOf(memory: MemoryUse): Readonly<Record<string, number | null>> {
+  const { before, afterAccounts, after } = memory;
+  return {
+    rss_before_bytes: before ?? null,
+    rss_after_accounts_bytes: afterAccounts ?? null,
+    rss_after_bytes: after ?? null,
+    bytes_per_account: each(before, afterAccounts, memory.accounts),
+    bytes_per_transfer: each(afterAccounts, after, memory.transfers),
+  };
+}
+
+function each(from: number | undefined, to: number | undefined, count: number): number | null {
+  if (from === undefined || to === undefined || count === 0) return null;
+  return rounded((to - from) / count, 1);
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
+
+function commitOf(): string | null {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+      cwd: fileURLToPath(new URL('..', import.meta.url)),
+      stdio: ['ignore', 'pipe', 'ignore'],
+      encoding: 'utf8',
+    }).trim();
+  } catch {
+    // Not a clone: the report is still worth having.
+    return null;
+  }
+}
+
+export function formatReport(report: BenchReport): string {
+  const rows: [string, string][] = [
+    ['scenario', `${report.scenario}, ${report.transport}, ${report.shards} shards`],
+    ['load', loadLine(report)],
+    ['durability', report.durability],
+    ['verified', report.verified ? 'yes' : 'NO'],
+  ];
+  for (const complaint of report.complaints ?? []) rows.push(['', complaint]);
+  if (report.transfers_per_second !== undefined) {
+    rows.push(['transfers/s', whole(report.transfers_per_second)]);
+  }
+  const latency = report.latency_ms;
+  if (latency !== undefined) {
+    const text = `p50 ${latency.p50} · p99 ${latency.p99} · p99.9 ${latency.p999} · max ${latency.max}`;
+    rows.push(['latency ms', text]);
+  }
+  if (report.ratio !== undefined) {
+    const echo = whole(report.echo_requests_per_second!);
+    rows.push(['bare echo', `${echo} requests/s; the ledger has ${report.ratio} of it`]);
+  }
+  if (report.replay_transfers_per_second !== undefined) {
+    rows.push(['replay', `${whole(report.replay_transfers_per_second)} events/s`]);
+  }
+  const memory = report.memory;
+  if (memory !== undefined) {
+    const accounts = memory['bytes_per_account'] ?? 'unknown';
+    const transfers = memory['bytes_per_transfer'] ?? 'unknown';
+    rows.push(['memory', `${accounts} bytes/account · ${transfers} bytes/transfer (resident)`]);
+  }
+  const { cpus: cores, model, node } = report.machine;
+  rows.push(['machine', `${cores} × ${model}, node ${node}, commit ${report.commit ?? 'unknown'}`]);
+  return rows.map(([name, text]) => `${name.padEnd(12)} ${text}`).join('\n');
+}
+
+function loadLine(report: BenchReport): string {
+  const cross =
+    report.cross_shard_percent === null ? '' : `, ${report.cross_shard_percent} % cross-shard`;
+  return `${whole(report.accounts)} accounts, batches of ${report.batch}, ${report.in_flight} in flight, ${report.seconds} s${cross}`;
+}
+
+const whole = (value: number): string => value.toLocaleString('en-US');

@@ -1,0 +1,89 @@
+/**
+ * The bench: arguments to one scenario to one report. The data directory is temporary unless named, lies on a real disk, and is removed
+ * whatever happens; an interrupt ends the load early and cleans up in the same way.
+ */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { unreachable } from '../engine/assert.ts';
+import { type BenchOptions, HELP, parseBenchArguments, UsageError } from './options.ts';
+import { formatReport, makeReport } from './report.ts';
+import { type ScenarioContext, type ScenarioResult, uniform } from './scenarios/uniform.ts';
+
+const SCENARIOS: Readonly<Record<string, (context: ScenarioContext) => Promise<ScenarioResult>>> = {
+  uniform,
+};
+
+const EXIT_OK = 0;
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+
+/** Answers the exit code. */
+export async function runBench(argv: string[]): Promise<number> {
+  const scenarios = Object.keys(SCENARIOS);
+  try {
+    const asked = parseBenchArguments(argv, scenarios);
+    switch (asked.type) {
+      case 'help':
+        console.log(HELP);
+        return EXIT_OK;
+      case 'list':
+        console.log(scenarios.join('\n'));
+        return EXIT_OK;
+      case 'run':
+        return await runScenario(asked.options);
+      default:
+        return unreachable(asked);
+    }
+  } catch (error: unknown) {
+    if (error instanceof UsageError) {
+      console.error(`${error.message}\nTry: sycee bench --help`);
+      return EXIT_USAGE;
+    }
+    console.error(`the bench failed: ${describe(error)}`);
+    return EXIT_FAILED;
+  }
+}
+
+async function runScenario(options: BenchOptions): Promise<number> {
+  const interrupt = new AbortController();
+  const onSignal = (): void => interrupt.abort();
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  const directory = await makeDirectory(options);
+  try {
+    const result = await SCENARIOS[options.scenario]!({
+      options,
+      directory,
+      signal: interrupt.signal,
+      say: (line) => {
+        if (process.stderr.isTTY) console.error(line);
+      },
+    });
+    const report = makeReport(options, result);
+    if (options.json) {
+      for (const complaint of result.complaints) console.error(`not verified: ${complaint}`);
+      console.log(JSON.stringify(report));
+    } else {
+      console.log(formatReport(report));
+    }
+    return report.verified ? EXIT_OK : EXIT_FAILED;
+  } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function makeDirectory(options: BenchOptions): Promise<string> {
+  if (options.directory === undefined) return mkdtemp(path.join(tmpdir(), 'sycee-bench-'));
+  const found = await readdir(options.directory).catch(() => []);
+  if (found.length > 0) {
+    throw new UsageError(`--data ${options.directory} is not empty; the bench makes a new one`);
+  }
+  return options.directory;
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return `${error.message}${cause}`;
+}

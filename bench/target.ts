@@ -1,0 +1,182 @@
+/**
+ * What is measured: the ledger in this process, or `sycee serve` in a child process with a client connected to it. A target is stopped
+ * once, by its own process id, and its data directory is left for the replay.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Client } from '../client/client.ts';
+import { connectHttp } from '../client/http-client.ts';
+import { open, type ShardDigest } from '../client/in-process-client.ts';
+import { connect } from '../client/nats-client.ts';
+import { unreachable } from '../engine/assert.ts';
+import { startNatsServer } from '../lib/nats-server.ts';
+import type { BenchOptions } from './options.ts';
+
+const READY_TIMEOUT_MS = 30_000;
+const READY_POLL_MS = 20;
+const STOP_TIMEOUT_MS = 60_000;
+
+export interface Target {
+  readonly client: Client;
+  /** Of the HTTP edge, where there is one. */
+  readonly url: string | undefined;
+  /** Of the process that holds the ledger. */
+  readonly pid: number;
+  /** Undefined where the ledger is in another process. */
+  digests(): Promise<readonly ShardDigest[] | undefined>;
+  stop(): Promise<void>;
+}
+
+export async function startTarget(options: BenchOptions, directory: string): Promise<Target> {
+  switch (options.transport) {
+    case 'in-process':
+      return inProcess(options, directory);
+    case 'nats':
+      return overNats(options, directory);
+    case 'http':
+      return overHttp(options, directory);
+    default:
+      return unreachable(options.transport);
+  }
+}
+
+async function inProcess(options: BenchOptions, directory: string): Promise<Target> {
+  const client = await open({ directory, shards: options.shards });
+  return {
+    client,
+    url: undefined,
+    pid: process.pid,
+    digests: () => client.digests(),
+    stop: () => client.close(),
+  };
+}
+
+async function overHttp(options: BenchOptions, directory: string): Promise<Target> {
+  const server = await startServer(options, directory, 'off');
+  const client = connectHttp(server.url);
+  return remote(server, client, () => Promise.resolve());
+}
+
+async function overNats(options: BenchOptions, directory: string): Promise<Target> {
+  const nats = await startNatsServer();
+  try {
+    const server = await startServer(options, directory, nats.url);
+    try {
+      const client = await connect({ servers: nats.url });
+      return remote(server, client, () => nats.stop());
+    } catch (error: unknown) {
+      await server.stop();
+      throw error;
+    }
+  } catch (error: unknown) {
+    await nats.stop();
+    throw error;
+  }
+}
+
+interface Server {
+  readonly url: string;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+function remote(server: Server, client: Client, stopBroker: () => Promise<void>): Target {
+  return {
+    client,
+    url: server.url,
+    pid: server.pid,
+    digests: () => Promise.resolve(undefined),
+    stop: async () => {
+      try {
+        await client.close();
+        await server.stop();
+      } finally {
+        await stopBroker();
+      }
+    },
+  };
+}
+
+async function startServer(
+  options: BenchOptions,
+  directory: string,
+  nats: string,
+): Promise<Server> {
+  const port = await freePort();
+  const cli = fileURLToPath(new URL('../cli.ts', import.meta.url));
+  const flags = ['--data', directory, '--shards', String(options.shards), '--nats', nats];
+  const child = spawn(process.execPath, [cli, 'serve', ...flags, '--http', `127.0.0.1:${port}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const said = lastWords(child);
+  const url = `http://127.0.0.1:${port}`;
+  try {
+    await untilReady(child, url);
+  } catch (error: unknown) {
+    await endChild(child);
+    throw new Error(`sycee serve did not get ready: ${said()}`, { cause: error });
+  }
+  return {
+    url,
+    pid: child.pid!,
+    stop: async () => {
+      const code = await endChild(child);
+      if (code !== 0) throw new Error(`sycee serve ended with ${code}: ${said()}`);
+    },
+  };
+}
+
+async function untilReady(child: ChildProcess, url: string): Promise<void> {
+  const end = Date.now() + READY_TIMEOUT_MS;
+  while (Date.now() < end) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error('it ended');
+    const response = await fetch(`${url}/readyz`).catch(() => undefined);
+    await response?.arrayBuffer();
+    if (response?.ok === true) return;
+    await pause(READY_POLL_MS);
+  }
+  throw new Error('it took too long');
+}
+
+/** SIGTERM, and SIGKILL for one that does not go. Resolves with its exit code, or the name of the signal that ended it. */
+export async function endChild(child: ChildProcess): Promise<number | string> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+    await exit;
+    clearTimeout(late);
+  }
+  return child.exitCode ?? child.signalCode ?? 'nothing';
+}
+
+/** The end of what a child wrote to its standard error. */
+function lastWords(child: ChildProcess): () => string {
+  let text = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    text = (text + chunk.toString()).slice(-2_000);
+  });
+  return () => text.trim();
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+/** Resident bytes of a process; undefined where the system does not say. */
+export async function residentBytes(pid: number): Promise<number | undefined> {
+  if (pid === process.pid) return process.memoryUsage.rss();
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  const kilobytes = /^VmRSS:\s+([0-9]+) kB$/m.exec(status)?.[1];
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+}

@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest';
+import { main } from './cli.ts';
+
+async function run(
+  ...args: readonly string[]
+): Promise<{ readonly code: number; readonly out: string; readonly log: string }> {
+  const out: string[] = [];
+  const log: string[] = [];
+  const code = await main(args, { out: (line) => out.push(line), log: (line) => log.push(line) });
+  return { code, out: out.join('\n'), log: log.join('\n') };
+}
+
+test('without a verb, and with help, the verbs are listed', async () => {
+  for (const args of [[], ['help'], ['--help'], ['-h']]) {
+    const { code, out } = await run(...args);
+    expect(code).toBe(0);
+    for (const verb of ['serve', 'init', 'bench', 'version', 'help'])
+      expect(out).toContain(`  ${verb} `);
+  }
+  expect(JSON.parse((await run('help', '--json')).out)).toMatchObject({ type: 'help' });
+});
+
+test('every verb has a usage with examples', async () => {
+  for (const verb of ['serve', 'init', 'bench', 'version']) {
+    for (const args of [
+      [verb, '--help'],
+      [verb, '-h'],
+      ['help', verb],
+    ]) {
+      const { code, out } = await run(...args);
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`^usage: sycee ${verb}`));
+      expect(out).toContain('examples:');
+    }
+  }
+});
+
+test('the version is printed for people and for programs', async () => {
+  expect((await run('version')).out).toMatch(/^sycee \d+\.\d+\.\d+ \(Node \d+/);
+  expect((await run('--version')).out).toMatch(/^sycee /);
+  expect(JSON.parse((await run('version', '--json')).out)).toMatchObject({ type: 'version' });
+});
+
+test.each([
+  [['serv'], 'unknown verb "serv", did you mean serve?'],
+  [['frobnicate'], 'unknown verb "frobnicate"; try "sycee help"'],
+  [['toString'], 'unknown verb "toString"'],
+  [['help', 'srve'], 'unknown verb "srve", did you mean serve?'],
+  [['serve', '--prot', '1'], 'unknown option --prot'],
+  [['serve', '--shards', 'many'], '--shards "many" must be a whole number from 1 to 64'],
+  [['init', 'here'], 'unexpected argument "here"'],
+  [['version', '--loud'], 'unknown option --loud'],
+])('wrong usage %s is exit code 2 and a sentence', async (args, sentence) => {
+  const { code, out, log } = await run(...args);
+  expect(code).toBe(2);
+  expect(log).toContain(sentence);
+  expect(out).toBe('');
+});
+
+test.each(['snapshot', 'replay', 'verify', 'inspect', 'top', 'repl', 'completion'])(
+  'the verb %s is of a later version',
+  async (verb) => {
+    const { code, log } = await run(verb, '--help');
+    expect(code).toBe(2);
+    expect(log).toContain(`this version does not have "${verb}" yet`);
+  },
+);
+
+test('serve --print-config shows every value with its source, and starts nothing', async () => {
+  const { code, out } = await run('serve', '--shards', '2', '--print-config');
+  expect(code).toBe(0);
+  expect(out).toMatch(/^shards +2 +flag$/m);
+  expect(out).toMatch(/^http +127\.0\.0\.1:7411 +default$/m);
+  const json = await run('serve', '--shards', '2', '--print-config', '--json');
+  expect(JSON.parse(json.out)).toMatchObject({ type: 'config' });
+});

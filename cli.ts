@@ -1,0 +1,222 @@
+#!/usr/bin/env node
+/** The command line: picks a verb and hands over. Verbs do their work in serve.ts and bench/run.ts; settings are read in config.ts. */
+import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config.ts';
+import { nearest } from './lib/nearest.ts';
+import manifest from './package.json' with { type: 'json' };
+import type { Output } from './serve.ts';
+
+interface Verb {
+  readonly line: string;
+  readonly usage: () => string;
+  readonly run: (args: readonly string[], output: Output) => Promise<number>;
+}
+
+/** Runs one command and gives its exit code: 0 done, 1 failed, 2 wrong usage, 3 damaged data, 4 in use. */
+export async function main(args: readonly string[], output: Output): Promise<number> {
+  const [name = 'help', ...rest] = args;
+  if (name === '--help' || name === '-h') return VERBS.help.run(rest, output);
+  if (name === '--version' || name === '-v') return VERBS.version.run(rest, output);
+  if (LATER_VERBS.includes(name)) {
+    return refuse(
+      output,
+      `this version does not have "${name}" yet; see "sycee help" for what it has`,
+    );
+  }
+  if (!isVerb(name)) {
+    return refuse(
+      output,
+      `unknown verb "${name}"${nearest(name, Object.keys(VERBS), '')}; try "sycee help"`,
+    );
+  }
+  const verb = VERBS[name];
+  if (rest.includes('--help') || rest.includes('-h')) {
+    output.out(verb.usage());
+    return 0;
+  }
+  try {
+    return await verb.run(rest, output);
+  } catch (error: unknown) {
+    if (error instanceof ConfigError)
+      return refuse(output, `${error.message}; try "sycee ${name} --help"`);
+    output.log(`sycee: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+}
+
+const LATER_VERBS: readonly string[] = [
+  'snapshot',
+  'replay',
+  'verify',
+  'inspect',
+  'top',
+  'repl',
+  'completion',
+];
+
+const VERBS = {
+  serve: { line: 'run the ledger and its edges', usage: serveUsage, run: runServe },
+  init: { line: 'make a data directory', usage: initUsage, run: runInit },
+  bench: { line: 'measure, and verify what was measured', usage: benchUsage, run: runBenchVerb },
+  version: { line: 'print the version', usage: versionUsage, run: runVersion },
+  help: { line: 'print this', usage: helpText, run: runHelp },
+} as const satisfies Record<string, Verb>;
+
+const isVerb = (name: string): name is keyof typeof VERBS => Object.hasOwn(VERBS, name);
+
+function refuse(output: Output, sentence: string): number {
+  output.log(`sycee: ${sentence}`);
+  return 2;
+}
+
+const sourcesOf = (
+  args: readonly string[],
+): {
+  readonly arguments: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly directory: string;
+} => ({ arguments: args, environment: process.env, directory: process.cwd() });
+
+async function runServe(args: readonly string[], output: Output): Promise<number> {
+  const loaded = loadConfig(sourcesOf(args));
+  const { json, printConfig } = loaded.flags;
+  if (printConfig) {
+    printSettings(loaded.settings, json, output);
+    return 0;
+  }
+  const { serve } = await import('./serve.ts');
+  return serve(loaded, output, { json, version: manifest.version });
+}
+
+function printSettings(
+  settings: ReturnType<typeof loadConfig>['settings'],
+  json: boolean,
+  output: Output,
+): void {
+  if (json) {
+    output.out(JSON.stringify({ type: 'config', settings }));
+    return;
+  }
+  const widthOf = (pick: (one: (typeof settings)[number]) => string): number =>
+    Math.max(...settings.map((one) => pick(one).length));
+  const names = widthOf((one) => one.option);
+  const values = widthOf((one) => one.value);
+  for (const { option, value, source } of settings) {
+    output.out(`${option.padEnd(names)}  ${value.padEnd(values)}  ${source}`);
+  }
+}
+
+async function runInit(args: readonly string[], output: Output): Promise<number> {
+  const loaded = loadConfig(sourcesOf(args));
+  const { init } = await import('./serve.ts');
+  return init(loaded, output, { json: loaded.flags.json });
+}
+
+async function runBenchVerb(args: readonly string[]): Promise<number> {
+  const { runBench } = await import('./bench/run.ts');
+  return runBench([...args]);
+}
+
+function runVersion(args: readonly string[], output: Output): Promise<number> {
+  const { flags } = loadConfig({ ...sourcesOf(args), environment: {}, directory: '/' });
+  const { version } = manifest;
+  output.out(
+    flags.json
+      ? JSON.stringify({ type: 'version', version, node: process.version })
+      : `sycee ${version} (Node ${process.versions.node})`,
+  );
+  return Promise.resolve(0);
+}
+
+function runHelp(args: readonly string[], output: Output): Promise<number> {
+  const [name = 'help'] = args.filter((one) => !one.startsWith('-'));
+  if (!isVerb(name)) {
+    const why = `unknown verb "${name}"${nearest(name, Object.keys(VERBS), '')}`;
+    return Promise.resolve(refuse(output, why));
+  }
+  if (args.includes('--json')) {
+    const verbs = Object.entries(VERBS).map(([verb, { line }]) => ({ verb, line }));
+    output.out(JSON.stringify({ type: 'help', verbs }));
+  } else {
+    output.out(VERBS[name].usage());
+  }
+  return Promise.resolve(0);
+}
+
+function helpText(): string {
+  return [
+    'sycee: a durable double-entry ledger on sharded actors',
+    '',
+    'usage: sycee VERB [options]',
+    '',
+    ...Object.entries(VERBS).map(([name, { line }]) => `  ${name.padEnd(9)} ${line}`),
+    '',
+    '"sycee VERB --help" shows the options of a verb, with examples; --json makes output for programs.',
+    'Exit codes: 0 done, 1 failed, 2 wrong usage, 3 damaged data, 4 in use.',
+  ].join('\n');
+}
+
+function optionLines(names?: readonly string[]): readonly string[] {
+  return OPTION_LINES.filter(({ name }) => names === undefined || names.includes(name)).map(
+    ({ name, hint, preset }) =>
+      `  --${name.padEnd(21)} ${hint} [${preset ?? 'none'}] (${environmentName(name)})`,
+  );
+}
+
+function serveUsage(): string {
+  return [
+    'usage: sycee serve [options]',
+    '',
+    ...optionLines(),
+    '  --config FILE           read this instead of ./sycee.config.json (SYCEE_CONFIG)',
+    '  --print-config          show every value and where it comes from, and stop',
+    '  --json                  JSON lines on stdout',
+    '',
+    'A flag wins over the environment, the environment over the file, the file over the default in [].',
+    '',
+    'examples:',
+    '  sycee serve',
+    '  sycee serve --data /var/lib/sycee --shards 3 --nats nats://127.0.0.1:4222',
+    '  SYCEE_TOKEN=$(openssl rand -hex 24) sycee serve --http 0.0.0.0:7411',
+  ].join('\n');
+}
+
+function initUsage(): string {
+  return [
+    'usage: sycee init [options]',
+    '',
+    ...optionLines(['data', 'shards']),
+    '  --json                  one JSON document on stdout',
+    '',
+    'examples:',
+    '  sycee init --data ./data --shards 2',
+  ].join('\n');
+}
+
+function benchUsage(): string {
+  return [
+    'usage: sycee bench SHAPE [options]',
+    '',
+    '  --transport NAME        in-process, nats or http [in-process]',
+    '  --shards N              shards of the ledger that is measured',
+    '  --batch N               events in a request',
+    '  --accounts N            accounts to spread the transfers over',
+    '  --cross-shard PERCENT   how many transfers go from one shard to another',
+    '  --seconds S             how long to measure',
+    '  --json                  the last line is one JSON document',
+    '',
+    'examples:',
+    '  sycee bench uniform --transport in-process --shards 1 --batch 8189 --accounts 1000000 --seconds 10 --json',
+    '  sycee bench uniform --transport nats --batch 8189 --seconds 10',
+  ].join('\n');
+}
+
+function versionUsage(): string {
+  return ['usage: sycee version [--json]', '', 'examples:', '  sycee version'].join('\n');
+}
+
+if (import.meta.main) {
+  process.exitCode = await main(process.argv.slice(2), {
+    out: (line) => process.stdout.write(`${line}\n`),
+    log: (line) => process.stderr.write(`${line}\n`),
+  });
+}

@@ -1,0 +1,268 @@
+/**
+ * The client: what every transport offers to callers, and what the transports share. A transport only carries encoded batches; objects,
+ * deadlines, retries and outcomes are looked after here, once.
+ *
+ * Failure policy: a ledger outcome is data and never rejects. A rejection is a SyceeError with `code` and `retryable`. Retries send the
+ * same bytes, so the same ids: an event takes effect at most once, however often it is sent. `unknown` says that it may have happened.
+ */
+import { Batch, BatchKind } from '../engine/batch.ts';
+import type { CreateReply, Position, RowsReply } from '../engine/reply.ts';
+import {
+  ACCOUNT_STATUS_NAMES,
+  type AccountStatus,
+  TRANSFER_STATUS_NAMES,
+  type TransferStatus,
+} from '../engine/status.ts';
+import { refuseLaterFlagsOfBatch } from '../gateway/field-rules.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+import { type Attempt, callUntilDeadline, type RetryClock, systemClock } from './retry.ts';
+import { batchOfIds, batchOfObjects, objectsOfRows, type RecordKind } from './rows.ts';
+
+export type AccountStatusName = keyof typeof AccountStatus;
+export type TransferStatusName = keyof typeof TransferStatus;
+
+export interface AccountInput {
+  readonly id: bigint;
+  readonly ledger: number;
+  readonly code: number;
+  readonly flags?: number | undefined;
+  readonly userData128?: bigint | undefined;
+  readonly userData64?: bigint | undefined;
+  readonly userData32?: number | undefined;
+  /** The rest must be 0; the ledger says so with a status. */
+  readonly debitsPending?: bigint | undefined;
+  readonly debitsPosted?: bigint | undefined;
+  readonly creditsPending?: bigint | undefined;
+  readonly creditsPosted?: bigint | undefined;
+  readonly reserved?: number | undefined;
+  readonly timestamp?: bigint | undefined;
+}
+
+export interface TransferInput {
+  readonly id: bigint;
+  readonly debitAccountId: bigint;
+  readonly creditAccountId: bigint;
+  readonly amount: bigint;
+  readonly ledger: number;
+  readonly code: number;
+  readonly flags?: number | undefined;
+  readonly pendingId?: bigint | undefined;
+  readonly timeout?: number | undefined;
+  readonly userData128?: bigint | undefined;
+  readonly userData64?: bigint | undefined;
+  readonly userData32?: number | undefined;
+  readonly timestamp?: bigint | undefined;
+}
+
+type Stored<Input> = {
+  readonly [Field in Exclude<keyof Input, 'reserved'>]-?: NonNullable<Input[Field]>;
+};
+export type Account = Stored<AccountInput>;
+export type Transfer = Stored<TransferInput>;
+
+export interface CreateResult<Name extends string> {
+  readonly status: Name;
+  /** Nanoseconds since the epoch: of the event, or for `exists` of the original. */
+  readonly timestamp: bigint;
+}
+
+export interface CreateResults<Name extends string> {
+  readonly results: readonly CreateResult<Name>[];
+  readonly positions: readonly Position[];
+}
+
+export interface CallOptions {
+  /** From now. 5000 unless given. */
+  readonly deadlineMs?: number | undefined;
+  /** Tries after the first; as many as fit before the deadline unless given. */
+  readonly retries?: number | undefined;
+}
+
+export interface Client extends AsyncDisposable {
+  createAccounts(
+    accounts: readonly AccountInput[],
+    options?: CallOptions,
+  ): Promise<CreateResults<AccountStatusName>>;
+  createAccounts(batch: Batch, options?: CallOptions): Promise<CreateReply>;
+  createTransfers(
+    transfers: readonly TransferInput[],
+    options?: CallOptions,
+  ): Promise<CreateResults<TransferStatusName>>;
+  createTransfers(batch: Batch, options?: CallOptions): Promise<CreateReply>;
+  /** The accounts that were found, in the order of the ids. */
+  lookupAccounts(
+    ids: readonly bigint[],
+    options?: CallOptions,
+  ): Promise<{ readonly accounts: readonly Account[]; readonly positions: readonly Position[] }>;
+  lookupAccounts(ids: Batch, options?: CallOptions): Promise<RowsReply>;
+  lookupTransfers(
+    ids: readonly bigint[],
+    options?: CallOptions,
+  ): Promise<{ readonly transfers: readonly Transfer[]; readonly positions: readonly Position[] }>;
+  lookupTransfers(ids: Batch, options?: CallOptions): Promise<RowsReply>;
+  close(): Promise<void>;
+}
+
+/** Objects are asked for by people and may travel readably; columns are asked for by those who count nanoseconds. */
+export type CallForm = 'objects' | 'columns';
+
+/**
+ * Carries one request to a ledger. `prepare…` encodes once and answers a function that sends those bytes, as often as it is called; it
+ * rejects with SyceeError, and with `unknown` whenever the request may have arrived.
+ */
+export interface Transport {
+  prepareCreate(kind: RecordKind, batch: Batch, form: CallForm): Attempt<CreateReply>;
+  prepareLookup(kind: RecordKind, ids: Batch, form: CallForm): Attempt<RowsReply>;
+  close(): Promise<void>;
+}
+
+export class TransportClient implements Client {
+  readonly #transport: Transport;
+  readonly #clock: RetryClock;
+  #isClosed = false;
+
+  constructor(transport: Transport, clock: RetryClock = systemClock) {
+    this.#transport = transport;
+    this.#clock = clock;
+  }
+
+  createAccounts(
+    accounts: readonly AccountInput[],
+    options?: CallOptions,
+  ): Promise<CreateResults<AccountStatusName>>;
+  createAccounts(batch: Batch, options?: CallOptions): Promise<CreateReply>;
+  async createAccounts(
+    accounts: readonly AccountInput[] | Batch,
+    options: CallOptions = {},
+  ): Promise<CreateResults<AccountStatusName> | CreateReply> {
+    if (accounts instanceof Batch) return this.#createBatch(BatchKind.accounts, accounts, options);
+    const reply = await this.#createObjects(BatchKind.accounts, accounts, options);
+    return namedResults<AccountStatusName>(reply, ACCOUNT_STATUS_NAMES);
+  }
+
+  createTransfers(
+    transfers: readonly TransferInput[],
+    options?: CallOptions,
+  ): Promise<CreateResults<TransferStatusName>>;
+  createTransfers(batch: Batch, options?: CallOptions): Promise<CreateReply>;
+  async createTransfers(
+    transfers: readonly TransferInput[] | Batch,
+    options: CallOptions = {},
+  ): Promise<CreateResults<TransferStatusName> | CreateReply> {
+    if (transfers instanceof Batch) {
+      return this.#createBatch(BatchKind.transfers, transfers, options);
+    }
+    const reply = await this.#createObjects(BatchKind.transfers, transfers, options);
+    return namedResults<TransferStatusName>(reply, TRANSFER_STATUS_NAMES);
+  }
+
+  lookupAccounts(
+    ids: readonly bigint[],
+    options?: CallOptions,
+  ): Promise<{ readonly accounts: readonly Account[]; readonly positions: readonly Position[] }>;
+  lookupAccounts(ids: Batch, options?: CallOptions): Promise<RowsReply>;
+  async lookupAccounts(
+    ids: readonly bigint[] | Batch,
+    options: CallOptions = {},
+  ): Promise<{ accounts: readonly Account[]; positions: readonly Position[] } | RowsReply> {
+    const reply = await this.#lookup(BatchKind.accounts, ids, options);
+    if (ids instanceof Batch) return reply;
+    const accounts = objectsOfRows(BatchKind.accounts, reply.rows, reply.n) as readonly Account[];
+    return { accounts, positions: reply.positions };
+  }
+
+  lookupTransfers(
+    ids: readonly bigint[],
+    options?: CallOptions,
+  ): Promise<{ readonly transfers: readonly Transfer[]; readonly positions: readonly Position[] }>;
+  lookupTransfers(ids: Batch, options?: CallOptions): Promise<RowsReply>;
+  async lookupTransfers(
+    ids: readonly bigint[] | Batch,
+    options: CallOptions = {},
+  ): Promise<{ transfers: readonly Transfer[]; positions: readonly Position[] } | RowsReply> {
+    const reply = await this.#lookup(BatchKind.transfers, ids, options);
+    if (ids instanceof Batch) return reply;
+    const transfers = objectsOfRows(BatchKind.transfers, reply.rows, reply.n);
+    return { transfers: transfers as readonly Transfer[], positions: reply.positions };
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#transport.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #createBatch(kind: RecordKind, batch: Batch, options: CallOptions): Promise<CreateReply> {
+    if (batch.kind !== kind) throw wrongKind(kind);
+    refuseLaterFlagsOfBatch(batch);
+    return this.#call(this.#transport.prepareCreate(kind, batch, 'columns'), options, true);
+  }
+
+  async #createObjects(
+    kind: RecordKind,
+    objects: readonly object[],
+    options: CallOptions,
+  ): Promise<CreateReply> {
+    if (objects.length === 0) return NOTHING_CREATED;
+    const batch = batchOfObjects(kind, objects);
+    return this.#call(this.#transport.prepareCreate(kind, batch, 'objects'), options, true);
+  }
+
+  async #lookup(
+    kind: RecordKind,
+    ids: readonly bigint[] | Batch,
+    options: CallOptions,
+  ): Promise<RowsReply> {
+    if (ids instanceof Batch) {
+      if (ids.kind !== BatchKind.ids) throw wrongKind(BatchKind.ids);
+      return this.#call(this.#transport.prepareLookup(kind, ids, 'columns'), options, false);
+    }
+    if (ids.length === 0) return NOTHING_FOUND;
+    const attempt = this.#transport.prepareLookup(kind, batchOfIds(ids), 'objects');
+    return this.#call(attempt, options, false);
+  }
+
+  async #call<T>(attempt: Attempt<T>, options: CallOptions, hasEffect: boolean): Promise<T> {
+    if (this.#isClosed) throw new SyceeError('malformed_request', 'this client is closed');
+    const { deadlineMs, retries } = options;
+    return callUntilDeadline(attempt, { deadlineMs, retries, hasEffect, clock: this.#clock });
+  }
+}
+
+const NOTHING_CREATED: CreateReply = {
+  n: 0,
+  statuses: new Uint16Array(0),
+  timestamps: new BigUint64Array(0),
+  positions: [],
+};
+const NOTHING_FOUND: RowsReply = { n: 0, rows: new Uint32Array(0), positions: [] };
+
+function wrongKind(kind: BatchKind): SyceeError {
+  const names = { 1: 'accounts', 2: 'transfers', 3: 'ids' } as const;
+  return new SyceeError('malformed_request', `this call takes a batch of ${names[kind]}`, {
+    field: 'kind',
+    rule: names[kind],
+  });
+}
+
+function namedResults<Name extends string>(
+  reply: CreateReply,
+  names: readonly (string | undefined)[],
+): CreateResults<Name> {
+  const results: CreateResult<Name>[] = [];
+  for (let i = 0; i < reply.n; i++) {
+    const status = names[reply.statuses[i]!];
+    if (status === undefined) {
+      throw new SyceeError(
+        'unknown',
+        `the answer has status ${reply.statuses[i]}, which this client does not know`,
+      );
+    }
+    results.push({ status: status as Name, timestamp: reply.timestamps[i]! });
+  }
+  return { results, positions: reply.positions };
+}

@@ -1,0 +1,121 @@
+/**
+ * The ledger over HTTP: JSON for objects, columnar msgpack for batches. Connections are kept alive by Node's own fetch.
+ *
+ * A refused connection is `not_ready`: nothing was sent. Anything that breaks later is `unknown`, and the deadline loop asks again with
+ * the same bytes.
+ */
+import { type Batch, BatchKind } from '../engine/batch.ts';
+import type { CreateReply, RowsReply } from '../engine/reply.ts';
+import { decodeCreate, decodeRows, encodeColumns, encodeIds } from '../gateway/columnar-codec.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+import { type CallForm, type Client, type Transport, TransportClient } from './client.ts';
+import { decodeJsonCreate, decodeJsonRows, encodeJson, encodeJsonIds } from './json-codec.ts';
+import { decodeProblem } from './problem.ts';
+import type { Attempt } from './retry.ts';
+import type { RecordKind } from './rows.ts';
+
+export interface HttpClientOptions {
+  readonly token?: string | undefined;
+  /** For tests, and for those who bring their own agent. */
+  readonly fetch?: typeof fetch | undefined;
+}
+
+/** Does not connect yet: the first call does. */
+export function connectHttp(url: string | URL, options: HttpClientOptions = {}): Client {
+  return new TransportClient(new HttpTransport(new URL(url), options));
+}
+
+interface Outgoing {
+  readonly path: string;
+  readonly type: 'application/json' | 'application/msgpack';
+  readonly body: string | Uint8Array;
+}
+
+class HttpTransport implements Transport {
+  readonly #url: URL;
+  readonly #token: string | undefined;
+  readonly #fetch: typeof fetch;
+  readonly #closing = new AbortController();
+
+  constructor(url: URL, options: HttpClientOptions) {
+    this.#url = url;
+    this.#token = options.token;
+    this.#fetch = options.fetch ?? fetch;
+  }
+
+  prepareCreate(kind: RecordKind, batch: Batch, form: CallForm): Attempt<CreateReply> {
+    const path = kind === BatchKind.accounts ? '/v1/accounts' : '/v1/transfers';
+    if (form === 'columns') {
+      const outgoing = msgpack(path, encodeColumns(batch));
+      return async (deadline) => decodeCreate(await this.#post(outgoing, deadline));
+    }
+    const outgoing = json(path, encodeJson(batch));
+    return async (deadline) => decodeJsonCreate(kind, await this.#post(outgoing, deadline));
+  }
+
+  prepareLookup(kind: RecordKind, ids: Batch, form: CallForm): Attempt<RowsReply> {
+    const path = kind === BatchKind.accounts ? '/v1/accounts/lookup' : '/v1/transfers/lookup';
+    if (form === 'columns') {
+      const outgoing = msgpack(path, encodeIds(ids));
+      return async (deadline) => decodeRows(kind, await this.#post(outgoing, deadline));
+    }
+    const outgoing = json(path, encodeJsonIds(ids));
+    return async (deadline) => decodeJsonRows(kind, await this.#post(outgoing, deadline));
+  }
+
+  close(): Promise<void> {
+    this.#closing.abort();
+    return Promise.resolve();
+  }
+
+  async #post(outgoing: Outgoing, deadline: number): Promise<Uint8Array> {
+    const wait = Math.max(1, Math.ceil(deadline - Date.now()));
+    const signal = AbortSignal.any([AbortSignal.timeout(wait), this.#closing.signal]);
+    const headers: Record<string, string> = {
+      'content-type': outgoing.type,
+      'sycee-deadline-ms': String(wait),
+    };
+    if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`;
+    let response: Response;
+    let bytes: Uint8Array;
+    try {
+      response = await this.#fetch(new URL(outgoing.path, this.#url), {
+        method: 'POST',
+        headers,
+        body: outgoing.body as NonNullable<RequestInit['body']>,
+        signal,
+      });
+      bytes = new Uint8Array(await response.arrayBuffer());
+    } catch (error: unknown) {
+      throw requestFault(error);
+    }
+    if (response.ok) return bytes;
+    throw decodeProblem(bytes, `the server answered ${response.status} ${response.statusText}`);
+  }
+}
+
+const json = (path: string, body: string): Outgoing => ({ path, type: 'application/json', body });
+const msgpack = (path: string, body: Uint8Array): Outgoing => ({
+  path,
+  type: 'application/msgpack',
+  body,
+});
+
+/** Faults before the request could leave. */
+const NOT_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+function requestFault(error: unknown): SyceeError {
+  const cause: unknown = error instanceof Error ? error.cause : undefined;
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const reason = code || (error instanceof Error ? error.message : String(error));
+  return NOT_SENT.has(code)
+    ? new SyceeError('not_ready', `cannot connect: ${reason}`, { cause: error })
+    : new SyceeError('unknown', `no answer over HTTP: ${reason}`, { cause: error });
+}

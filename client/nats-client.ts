@@ -1,0 +1,160 @@
+/**
+ * The ledger over NATS: one connection, requests on `PREFIX.v1.OPERATION`, columnar msgpack both ways.
+ *
+ * NATS delivers at most once: what was sent when a connection broke is gone, and nobody says so. Hence every try is bounded, a broken
+ * connection ends all tries under way as `unknown`, and the caller's deadline loop sends the same bytes again.
+ */
+import {
+  connect as connectNats,
+  type ConnectionOptions,
+  errors,
+  headers as natsHeaders,
+  type Msg,
+  type NatsConnection,
+} from '@nats-io/transport-node';
+import { type Batch, BatchKind } from '../engine/batch.ts';
+import type { CreateReply, RowsReply } from '../engine/reply.ts';
+import { decodeCreate, decodeRows, encodeColumns, encodeIds } from '../gateway/columnar-codec.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+import { type Client, type Transport, TransportClient } from './client.ts';
+import { decodeProblem } from './problem.ts';
+import type { Attempt } from './retry.ts';
+import type { RecordKind } from './rows.ts';
+
+/** A try without an answer for this long is given up and sent again: a server may have died with the request. */
+const TRY_MS_DEFAULT = 2_000;
+
+export interface ConnectOptions {
+  readonly servers: string | readonly string[];
+  /** Of the subjects: `sycee` unless given. */
+  readonly prefix?: string | undefined;
+  readonly token?: string | undefined;
+  readonly tryMs?: number | undefined;
+  /** What else the connection needs: credentials, TLS. */
+  readonly nats?: Partial<ConnectionOptions> | undefined;
+}
+
+export async function connect(options: ConnectOptions): Promise<Client> {
+  const { servers, token } = options;
+  const settings: ConnectionOptions = {
+    name: 'sycee-client',
+    noAsyncTraces: true,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    pingInterval: 5_000,
+    maxPingOut: 2,
+    ...options.nats,
+    servers: typeof servers === 'string' ? servers : [...servers],
+    ...(token === undefined ? {} : { token }),
+  };
+  try {
+    return new TransportClient(new NatsTransport(await connectNats(settings), options));
+  } catch (error: unknown) {
+    throw new SyceeError('not_ready', `no NATS server answers at ${String(servers)}`, {
+      cause: error,
+    });
+  }
+}
+
+class NatsTransport implements Transport {
+  readonly #connection: NatsConnection;
+  readonly #prefix: string;
+  readonly #tryMs: number;
+  readonly #underWay = new Set<(error: SyceeError) => void>();
+  #isConnected = true;
+
+  constructor(connection: NatsConnection, options: ConnectOptions) {
+    this.#connection = connection;
+    this.#prefix = options.prefix ?? 'sycee';
+    this.#tryMs = options.tryMs ?? TRY_MS_DEFAULT;
+    void this.#watch();
+  }
+
+  prepareCreate(kind: RecordKind, batch: Batch): Attempt<CreateReply> {
+    const subject = this.#subject(
+      kind === BatchKind.accounts ? 'create_accounts' : 'create_transfers',
+    );
+    const bytes = encodeColumns(batch);
+    return async (deadline) => decodeCreate(await this.#request(subject, bytes, deadline));
+  }
+
+  prepareLookup(kind: RecordKind, ids: Batch): Attempt<RowsReply> {
+    const subject = this.#subject(
+      kind === BatchKind.accounts ? 'lookup_accounts' : 'lookup_transfers',
+    );
+    const bytes = encodeIds(ids);
+    return async (deadline) => decodeRows(kind, await this.#request(subject, bytes, deadline));
+  }
+
+  async close(): Promise<void> {
+    this.#endAll('the client was closed');
+    await this.#connection.close();
+  }
+
+  #subject(operation: string): string {
+    return `${this.#prefix}.v1.${operation}`;
+  }
+
+  async #request(subject: string, bytes: Uint8Array, deadline: number): Promise<Uint8Array> {
+    // What is published between two connections is dropped silently: nothing was sent, and a later try may do better.
+    if (!this.#isConnected) {
+      throw new SyceeError('not_ready', 'the connection to NATS is down at the moment');
+    }
+    const timeout = Math.max(1, Math.min(this.#tryMs, deadline - Date.now()));
+    const headers = natsHeaders();
+    headers.set('Sycee-Deadline-Ms', String(Math.max(1, Math.ceil(deadline - Date.now()))));
+    const { promise: lost, reject: onLost } = Promise.withResolvers<never>();
+    this.#underWay.add(onLost);
+    try {
+      const request = this.#connection.request(subject, bytes, { timeout, headers });
+      return answerOf(await Promise.race([request, lost]));
+    } catch (error: unknown) {
+      throw requestFault(error);
+    } finally {
+      this.#underWay.delete(onLost);
+    }
+  }
+
+  /** Follows the connection until it is closed. */
+  async #watch(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type === 'disconnect' || status.type === 'close') {
+        this.#isConnected = false;
+        this.#endAll('the connection to NATS was lost');
+      } else if (status.type === 'reconnect') {
+        this.#isConnected = true;
+      }
+    }
+  }
+
+  #endAll(reason: string): void {
+    for (const end of this.#underWay) end(new SyceeError('unknown', reason));
+    this.#underWay.clear();
+  }
+}
+
+function answerOf(message: Msg): Uint8Array {
+  const code = message.headers?.get('Nats-Service-Error-Code');
+  if (code === undefined || code === '') return message.data;
+  throw decodeProblem(message.data, message.headers!.get('Nats-Service-Error'));
+}
+
+function requestFault(error: unknown): SyceeError {
+  if (error instanceof SyceeError) return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  // The client's library wraps some faults and throws others as they are.
+  const fault = error instanceof errors.RequestError ? (error.cause ?? error) : error;
+  if (fault instanceof errors.NoRespondersError) {
+    return new SyceeError('not_ready', 'nobody serves this subject at the moment', {
+      cause: error,
+    });
+  }
+  if (fault instanceof errors.InvalidArgumentError) {
+    const message = `the NATS server does not take a request of this size: ${reason}`;
+    return new SyceeError('too_large', message, { cause: error });
+  }
+  if (fault instanceof errors.ClosedConnectionError) {
+    return new SyceeError('not_ready', 'the connection to NATS is closed', { cause: error });
+  }
+  return new SyceeError('unknown', `no answer over NATS: ${reason}`, { cause: error });
+}

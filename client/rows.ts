@@ -1,0 +1,133 @@
+/**
+ * Objects to rows and back: the one place of client/ where a field name meets a column. A value that is not a whole number within its
+ * column, an unknown field, and a flag of a later part are refused here, before anything is sent.
+ */
+import {
+  Account,
+  type Batch,
+  BatchKind,
+  batchOfRows,
+  COLUMN_BYTES,
+  COLUMN_OFFSETS,
+  ROW_BYTES,
+  ROW_WORDS,
+  Transfer,
+} from '../engine/batch.ts';
+import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
+import { refuseLaterFlagsOfBatch } from '../gateway/field-rules.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+
+export type RecordKind = typeof BatchKind.accounts | typeof BatchKind.transfers;
+type FieldValue = bigint | number;
+
+const COLUMN_OF: Readonly<Record<RecordKind, ReadonlyMap<string, number>>> = {
+  [BatchKind.accounts]: new Map(Object.entries(Account)),
+  [BatchKind.transfers]: new Map(Object.entries(Transfer)),
+};
+
+/** Encodes objects as one batch. Throws SyceeError malformed_request with field and rule. */
+export function batchOfObjects(kind: RecordKind, objects: readonly object[]): Batch {
+  assertCount(objects.length);
+  const rows = new Uint32Array(objects.length * ROW_WORDS);
+  const view = new DataView(rows.buffer);
+  const columnOf = COLUMN_OF[kind];
+  for (let i = 0; i < objects.length; i++) {
+    for (const [field, value] of Object.entries(objects[i]!) as [string, unknown][]) {
+      if (value === undefined) continue;
+      const column = columnOf.get(field);
+      if (column === undefined) throw refusal(i, field, 'unknown field');
+      writeField(view, i, column, checkedValue(i, field, column, value));
+    }
+  }
+  const batch = batchOfRows(kind, rows, objects.length);
+  refuseLaterFlagsOfBatch(batch);
+  return batch;
+}
+
+/** Encodes the ids of a lookup. */
+export function batchOfIds(ids: readonly bigint[]): Batch {
+  assertCount(ids.length);
+  const rows = new Uint32Array(ids.length * ROW_WORDS);
+  const view = new DataView(rows.buffer);
+  for (let i = 0; i < ids.length; i++) {
+    writeField(view, i, Account.id, checkedValue(i, 'id', Account.id, ids[i]));
+  }
+  return batchOfRows(BatchKind.ids, rows, ids.length);
+}
+
+/** One plain object for each row, with every field. */
+export function objectsOfRows(kind: RecordKind, rows: Uint32Array, n: number): readonly object[] {
+  const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
+  const fields = [...COLUMN_OF[kind]];
+  const objects: object[] = [];
+  for (let i = 0; i < n; i++) {
+    const one: Record<string, FieldValue> = {};
+    for (const [field, column] of fields) {
+      const value = readField(view, i, column);
+      // Reserved is always 0 and says nothing.
+      if (field !== 'reserved') one[field] = value;
+    }
+    objects.push(one);
+  }
+  return objects;
+}
+
+function assertCount(n: number): void {
+  if (n > BATCH_EVENTS_MAX) {
+    throw new SyceeError(
+      'too_large',
+      `${n} events in one call; at most ${BATCH_EVENTS_MAX} fit, so split them into several calls`,
+      { field: 'length', rule: `at most ${BATCH_EVENTS_MAX}` },
+    );
+  }
+}
+
+function checkedValue(row: number, field: string, column: number, value: unknown): bigint {
+  const bits = COLUMN_BYTES[column]! * 8;
+  const isWide = bits >= 64;
+  if (isWide && typeof value !== 'bigint') throw refusal(row, field, `a bigint below 2^${bits}`);
+  if (!isWide && !(typeof value === 'number' && Number.isInteger(value))) {
+    throw refusal(row, field, `a whole number below 2^${bits}`);
+  }
+  const whole = BigInt(value as FieldValue);
+  if (whole < 0n || whole >= 1n << BigInt(bits)) {
+    throw refusal(row, field, `between 0 and 2^${bits} - 1`);
+  }
+  return whole;
+}
+
+function refusal(row: number, field: string, rule: string): SyceeError {
+  return new SyceeError('malformed_request', `event ${row}, ${field}: ${rule}`, { field, rule });
+}
+
+export function writeField(view: DataView, row: number, column: number, value: bigint): void {
+  const at = row * ROW_BYTES + COLUMN_OFFSETS[column]!;
+  switch (COLUMN_BYTES[column]!) {
+    case 16:
+      view.setBigUint64(at, value, true);
+      view.setBigUint64(at + 8, value >> 64n, true);
+      break;
+    case 8:
+      view.setBigUint64(at, value, true);
+      break;
+    case 4:
+      view.setUint32(at, Number(value), true);
+      break;
+    default:
+      view.setUint16(at, Number(value), true);
+  }
+}
+
+export function readField(view: DataView, row: number, column: number): FieldValue {
+  const at = row * ROW_BYTES + COLUMN_OFFSETS[column]!;
+  switch (COLUMN_BYTES[column]!) {
+    case 16:
+      return view.getBigUint64(at, true) | (view.getBigUint64(at + 8, true) << 64n);
+    case 8:
+      return view.getBigUint64(at, true);
+    case 4:
+      return view.getUint32(at, true);
+    default:
+      return view.getUint16(at, true);
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Opens the edges that the configuration names over a running ledger: admission, metrics, HTTP, NATS, and with `--nats auto` a nats-server.
+ *
+ * All or none: when one cannot be opened, the others are closed again. `close` stops taking on both edges, answers what was taken, and
+ * leaves the ledger to its owner.
+ */
+import { type Config, maskUrl } from './config.ts';
+import { Admission } from './gateway/admission.ts';
+import { EdgeMeter } from './gateway/edge-meter.ts';
+import type { Edge } from './gateway/edge.ts';
+import { type HttpServer, startHttp } from './gateway/http-server.ts';
+import { type HistogramBounds, Metrics, type ShardReading } from './gateway/metrics.ts';
+import { NatsService } from './gateway/nats-service.ts';
+import type { RequestRouter } from './gateway/request-router.ts';
+import {
+  findNatsServer,
+  type NatsServer,
+  NO_NATS_SERVER,
+  startNatsServer,
+} from './lib/nats-server.ts';
+
+const NATS_PORT = 4222;
+
+/** What the edges need of a supervisor. */
+export interface RunningLedger {
+  readonly router: RequestRouter;
+  readonly shards: number;
+  state(): string;
+  metrics(): readonly ShardReading[];
+}
+
+export interface Edges {
+  readonly http: HttpServer | undefined;
+  /** The address of the NATS server, without credentials. */
+  readonly natsUrl: string | undefined;
+  close(): Promise<void>;
+}
+
+export interface EdgesOptions {
+  readonly version: string;
+  readonly log: (line: string) => void;
+  readonly bounds?: HistogramBounds | undefined;
+}
+
+/** Opens the edges that the configuration names, or none of them when one fails. */
+export async function startEdges(
+  config: Config,
+  ledger: RunningLedger,
+  options: EdgesOptions,
+): Promise<Edges> {
+  const admission = new Admission(config);
+  let isClosing = false;
+  const edge: Edge = {
+    router: ledger.router,
+    admission,
+    version: options.version,
+    log: options.log,
+    isReady: () =>
+      !isClosing &&
+      ledger.state() === 'ready' &&
+      ledger.router.status().shards.every((one) => one.state === 'running'),
+  };
+  const meters = { http: new EdgeMeter('http'), nats: new EdgeMeter('nats') };
+  const metrics = new Metrics({
+    version: options.version,
+    shards: () => ledger.metrics(),
+    meters: [meters.http, meters.nats],
+    admission,
+    bounds: options.bounds,
+  });
+  let http: HttpServer | undefined;
+  let nats: OpenNats | undefined;
+  const close = async (): Promise<void> => {
+    isClosing = true;
+    await Promise.all([http?.close(), nats?.service.close()]);
+    await admission.idle();
+    admission.close();
+    await nats?.server?.stop();
+  };
+  try {
+    nats = await openNats(config, edge, meters.nats);
+    if (config.http !== 'off') {
+      const { token, httpConnectionsMax } = config;
+      const context = { edge, meter: meters.http, metrics, token };
+      http = await startHttp({ ...context, connectionsMax: httpConnectionsMax }, config.http);
+    }
+  } catch (error: unknown) {
+    await close();
+    throw error;
+  }
+  return { http, natsUrl: nats?.url, close };
+}
+
+interface OpenNats {
+  readonly service: NatsService;
+  readonly server: NatsServer | undefined;
+  readonly url: string;
+}
+
+async function openNats(
+  config: Config,
+  edge: Edge,
+  meter: EdgeMeter,
+): Promise<OpenNats | undefined> {
+  const { nats, natsPrefix: prefix } = config;
+  if (nats.type === 'off') return undefined;
+  if (nats.type === 'url') {
+    const service = await NatsService.start({ edge, meter, url: nats.url, prefix });
+    return { service, server: undefined, url: maskUrl(nats.url) };
+  }
+  if (findNatsServer() === undefined) {
+    edge.log(`NATS is off: ${NO_NATS_SERVER}`);
+    return undefined;
+  }
+  const server = await startOwnServer(edge.log);
+  const { url } = server;
+  void watchOwnServer(server, edge);
+  try {
+    const service = await NatsService.start({ edge, meter, url, prefix });
+    return { service, server, url };
+  } catch (error: unknown) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** On the port where NATS clients look first, or on a free one when another server is there. */
+async function startOwnServer(log: (line: string) => void): Promise<NatsServer> {
+  try {
+    return await startNatsServer({ port: NATS_PORT });
+  } catch (error: unknown) {
+    log(`${(error as Error).message}; taking a free port`);
+    return startNatsServer();
+  }
+}
+
+async function watchOwnServer(server: NatsServer, edge: Edge): Promise<void> {
+  await server.ended;
+  if (!edge.isReady()) return;
+  edge.log('nats: the nats-server of this process has ended; start Sycee again to bring it back');
+}

@@ -1,0 +1,106 @@
+/**
+ * Who holds which account and which transfer id of this shard, and who waits for it: first come, first served for each key.
+ *
+ * A key has an owner (a walk), a number of parked items that wait for it, and a mark: the last scan of the parked items in which an
+ * earlier item that still waits had it. A key nobody owns or waits for is not in the table.
+ */
+import { assert } from './assert.ts';
+import { KeyTable } from './key-table.ts';
+import { SHARD_EVENTS_IN_FLIGHT_MAX } from './limits.ts';
+
+export const KeyKind = { account: 1, transfer: 2 } as const;
+
+/** Every event in flight has at most two accounts and one id here; the next power of two leaves the table a quarter empty. */
+const KEYS_MAX = SHARD_EVENTS_IN_FLIGHT_MAX * 4;
+const OWNER = 5;
+const WAITERS = 6;
+const MARK = 7;
+
+/** The owner of keys that a walk of another shard has claimed here. Own walks have their number, which is below. */
+export const OWNER_AWAY = 0xffffffff;
+
+export class Claims {
+  readonly #keys = new KeyTable(KEYS_MAX);
+  #scan = 0;
+
+  get count(): number {
+    return this.#keys.count;
+  }
+
+  /** Begins a scan of the parked items from the first on. */
+  beginScan(): void {
+    this.#scan = (this.#scan + 1) >>> 0;
+  }
+
+  /** 0 when nobody owns it. */
+  owner(ids: Uint32Array, at: number, kind: number): number {
+    const entry = this.#keys.find(ids, at, kind);
+    return entry === -1 ? 0 : this.#keys.words[entry + OWNER]!;
+  }
+
+  /** Whether somebody who came earlier waits for it: any parked item on arrival, one marked in this scan while scanning. */
+  isAwaited(ids: Uint32Array, at: number, kind: number, isScan: boolean): boolean {
+    const entry = this.#keys.find(ids, at, kind);
+    if (entry === -1) return false;
+    const words = this.#keys.words;
+    return isScan ? words[entry + MARK] === this.#scan : words[entry + WAITERS]! > 0;
+  }
+
+  /** Neither owned nor awaited. */
+  isFree(ids: Uint32Array, at: number, kind: number, isScan: boolean): boolean {
+    const entry = this.#keys.find(ids, at, kind);
+    if (entry === -1) return true;
+    const words = this.#keys.words;
+    if (words[entry + OWNER] !== 0) return false;
+    return isScan ? words[entry + MARK] !== this.#scan : words[entry + WAITERS] === 0;
+  }
+
+  /** Takes a key for a walk; false when that walk has it already. */
+  claim(ids: Uint32Array, at: number, kind: number, owner: number): boolean {
+    const entry = this.#keys.obtain(ids, at, kind);
+    const words = this.#keys.words;
+    if (words[entry + OWNER] === owner) return false;
+    assert(words[entry + OWNER] === 0, 'a key has one owner');
+    words[entry + OWNER] = owner;
+    return true;
+  }
+
+  release(ids: Uint32Array, at: number, kind: number): void {
+    const entry = this.#keys.find(ids, at, kind);
+    assert(entry !== -1, 'a released key was claimed');
+    assert(this.#keys.words[entry + OWNER] !== 0, 'a released key was claimed');
+    this.#keys.words[entry + OWNER] = 0;
+    if (this.#keys.words[entry + WAITERS] === 0) this.#keys.remove(entry);
+  }
+
+  await(ids: Uint32Array, at: number, kind: number): void {
+    const entry = this.#keys.obtain(ids, at, kind);
+    this.#keys.words[entry + WAITERS] = this.#keys.words[entry + WAITERS]! + 1;
+  }
+
+  /** A parked item that waits for it has had its turn. */
+  leave(ids: Uint32Array, at: number, kind: number): void {
+    const entry = this.#keys.find(ids, at, kind);
+    assert(entry !== -1, 'a key that is left was awaited');
+    const words = this.#keys.words;
+    assert(words[entry + WAITERS]! > 0, 'a key that is left was awaited');
+    words[entry + WAITERS] = words[entry + WAITERS]! - 1;
+    if (words[entry + WAITERS] === 0 && words[entry + OWNER] === 0) this.#keys.remove(entry);
+  }
+
+  /** In a scan: a parked item that has to go on waiting holds back the later ones with this key. */
+  mark(ids: Uint32Array, at: number, kind: number): void {
+    const entry = this.#keys.find(ids, at, kind);
+    assert(entry !== -1, 'a waiting item awaits its keys');
+    this.#keys.words[entry + MARK] = this.#scan;
+  }
+
+  /** Order-free sum over keys, for the digest. */
+  digest(mix: (words: Uint32Array, at: number, count: number) => number): number {
+    let sum = 0;
+    this.#keys.forEach((words, at) => {
+      sum = (sum + mix(words, at, 7)) | 0;
+    });
+    return sum >>> 0;
+  }
+}

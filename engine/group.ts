@@ -1,0 +1,318 @@
+/**
+ * A group: the inputs that one step of the shard executes, and what came of them, in one buffer. The buffer is the journal frame: inputs
+ * are copied in once, by column as they came from the wire, and nothing is encoded again.
+ *
+ * Frame, little-endian, everything 8-byte aligned:
+ *   header   20 words, see `Head`; words 16 to 19 are always 0 and serve as the value of absent columns
+ *   inputs   each a header of 10 words, see `Input`, then its body: a batch for requests, a message for links
+ *   outcomes a status of 16 bits for each input row; left out when every row was created
+ *   derived  rows of 32 words: transfers that took effect here in this group but whose row came with an earlier one, or over a link
+ *
+ * A *position* is a journal sequence and a row of its frame: input rows first, in order, then derived rows.
+ * Used by the actor (fills it, journals it), the state machine (executes it) and readers of the journal (find a row).
+ */
+import { assert } from './assert.ts';
+import { Columns, ROW_WORDS, batchDefect } from './batch.ts';
+import { linkRows } from './link-message.ts';
+import { GROUP_BYTES_MAX, GROUP_BYTES_TARGET, GROUP_ROWS_MAX } from './limits.ts';
+import { TransferStatus } from './status.ts';
+
+export const FRAME_VERSION = 1;
+export const FRAME_MAGIC = 0x31435953;
+export const HEAD_WORDS = 20;
+export const ZERO_WORD = 16;
+export const INPUT_WORDS = 10;
+
+/** Words of the frame's header. */
+export const Head = {
+  magic: 0,
+  version: 1,
+  inputs: 2,
+  bytes: 3,
+  /** The shard's clock before the first input (u64). */
+  opened: 4,
+  /** The shard's clock after the last event (u64). */
+  closed: 6,
+  inputRows: 8,
+  derivedRows: 9,
+  /** Byte offsets; `outcomes` is 0 when every input row was created. */
+  outcomes: 10,
+  derived: 11,
+  /** Hash over every decision of the group in order, those of walks included. */
+  decisions: 12,
+} as const;
+
+/** Words of an input's header. `bytes` counts header and body. The router writes a request's header as it goes into the ring. */
+export const Input = {
+  type: 0,
+  bytes: 1,
+  /** Request: which life of the process and of the shard asked. Link, ack: the other shard. */
+  session: 2,
+  peer: 2,
+  request: 3,
+  /** Request: deadline in ns since the epoch, 0 for none. Link, ack: message number. Digest: the digest. (u64) */
+  deadline: 4,
+  number: 4,
+  digest: 4,
+  /** Request: number of its first row in the frame, written here. */
+  firstRow: 6,
+  /** Request: timestamp of its first row, written here. Link: the sender's clock. (u64) */
+  stamp: 8,
+} as const;
+
+export const InputType = {
+  createAccounts: 1,
+  createTransfers: 2,
+  /** Transfers that are one walk together: the rest of a batch. */
+  createTransfersTogether: 3,
+  link: 4,
+  acknowledged: 5,
+  digest: 6,
+} as const;
+export type InputType = (typeof InputType)[keyof typeof InputType];
+
+export class Group {
+  readonly words: Uint32Array;
+  readonly halves: Uint16Array;
+  readonly bytes: Uint8Array;
+  /** By frame row: outcome, and the timestamp it was given (two words). */
+  readonly statuses = new Uint16Array(GROUP_ROWS_MAX + 1);
+  readonly #columns = new Columns();
+  /** Word offsets of the inputs. */
+  readonly inputAt: number[] = [];
+  inputRows = 0;
+  /** Rows that link messages of this group may derive at once. */
+  #pledgedRows = 0;
+  #length = HEAD_WORDS;
+  /** Derived rows wait here until the frame is sealed: they lie behind the outcomes. */
+  #derived = new Uint32Array(ROW_WORDS * 64);
+  derivedRows = 0;
+  sequence = 0;
+  #sealed = false;
+
+  constructor(bytesMax = GROUP_BYTES_MAX) {
+    this.words = new Uint32Array(bytesMax / 4);
+    this.halves = new Uint16Array(this.words.buffer);
+    this.bytes = new Uint8Array(this.words.buffer);
+  }
+
+  get inputs(): number {
+    return this.inputAt.length;
+  }
+
+  get byteLength(): number {
+    return this.#length * 4;
+  }
+
+  /** Rows that can still be derived in this group. */
+  get rowsLeft(): number {
+    return GROUP_ROWS_MAX - this.inputRows - this.#pledgedRows - this.derivedRows;
+  }
+
+  reset(sequence: number): void {
+    this.inputAt.length = 0;
+    this.inputRows = 0;
+    this.#pledgedRows = 0;
+    this.derivedRows = 0;
+    this.#length = HEAD_WORDS;
+    this.#sealed = false;
+    this.sequence = sequence;
+    this.words.fill(0, 0, HEAD_WORDS);
+  }
+
+  /** Whether an input of so many bytes and rows still belongs into this group. The first always does. */
+  takes(bytes: number, rows: number): boolean {
+    if (this.inputAt.length === 0) return true;
+    return (
+      this.byteLength + bytes <= GROUP_BYTES_TARGET &&
+      this.inputRows + this.#pledgedRows + rows <= GROUP_ROWS_MAX / 2
+    );
+  }
+
+  /** Copies a request frame (header and batch) as it lies in a ring. */
+  addRequest(source: Uint32Array, word: number, words: number): void {
+    const at = this.#append(words);
+    this.words.set(source.subarray(word, word + words), at);
+    this.#openRequest(at);
+  }
+
+  #openRequest(at: number): void {
+    const batch = at + INPUT_WORDS;
+    const end = at * 4 + this.words[at + Input.bytes]!;
+    const defect = batchDefect(this.words, batch * 4, end);
+    assert(defect === null, 'a request frame holds a well-formed batch');
+    this.words[at + Input.firstRow] = this.inputRows;
+    this.inputRows += this.words[batch]! & 0xffffff;
+    assert(this.inputRows <= GROUP_ROWS_MAX, 'rows of a group are within their bound');
+  }
+
+  /** Adds an input without rows: a link message, an acknowledgement, a digest. Returns the word offset of its header. */
+  addMessage(type: InputType, peer: number, body: Uint32Array | null): number {
+    const bodyWords = body === null ? 0 : body.length + (body.length & 1);
+    const at = this.#append(INPUT_WORDS + bodyWords);
+    this.words.fill(0, at, at + INPUT_WORDS + bodyWords);
+    this.words[at + Input.type] = type;
+    this.words[at + Input.bytes] = (INPUT_WORDS + bodyWords) * 4;
+    this.words[at + Input.peer] = peer;
+    if (body !== null) {
+      this.words.set(body, at + INPUT_WORDS);
+      this.#pledgedRows += linkRows(body, 0);
+    }
+    return at;
+  }
+
+  #append(words: number): number {
+    assert(!this.#sealed, 'a sealed group takes no input');
+    assert((words & 1) === 0, 'inputs keep 8-byte alignment');
+    const at = this.#length;
+    assert((at + words) * 4 <= this.bytes.byteLength, 'a group is within its bound');
+    this.inputAt.push(at);
+    this.#length = at + words;
+    return at;
+  }
+
+  /** Opens the batch of a request input. */
+  openBatch(at: number, columns: Columns): void {
+    columns.openBatch(this.words, this.halves, (at + INPUT_WORDS) * 4, ZERO_WORD);
+  }
+
+  /** Appends a transfer that took effect now, with its timestamp in place, and returns its row. */
+  derive(source: Uint32Array, at: number): number {
+    if ((this.derivedRows + 1) * ROW_WORDS > this.#derived.length) {
+      const grown = new Uint32Array(this.#derived.length * 2);
+      grown.set(this.#derived);
+      this.#derived = grown;
+    }
+    const target = this.#derived;
+    const to = this.derivedRows * ROW_WORDS;
+    for (let w = 0; w < ROW_WORDS; w++) target[to + w] = source[at + w]!;
+    return this.inputRows + this.derivedRows++;
+  }
+
+  nextDerivedRow(): number {
+    return this.inputRows + this.derivedRows;
+  }
+
+  /** Copies a row of this group, while it is being executed, into 32 words. */
+  copyRow(row: number, shards: number, target: Uint32Array): void {
+    if (row >= this.inputRows) {
+      const from = (row - this.inputRows) * ROW_WORDS;
+      for (let w = 0; w < ROW_WORDS; w++) target[w] = this.#derived[from + w]!;
+      return;
+    }
+    const { words, halves, inputs } = this;
+    copyFrameRow({ words, halves, inputs, shards }, this.#columns, row, target);
+  }
+
+  /** Writes outcomes, derived rows, and header: from here on `frame()` is what the journal keeps. */
+  seal(clock: { readonly low: number; readonly high: number }, decisions: number): void {
+    const words = this.words;
+    const halves = this.halves;
+    let allCreated = true;
+    for (let row = 0; row < this.inputRows; row++) {
+      if (this.statuses[row] !== TransferStatus.created) {
+        allCreated = false;
+        break;
+      }
+    }
+    words[Head.outcomes] = 0;
+    if (!allCreated) {
+      const padded = ((this.inputRows + 3) & ~3) >> 1;
+      assert((this.#length + padded) * 4 <= this.bytes.byteLength, 'a group is within its bound');
+      words.fill(0, this.#length, this.#length + padded);
+      halves.set(this.statuses.subarray(0, this.inputRows), this.#length * 2);
+      words[Head.outcomes] = this.#length * 4;
+      this.#length += padded;
+    }
+    const derivedWords = this.derivedRows * ROW_WORDS;
+    assert((this.#length + derivedWords) * 4 <= this.bytes.byteLength, 'a group is within its bound');
+    words.set(this.#derived.subarray(0, derivedWords), this.#length);
+    words[Head.derived] = this.#length * 4;
+    this.#length += derivedWords;
+    words[Head.magic] = FRAME_MAGIC;
+    words[Head.version] = FRAME_VERSION;
+    words[Head.inputs] = this.inputAt.length;
+    words[Head.bytes] = this.#length * 4;
+    words[Head.closed] = clock.low;
+    words[Head.closed + 1] = clock.high;
+    words[Head.inputRows] = this.inputRows;
+    words[Head.derivedRows] = this.derivedRows;
+    words[Head.decisions] = decisions;
+    this.#sealed = true;
+  }
+
+  frame(): Uint8Array {
+    assert(this.#sealed, 'only a sealed group has a frame');
+    return this.bytes.subarray(0, this.#length * 4);
+  }
+
+  /** Takes the inputs of a journalled frame, to execute them again. Returns what is wrong with the frame, or null. */
+  load(frame: Uint8Array, sequence: number): string | null {
+    this.reset(sequence);
+    const defect = frameDefect(frame);
+    if (defect !== null) return defect;
+    this.bytes.set(frame, 0);
+    const inputs = this.words[Head.inputs]!;
+    for (let i = 0; i < inputs; i++) {
+      const at = this.#length;
+      const bytes = this.words[at + Input.bytes]!;
+      if (bytes < INPUT_WORDS * 4 || bytes % 8 !== 0 || at * 4 + bytes > frame.byteLength) {
+        return 'an input is cut off';
+      }
+      this.inputAt.push(at);
+      this.#length = at + bytes / 4;
+      if (isRequest(this.words[at]!)) {
+        if (batchDefect(this.words, (at + INPUT_WORDS) * 4, at * 4 + bytes) !== null) {
+          return 'an input holds no well-formed batch';
+        }
+        this.#openRequest(at);
+      } else if (this.words[at] === InputType.link) {
+        this.#pledgedRows += linkRows(this.words, at + INPUT_WORDS);
+      }
+    }
+    return null;
+  }
+}
+
+export function isRequest(type: number): boolean {
+  return type >= InputType.createAccounts && type <= InputType.createTransfersTogether;
+}
+
+function frameDefect(frame: Uint8Array): string | null {
+  if (frame.byteLength < HEAD_WORDS * 4 || frame.byteLength % 8 !== 0) return 'not a frame';
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (view.getUint32(Head.magic * 4, true) !== FRAME_MAGIC) return 'not a frame';
+  if (view.getUint32(Head.version * 4, true) !== FRAME_VERSION) return 'a frame of another version';
+  if (view.getUint32(Head.bytes * 4, true) !== frame.byteLength) return 'a frame of another length';
+  return null;
+}
+
+/**
+ * Copies a row of a frame into 32 words, with the timestamp that it was given. `words` and `halves` see the same buffer. Used on sealed
+ * frames, and on the input rows of a group that is being executed. Input rows carry their request's first timestamp plus i times the shards.
+ */
+export function copyFrameRow(
+  frame: { readonly words: Uint32Array; readonly halves: Uint16Array; readonly inputs: number; readonly shards: number },
+  columns: Columns,
+  row: number,
+  target: Uint32Array,
+): void {
+  const { words, halves, inputs, shards } = frame;
+  let at = HEAD_WORDS;
+  for (let i = 0; i < inputs; i++, at += words[at + Input.bytes]! >> 2) {
+    if (!isRequest(words[at]!)) continue;
+    const n = words[at + INPUT_WORDS]! & 0xffffff;
+    const within = row - words[at + Input.firstRow]!;
+    if (within >= n) continue;
+    columns.openBatch(words, halves, (at + INPUT_WORDS) * 4, ZERO_WORD);
+    columns.copyRow(within, target, 0);
+    const stamp = words[at + Input.stamp]! + within * shards;
+    target[30] = stamp % 4294967296;
+    target[31] = words[at + Input.stamp + 1]! + Math.floor(stamp / 4294967296);
+    return;
+  }
+  const derived = row - words[Head.inputRows]!;
+  assert(derived >= 0 && derived < words[Head.derivedRows]!, 'the row is in the frame');
+  const from = (words[Head.derived]! >> 2) + derived * ROW_WORDS;
+  for (let w = 0; w < ROW_WORDS; w++) target[w] = words[from + w]!;
+}

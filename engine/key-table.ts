@@ -1,0 +1,107 @@
+/**
+ * A small hash table of keys (a 128-bit id and a tag) with three value words each, from which keys can be removed: what is claimed or
+ * waited for, what a walk has brought along. Linear probing; removal shifts the followers back, so places are valid until the next
+ * `obtain` or `remove` only. The capacity is fixed: what is in it is bounded by what is in flight.
+ */
+import { assert } from './assert.ts';
+import { hashId } from './placement.ts';
+
+const ENTRY_WORDS = 8;
+const TAG = 4;
+const SEED = 0x5bd1e995;
+
+export class KeyTable {
+  readonly words: Uint32Array;
+  readonly #capacity: number;
+  /** Where entries were made since the last clear, so that clearing after a few does not cost the whole table. */
+  readonly #made: Uint32Array;
+  #count = 0;
+
+  constructor(capacity: number) {
+    assert((capacity & (capacity - 1)) === 0, 'a power of two');
+    this.#capacity = capacity;
+    this.words = new Uint32Array(capacity * ENTRY_WORDS);
+    this.#made = new Uint32Array(capacity >> 4);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Word offset of the entry {id 4, tag 1, values 3}, or -1. Tags are not 0. */
+  // Hot path.
+  find(ids: Uint32Array, at: number, tag: number): number {
+    const words = this.words;
+    const mask = this.#capacity - 1;
+    let slot = hashId(ids, at, SEED ^ tag) & mask;
+    for (;;) {
+      const word = slot * ENTRY_WORDS;
+      if (words[word + TAG] === 0) return -1;
+      if (
+        words[word + TAG] === tag &&
+        words[word] === ids[at] &&
+        words[word + 1] === ids[at + 1] &&
+        words[word + 2] === ids[at + 2] &&
+        words[word + 3] === ids[at + 3]
+      ) {
+        return word;
+      }
+      slot = (slot + 1) & mask;
+    }
+  }
+
+  /** The entry of the key, made with zero values when it was not there. */
+  // Hot path.
+  obtain(ids: Uint32Array, at: number, tag: number): number {
+    const found = this.find(ids, at, tag);
+    if (found !== -1) return found;
+    assert(this.#count < this.#capacity * 0.9, 'keys are bounded by what is in flight');
+    const words = this.words;
+    const mask = this.#capacity - 1;
+    let slot = hashId(ids, at, SEED ^ tag) & mask;
+    while (words[slot * ENTRY_WORDS + TAG] !== 0) slot = (slot + 1) & mask;
+    const word = slot * ENTRY_WORDS;
+    for (let w = 0; w < 4; w++) words[word + w] = ids[at + w]!;
+    words[word + TAG] = tag;
+    words[word + 5] = 0;
+    words[word + 6] = 0;
+    words[word + 7] = 0;
+    if (this.#count < this.#made.length) this.#made[this.#count] = word;
+    this.#count++;
+    return word;
+  }
+
+  remove(entry: number): void {
+    const words = this.words;
+    const mask = this.#capacity - 1;
+    let hole = entry / ENTRY_WORDS;
+    let slot = hole;
+    for (;;) {
+      slot = (slot + 1) & mask;
+      const word = slot * ENTRY_WORDS;
+      if (words[word + TAG] === 0) break;
+      const wanted = hashId(words, word, SEED ^ words[word + TAG]!) & mask;
+      // An entry may move back into the hole unless its wanted place lies after the hole.
+      if (((slot - wanted) & mask) < ((slot - hole) & mask)) continue;
+      words.copyWithin(hole * ENTRY_WORDS, word, word + ENTRY_WORDS);
+      hole = slot;
+    }
+    words[hole * ENTRY_WORDS + TAG] = 0;
+    this.#count--;
+  }
+
+  /** Calls back for every entry, in no order that anything may depend on. */
+  forEach(visit: (words: Uint32Array, at: number) => void): void {
+    if (this.#count === 0) return;
+    for (let word = 0; word < this.words.length; word += ENTRY_WORDS) {
+      if (this.words[word + TAG] !== 0) visit(this.words, word);
+    }
+  }
+
+  /** Empties the table. Only for tables from which nothing has been removed since they were empty. */
+  clear(): void {
+    if (this.#count > this.#made.length) this.words.fill(0);
+    else for (let i = 0; i < this.#count; i++) this.words[this.#made[i]! + TAG] = 0;
+    this.#count = 0;
+  }
+}

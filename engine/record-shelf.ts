@@ -1,0 +1,56 @@
+/**
+ * Records of transfers that a group needs and that lie in older frames: the actor finds out which (`want`), reads them from the journal,
+ * and hands them in before the group is executed. The engine itself never reads.
+ */
+import { assert } from './assert.ts';
+import { ROW_WORDS } from './batch.ts';
+import { KeyTable } from './key-table.ts';
+import { GROUP_ROWS_MAX } from './limits.ts';
+
+const CAPACITY = 1 << 17;
+
+export class RecordShelf {
+  readonly #keys = new KeyTable(CAPACITY);
+  #rows = new Uint32Array(ROW_WORDS * 16);
+  readonly sequences: number[] = [];
+  readonly rowNumbers: number[] = [];
+
+  get count(): number {
+    return this.sequences.length;
+  }
+
+  clear(): void {
+    if (this.sequences.length === 0) return;
+    this.#keys.clear();
+    this.sequences.length = 0;
+    this.rowNumbers.length = 0;
+  }
+
+  /** Notes that the record of this id is needed, and where it lies. */
+  want(ids: Uint32Array, at: number, sequence: number, row: number): void {
+    if (this.#keys.find(ids, at, 1) !== -1) return;
+    assert(this.count <= GROUP_ROWS_MAX * 1.5, 'wanted records are bounded by the rows in flight');
+    const entry = this.#keys.obtain(ids, at, 1);
+    this.#keys.words[entry + 5] = this.count;
+    this.sequences.push(sequence);
+    this.rowNumbers.push(row);
+  }
+
+  /** Where the actor puts the i-th wanted record. */
+  put(i: number, record: Uint32Array): void {
+    if ((i + 1) * ROW_WORDS > this.#rows.length) {
+      const grown = new Uint32Array(Math.max(this.#rows.length * 2, (i + 1) * ROW_WORDS));
+      grown.set(this.#rows);
+      this.#rows = grown;
+    }
+    this.#rows.set(record.subarray(0, ROW_WORDS), i * ROW_WORDS);
+  }
+
+  /** Copies the record of the id into 32 words. It must have been wanted. */
+  copy(ids: Uint32Array, at: number, target: Uint32Array): void {
+    const entry = this.#keys.find(ids, at, 1);
+    assert(entry !== -1, 'the record was handed in with the group');
+    const from = this.#keys.words[entry + 5]! * ROW_WORDS;
+    for (let w = 0; w < ROW_WORDS; w++) target[w] = this.#rows[from + w]!;
+  }
+}

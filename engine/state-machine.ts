@@ -1,0 +1,559 @@
+/**
+ * The deterministic state machine of one shard: (state, group of inputs, time) to (state', outcomes, messages). No I/O, no clock, no
+ * randomness; the same groups give the same state, bit for bit, which `digest` proves.
+ *
+ * The actor fills a `Group`, asks which old records it needs (`want`), hands them in, and calls `execute`. Afterwards the group is sealed (it
+ * is the journal frame), `replies` and `outgoing` hold what may be released once the frame is durable. Replay does the same with `load`ed
+ * groups and compares the sealed frame with the stored one.
+ *
+ * Inputs are executed in order. A row whose keys are claimed by a walk, or awaited by somebody earlier, is parked; parked rows have their turn
+ * at the end of a group in which claims were freed. Walks set out at the end of the group.
+ */
+import { assert } from './assert.ts';
+import { Account, BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
+import { Carried } from './carried.ts';
+import { Claims, KeyKind } from './claims.ts';
+import { createAccount } from './create-account.ts';
+import { TransferRules } from './create-transfer.ts';
+import { stateDigest } from './digest.ts';
+import { Group, Head, Input, INPUT_WORDS, InputType } from './group.ts';
+import { Ledger, positionRow, positionSequence, positionState, TransferState, type LedgerOptions } from './ledger.ts';
+import { BATCH_EVENTS_MAX } from './limits.ts';
+import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
+import { OpenRequests, type RequestHead } from './open-requests.ts';
+import { Parked, ParkedKind } from './parked.ts';
+import { shardOf } from './placement.ts';
+import { RecordShelf } from './record-shelf.ts';
+import { EventState, TransferStatus } from './status.ts';
+import { Walks, type Outgoing } from './walk.ts';
+
+const STATUS_COUNTERS = 72;
+
+export class StateMachine {
+  readonly ledger: Ledger;
+  readonly shelf = new RecordShelf();
+  readonly requests: OpenRequests;
+  readonly #group: Group;
+  readonly #claims = new Claims();
+  readonly #parked = new Parked();
+  readonly #carried = new Carried();
+  readonly #rules: TransferRules;
+  readonly #walks: Walks;
+  readonly #columns = new Columns();
+  readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
+  readonly #row = new Uint32Array(ROW_WORDS);
+  #decisions = 0;
+  /** The last pump ended for want of room in its frame: the next group goes on, even without inputs. */
+  pumpAgain = false;
+  /** Numbers of the messages sent to and received from each shard. */
+  readonly sent: Float64Array;
+  readonly received: Float64Array;
+  readonly acknowledged: Float64Array;
+  /** Outcomes by status number since the start; for metrics only. */
+  readonly accountOutcomes = new Float64Array(STATUS_COUNTERS);
+  readonly transferOutcomes = new Float64Array(STATUS_COUNTERS);
+
+  constructor(options: LedgerOptions, group: Group) {
+    this.#group = group;
+    this.ledger = new Ledger(options);
+    this.requests = new OpenRequests(this.ledger);
+    this.sent = new Float64Array(options.shards);
+    this.received = new Float64Array(options.shards);
+    this.acknowledged = new Float64Array(options.shards);
+    const { ledger, shelf, requests } = this;
+    const carried = this.#carried;
+    this.#rules = new TransferRules({ ledger, group, shelf, carried });
+    const rules = this.#rules;
+    const claims = this.#claims;
+    const decided = (status: number, low: number, high: number): void => {
+      this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
+      this.#decide(status, low, high);
+    };
+    this.#walks = new Walks({ ledger, group, claims, carried, rules, shelf, requests, decided });
+  }
+
+  /** Messages of this group for other shards, in order. They are numbered: `sent` has been moved on. */
+  get outgoing(): readonly Outgoing[] {
+    return this.#walks.outgoing;
+  }
+
+  get parkedCount(): number {
+    return this.#parked.count;
+  }
+
+  get claimedCount(): number {
+    return this.#claims.count;
+  }
+
+  get walksUnderWay(): number {
+    return this.#walks.underWay;
+  }
+
+  /** Notes in `shelf` every record of an older frame that executing the group will need. */
+  want(): void {
+    this.shelf.clear();
+    const { words } = this.#group;
+    let frees = this.pumpAgain;
+    for (const at of this.#group.inputAt) {
+      const type = words[at]!;
+      if (type === InputType.createTransfers || type === InputType.createTransfersTogether) {
+        this.#group.openBatch(at, this.#columns);
+        this.#wantRows(this.#columns);
+      } else if (type === InputType.link) {
+        const body = at + INPUT_WORDS;
+        if (words[body + LinkHead.kind] === LinkKind.apply) frees = true;
+        if (words[body + LinkHead.kind] === LinkKind.walk) {
+          this.#wantEvents(words, body + LINK_HEAD_WORDS, words[body + LinkHead.rows]!);
+        }
+      }
+    }
+    if (frees) this.#wantParked();
+  }
+
+  // Hot path.
+  #wantRows(columns: Columns): void {
+    const { words } = columns;
+    const at = columns.at[Transfer.id]!;
+    const step = columns.step[Transfer.id]!;
+    for (let i = 0; i < columns.n; i++) this.#wantId(words, at + i * step);
+  }
+
+  #wantEvents(words: Uint32Array, at: number, n: number): void {
+    for (let i = 0; i < n; i++) this.#wantId(words, at + i * ROW_WORDS);
+  }
+
+  // Hot path.
+  #wantId(words: Uint32Array, at: number): void {
+    const index = this.ledger.transferIndex;
+    const slot = index.find(words, at, index.hash(words, at));
+    if (slot === -1) return;
+    const high = index.valueHigh(slot);
+    if (positionState(high) !== TransferState.created) return;
+    this.shelf.want(words, at, positionSequence(index.valueLow(slot), high), positionRow(high));
+  }
+
+  #wantParked(): void {
+    const parked = this.#parked;
+    for (let item = parked.first; item !== -1; item = parked.next(item)) {
+      switch (parked.kind(item)) {
+        case ParkedKind.account:
+          break;
+        case ParkedKind.transfer:
+        case ParkedKind.start:
+          this.#wantId(parked.page(item), parked.offset(item));
+          break;
+        case ParkedKind.together:
+          this.#wantEvents(parked.body(item), 0, parked.body(item).length / ROW_WORDS);
+          break;
+        case ParkedKind.walk: {
+          const body = parked.body(item);
+          this.#wantEvents(body, LINK_HEAD_WORDS, body[LinkHead.rows]!);
+          break;
+        }
+      }
+    }
+  }
+
+  /** Executes the group at a time (ns since the epoch, two words), and seals it. */
+  execute(low: number, high: number): void {
+    const group = this.#group;
+    const { words } = group;
+    this.ledger.advance(low, high);
+    words[Head.opened] = this.ledger.clockLow;
+    words[Head.opened + 1] = this.ledger.clockHigh;
+    this.#decisions = 0;
+    this.#walks.outgoing.length = 0;
+    this.requests.beginGroup(group.sequence);
+    for (const at of group.inputAt) this.#execute(at);
+    if (this.#walks.freed || this.pumpAgain) this.#pump();
+    this.#walks.setOut();
+    for (const { to } of this.#walks.outgoing) this.sent[to] = this.sent[to]! + 1;
+    const { clockLow, clockHigh } = this.ledger;
+    group.seal({ low: clockLow, high: clockHigh }, this.#decisions >>> 0);
+  }
+
+  #execute(at: number): void {
+    const { words } = this.#group;
+    switch (words[at] as InputType) {
+      case InputType.createAccounts:
+        this.#createAccounts(at);
+        return;
+      case InputType.createTransfers:
+        this.#createTransfers(at);
+        return;
+      case InputType.createTransfersTogether:
+        this.#createTogether(at);
+        return;
+      case InputType.link:
+        this.#receive(at);
+        return;
+      case InputType.acknowledged: {
+        const peer = words[at + Input.peer]!;
+        const number = words[at + Input.number]! + words[at + Input.number + 1]! * 4294967296;
+        assert(number <= this.sent[peer]!, 'only what was sent is acknowledged');
+        this.acknowledged[peer] = Math.max(this.acknowledged[peer]!, number);
+        return;
+      }
+      case InputType.digest: {
+        const digest = this.digest();
+        words[at + Input.digest] = digest[0];
+        words[at + Input.digest + 1] = digest[1];
+        return;
+      }
+      default:
+        assert(false, 'a journalled input has a known type');
+    }
+  }
+
+  // ---- Requests.
+
+  #head(at: number, n: number): RequestHead {
+    const { words } = this.#group;
+    return {
+      session: words[at + Input.session]!,
+      request: words[at + Input.request]!,
+      n,
+      deadlineLow: words[at + Input.deadline]!,
+      deadlineHigh: words[at + Input.deadline + 1]!,
+    };
+  }
+
+  #createAccounts(at: number): void {
+    const group = this.#group;
+    const columns = this.#columns;
+    group.openBatch(at, columns);
+    const firstRow = group.words[at + Input.firstRow]!;
+    const head = this.#head(at, columns.n);
+    const isContended = this.#claims.count > 0;
+    let slot = -1;
+    let waiting = 0;
+    for (let i = 0; i < columns.n; i++) {
+      this.ledger.tick();
+      if (i === 0) this.#stampRequest(at);
+      const id = columns.at[Account.id]! + i * columns.step[Account.id]!;
+      let status: number = EventState.waiting;
+      if (isContended && !this.#claims.isFree(columns.words, id, KeyKind.account, false)) {
+        if (slot === -1) slot = this.requests.open(head);
+        columns.copyRow(i, this.#row, 0);
+        this.#park(ParkedKind.account, slot, i);
+        waiting++;
+      } else {
+        status = createAccount(this.ledger, columns, i);
+        this.accountOutcomes[status] = this.accountOutcomes[status]! + 1;
+      }
+      this.#settleRow(firstRow, i, status);
+    }
+    this.#answer(head, firstRow, slot, waiting);
+  }
+
+  // Hot path.
+  #createTransfers(at: number): void {
+    const group = this.#group;
+    const columns = this.#columns;
+    group.openBatch(at, columns);
+    const firstRow = group.words[at + Input.firstRow]!;
+    const head = this.#head(at, columns.n);
+    const rules = this.#rules;
+    const ledger = this.ledger;
+    rules.open(columns, false);
+    const isPlain = ledger.shards === 1;
+    let slot = -1;
+    let waiting = 0;
+    for (let i = 0; i < columns.n; i++) {
+      ledger.tick();
+      if (i === 0) this.#stampRequest(at);
+      if (!isPlain && this.#mustWait(columns, i)) {
+        if (slot === -1) slot = this.requests.open(head);
+        this.#enter(columns, i, slot);
+        waiting++;
+        this.#settleRow(firstRow, i, EventState.waiting);
+        continue;
+      }
+      const status = rules.create(i, firstRow + i);
+      this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
+      this.#settleRow(firstRow, i, status);
+    }
+    this.#answer(head, firstRow, slot, waiting);
+  }
+
+  /** Whether the row crosses shards, or one of its keys is claimed or awaited. */
+  // Hot path.
+  #mustWait(columns: Columns, i: number): boolean {
+    const { words, at, step } = columns;
+    const { shard, shards } = this.ledger;
+    const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+    const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
+    if (shardOf(words, dr, shards) !== shard || shardOf(words, cr, shards) !== shard) return true;
+    const claims = this.#claims;
+    if (claims.count === 0) return false;
+    const id = at[Transfer.id]! + i * step[Transfer.id]!;
+    return !(
+      claims.isFree(words, id, KeyKind.transfer, false) &&
+      claims.isFree(words, dr, KeyKind.account, false) &&
+      claims.isFree(words, cr, KeyKind.account, false)
+    );
+  }
+
+  /** A row that cannot be executed at once: into a walk that begins, or among the parked. */
+  #enter(columns: Columns, i: number, slot: number): void {
+    const row = this.#row;
+    columns.copyRow(i, row, 0);
+    if (this.#walks.isOwnKey(row, 0, 1) && this.#walks.isOwnKey(row, 0, 2)) {
+      this.#park(ParkedKind.transfer, slot, i);
+    } else if (!this.#walks.start(row, 0, 1, { slot, row: i, isScan: false })) {
+      this.#park(ParkedKind.start, slot, i);
+    }
+  }
+
+  #createTogether(at: number): void {
+    const group = this.#group;
+    const columns = this.#columns;
+    group.openBatch(at, columns);
+    const { n } = columns;
+    const firstRow = group.words[at + Input.firstRow]!;
+    const head = this.#head(at, n);
+    const events = new Uint32Array(n * ROW_WORDS);
+    for (let i = 0; i < n; i++) {
+      this.ledger.tick();
+      if (i === 0) this.#stampRequest(at);
+      columns.copyRow(i, events, i * ROW_WORDS);
+      this.#settleRow(firstRow, i, EventState.waiting);
+    }
+    const slot = this.requests.open(head);
+    if (!this.#walks.start(events, 0, n, { slot, row: 0, isScan: false })) {
+      this.#parked.addWithBody(ParkedKind.together, slot, events);
+      this.#forKeys(events, 0, n, 'await');
+    }
+    this.#answer(head, firstRow, slot, n);
+  }
+
+  #stampRequest(at: number): void {
+    this.#group.words[at + Input.stamp] = this.ledger.clockLow;
+    this.#group.words[at + Input.stamp + 1] = this.ledger.clockHigh;
+  }
+
+  // Hot path.
+  #settleRow(firstRow: number, i: number, status: number): void {
+    const { stampLow, stampHigh } = this.ledger;
+    this.#group.statuses[firstRow + i] = status;
+    this.#stamps[2 * i] = stampLow;
+    this.#stamps[2 * i + 1] = stampHigh;
+    this.#decide(status, stampLow, stampHigh);
+  }
+
+  /** Answers a request at once, or keeps it open for the rows that wait. */
+  #answer(head: RequestHead, firstRow: number, slot: number, waiting: number): void {
+    if (slot === -1) {
+      this.requests.reply(head, this.#group.statuses, firstRow, this.#stamps);
+      return;
+    }
+    this.requests.keep(slot, this.#group.statuses, firstRow, this.#stamps);
+    this.requests.addWaiting(slot, waiting);
+  }
+
+  // Hot path.
+  #decide(status: number, low: number, high: number): void {
+    let hash = Math.imul(this.#decisions ^ status, 0x01000193);
+    hash = Math.imul(hash ^ low, 0x01000193);
+    this.#decisions = Math.imul(hash ^ high, 0x01000193) ^ (hash >>> 15);
+  }
+
+  // ---- Waiting.
+
+  #park(kind: ParkedKind, slot: number, row: number): void {
+    const item = this.#parked.add(kind, slot, row);
+    const page = this.#parked.page(item);
+    const to = this.#parked.offset(item);
+    page.set(this.#row, to);
+    if (kind === ParkedKind.account) this.#claims.await(page, to, KeyKind.account);
+    else this.#forKeys(page, to, 1, 'await');
+  }
+
+  /** Does something with every key of this shard that the events have. */
+  #forKeys(events: Uint32Array, at: number, n: number, what: 'await' | 'leave' | 'mark'): void {
+    for (let i = 0; i < n; i++) {
+      const event = at + i * ROW_WORDS;
+      for (let key = 0; key < 3; key++) {
+        if (!this.#walks.isOwnKey(events, event, key)) continue;
+        const kind = key === 0 ? KeyKind.transfer : KeyKind.account;
+        this.#claims[what](events, event + key * 4, kind);
+      }
+    }
+  }
+
+  #areFree(events: Uint32Array, at: number): boolean {
+    const claims = this.#claims;
+    return (
+      claims.isFree(events, at, KeyKind.transfer, true) &&
+      claims.isFree(events, at + 4, KeyKind.account, true) &&
+      claims.isFree(events, at + 8, KeyKind.account, true)
+    );
+  }
+
+  /** Gives every parked item its turn, in order, as far as its keys are free and the frame has room. */
+  #pump(): void {
+    const parked = this.#parked;
+    this.#walks.freed = false;
+    this.pumpAgain = false;
+    this.#claims.beginScan();
+    let next = parked.first;
+    while (next !== -1) {
+      const item = next;
+      next = parked.next(item);
+      if (this.#group.rowsLeft < BATCH_EVENTS_MAX) {
+        this.pumpAgain = true;
+        return;
+      }
+      this.#turn(item);
+    }
+  }
+
+  #turn(item: number): void {
+    const parked = this.#parked;
+    const kind = parked.kind(item);
+    switch (kind) {
+      case ParkedKind.account:
+        this.#turnAccount(item);
+        return;
+      case ParkedKind.transfer:
+        this.#turnTransfer(item);
+        return;
+      case ParkedKind.start:
+        this.#turnStart(item, parked.page(item), parked.offset(item), 1);
+        return;
+      case ParkedKind.together:
+        this.#turnStart(item, parked.body(item), 0, parked.body(item).length / ROW_WORDS);
+        return;
+      case ParkedKind.walk: {
+        const body = parked.body(item);
+        const rows = body[LinkHead.rows]!;
+        if (!this.#walks.canVisit(body, 0, true)) {
+          this.#forKeys(body, LINK_HEAD_WORDS, rows, 'mark');
+          return;
+        }
+        this.#forKeys(body, LINK_HEAD_WORDS, rows, 'leave');
+        parked.remove(item);
+        this.#walks.visit(body);
+      }
+    }
+  }
+
+  #turnAccount(item: number): void {
+    const parked = this.#parked;
+    const page = parked.page(item);
+    const at = parked.offset(item);
+    if (!this.#claims.isFree(page, at, KeyKind.account, true)) {
+      this.#claims.mark(page, at, KeyKind.account);
+      return;
+    }
+    this.#claims.leave(page, at, KeyKind.account);
+    this.ledger.tick();
+    const request = parked.request(item);
+    let status: number = EventState.notStarted;
+    if (!this.requests.isLate(request)) {
+      this.#openParked(BatchKind.accounts, page, at);
+      status = createAccount(this.ledger, this.#columns, 0);
+      this.accountOutcomes[status] = this.accountOutcomes[status]! + 1;
+    }
+    this.#finish(item, status);
+  }
+
+  #turnTransfer(item: number): void {
+    const parked = this.#parked;
+    const page = parked.page(item);
+    const at = parked.offset(item);
+    if (!this.#areFree(page, at)) {
+      this.#forKeys(page, at, 1, 'mark');
+      return;
+    }
+    this.#forKeys(page, at, 1, 'leave');
+    this.ledger.tick();
+    let status: number = EventState.notStarted;
+    if (!this.requests.isLate(parked.request(item))) {
+      this.#openParked(BatchKind.transfers, page, at);
+      this.#rules.open(this.#columns, false);
+      status = this.#rules.create(0, this.#group.nextDerivedRow());
+      this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
+      if (status === TransferStatus.created) {
+        this.#columns.copyRow(0, this.#row, 0);
+        this.#row[30] = this.ledger.clockLow;
+        this.#row[31] = this.ledger.clockHigh;
+        this.#group.derive(this.#row, 0);
+      }
+    }
+    this.#finish(item, status);
+  }
+
+  #openParked(kind: BatchKind, page: Uint32Array, at: number): void {
+    this.#columns.openRows(kind, page, new Uint16Array(page.buffer), at, 1);
+  }
+
+  #finish(item: number, status: number): void {
+    const { stampLow, stampHigh } = this.ledger;
+    const slot = this.#parked.request(item);
+    const row = this.#parked.requestRow(item);
+    this.#parked.remove(item);
+    this.#decide(status, stampLow, stampHigh);
+    this.requests.settle(slot, row, status, stampLow, stampHigh);
+  }
+
+  #turnStart(item: number, events: Uint32Array, at: number, n: number): void {
+    const parked = this.#parked;
+    const slot = parked.request(item);
+    const row = parked.requestRow(item);
+    const isLate = this.requests.isLate(slot);
+    if (!isLate && !this.#walks.start(events, at, n, { slot, row, isScan: true })) {
+      this.#forKeys(events, at, n, 'mark');
+      return;
+    }
+    this.#forKeys(events, at, n, 'leave');
+    parked.remove(item);
+    if (!isLate) return;
+    for (let i = 0; i < n; i++) {
+      this.ledger.tick();
+      const { stampLow, stampHigh } = this.ledger;
+      this.#decide(EventState.notStarted, stampLow, stampHigh);
+      this.requests.settle(slot, row + i, EventState.notStarted, stampLow, stampHigh);
+    }
+  }
+
+  // ---- Links.
+
+  #receive(at: number): void {
+    const { words } = this.#group;
+    const from = words[at + Input.peer]!;
+    const number = words[at + Input.number]! + words[at + Input.number + 1]! * 4294967296;
+    assert(number === this.received[from]! + 1, 'link messages are taken once and in order');
+    this.received[from] = number;
+    // Causes precede effects: this shard's clock moves past its sender's.
+    this.ledger.advance(words[at + Input.stamp]!, words[at + Input.stamp + 1]!);
+    const base = at + INPUT_WORDS;
+    const kind = words[base + LinkHead.kind]!;
+    if (kind === LinkKind.apply) this.#walks.apply(words, base);
+    else if (kind === LinkKind.ack) this.#walks.acknowledge(words, base);
+    else {
+      assert(kind === LinkKind.walk, 'a link message has a known kind');
+      const end = at + words[at + Input.bytes]! / 4;
+      const body = words.slice(base, end);
+      if (this.#walks.canVisit(body, 0, false) && this.#group.rowsLeft > BATCH_EVENTS_MAX) {
+        this.#walks.visit(body);
+        return;
+      }
+      this.#parked.addWithBody(ParkedKind.walk, 0, body);
+      this.#forKeys(body, LINK_HEAD_WORDS, body[LinkHead.rows]!, 'await');
+    }
+  }
+
+  // ---- Digest.
+
+  /** Two words over the whole state: accounts, ids, links, and what waits. Takes time in proportion to the state. */
+  digest(): readonly [number, number] {
+    return stateDigest({
+      ledger: this.ledger,
+      claims: this.#claims,
+      walks: this.#walks,
+      counters: [this.sent, this.received],
+      parked: this.#parked.count,
+    });
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * The routes of the HTTP edge. Handlers are plain callbacks: an async function per request would cost more than the request.
+ *
+ * The single transfer is the path to keep short (bench: `sycee bench` with --transport http): no schema, no hook but the token's, one
+ * promise, and a string as the answer.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { BatchKind } from '../engine/batch.ts';
+import type { RowsReply } from '../engine/reply.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+import { DEADLINE_HEADER, deadlineOf } from './admission.ts';
+import { type EdgeMeter, OTHER_INDEX, STATUS_INDEX } from './edge-meter.ts';
+import type { Edge } from './edge.ts';
+import { sendHttpProblem, sendProblem } from './http-problem.ts';
+import { openapiDocument } from './openapi.ts';
+import {
+  type Answer,
+  asSyceeError,
+  batchOfOneId,
+  OPERATIONS,
+  type Operation,
+  startOperation,
+} from './operation.ts';
+import { statusDocument } from './status-document.ts';
+import { encodeRows } from './wire-codec.ts';
+
+export interface RouteContext {
+  readonly edge: Edge;
+  readonly meter: EdgeMeter;
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const MSGPACK_TYPE = 'application/msgpack';
+const DEADLINE_KEY = DEADLINE_HEADER.toLowerCase();
+
+/** Every route, for what says 405 and for the test that holds `/openapi.json` to it. */
+export const ROUTES: readonly { readonly method: 'GET' | 'POST'; readonly path: string }[] = [
+  { method: 'POST', path: '/v1/accounts' },
+  { method: 'POST', path: '/v1/transfers' },
+  { method: 'GET', path: '/v1/accounts/{id}' },
+  { method: 'GET', path: '/v1/transfers/{id}' },
+  { method: 'POST', path: '/v1/accounts/lookup' },
+  { method: 'POST', path: '/v1/transfers/lookup' },
+  { method: 'GET', path: '/v1/status' },
+  { method: 'GET', path: '/healthz' },
+  { method: 'GET', path: '/readyz' },
+  { method: 'GET', path: '/metrics' },
+  { method: 'GET', path: '/openapi.json' },
+];
+
+export function addRoutes(app: FastifyInstance, context: RouteContext): void {
+  app.post('/v1/accounts', (request, reply) => {
+    answerOperation(context, 'create_accounts', request, reply);
+  });
+  app.post('/v1/transfers', (request, reply) => {
+    answerOperation(context, 'create_transfers', request, reply);
+  });
+  app.post('/v1/accounts/lookup', (request, reply) => {
+    answerOperation(context, 'lookup_accounts', request, reply);
+  });
+  app.post('/v1/transfers/lookup', (request, reply) => {
+    answerOperation(context, 'lookup_transfers', request, reply);
+  });
+  app.get<IdRoute>('/v1/accounts/:id', (request, reply) => {
+    answerOne(context, 'lookup_accounts', request, reply);
+  });
+  app.get<IdRoute>('/v1/transfers/:id', (request, reply) => {
+    answerOne(context, 'lookup_transfers', request, reply);
+  });
+  addOperatorRoutes(app, context);
+}
+
+interface IdRoute {
+  readonly Params: { readonly id: string };
+}
+
+/** Hot path. Bytes in, bytes out; the body's bytes were counted by the body reader and are given back by `admit`. */
+function answerOperation(
+  context: RouteContext,
+  operation: Operation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const body = request.body instanceof Uint8Array ? request.body : NO_BODY;
+  const index = OPERATIONS.indexOf(operation);
+  admit(context, { index, bytes: body.byteLength, reply }, () =>
+    startOperation(context.edge.router, operation, body, {
+      deadlineMs: deadlineOfRequest(request),
+      encoding: encodingOfRequest(request),
+    }).then((answer) => sendAnswer(reply, answer)),
+  );
+}
+
+const NO_BODY = new Uint8Array(0);
+
+function sendAnswer(reply: FastifyReply, answer: Answer): void {
+  reply
+    .code(answer.httpStatus)
+    .header('content-type', answer.encoding === 'json' ? JSON_TYPE : MSGPACK_TYPE)
+    .send(answer.payload);
+}
+
+interface Admitted {
+  readonly index: number;
+  readonly bytes: number;
+  readonly reply: FastifyReply;
+}
+
+/** Hot path. Runs what sends the answer, within the bounds; what it throws or rejects with becomes the problem that is sent. */
+function admit(context: RouteContext, request: Admitted, start: () => Promise<void>): void {
+  const { edge, meter } = context;
+  const started = meter.begin();
+  let isEntered = false;
+  const leave = (): void => {
+    if (isEntered) edge.admission.leave();
+    edge.admission.giveBytes(request.bytes);
+    meter.end(request.index, started);
+  };
+  const fail = (error: unknown): void => {
+    const problem = asSyceeError(error, edge.log);
+    meter.fail(request.index, problem);
+    sendProblem(request.reply, problem);
+    leave();
+  };
+  try {
+    edge.admission.enter();
+    isEntered = true;
+    start().then(leave, fail);
+  } catch (error: unknown) {
+    fail(error);
+  }
+}
+
+function deadlineOfRequest(request: FastifyRequest): number {
+  const header = request.headers[DEADLINE_KEY];
+  if (header === undefined) return 0;
+  return deadlineOf(String(header), Date.now());
+}
+
+function encodingOfRequest(request: FastifyRequest): 'json' | 'msgpack' | undefined {
+  const type = request.headers['content-type'];
+  if (type === undefined) return undefined;
+  return type.toLowerCase().includes('msgpack') ? 'msgpack' : 'json';
+}
+
+function answerOne(
+  context: RouteContext,
+  operation: 'lookup_accounts' | 'lookup_transfers',
+  request: FastifyRequest<IdRoute>,
+  reply: FastifyReply,
+): void {
+  const { router } = context.edge;
+  const { id } = request.params;
+  admit(context, { index: OPERATIONS.indexOf(operation), bytes: 0, reply }, () => {
+    const ids = batchOfOneId(id);
+    const deadline = deadlineOfRequest(request);
+    return operation === 'lookup_accounts'
+      ? router.lookupAccounts(ids, deadline).then((rows) => sendRow('account', id, rows, reply))
+      : router.lookupTransfers(ids, deadline).then((rows) => sendRow('transfer', id, rows, reply));
+  });
+}
+
+function sendRow(
+  what: 'account' | 'transfer',
+  id: string,
+  rows: RowsReply,
+  reply: FastifyReply,
+): void {
+  if (rows.n === 0) {
+    sendHttpProblem(reply, 'not_found', `no ${what} has the id ${id}`);
+    return;
+  }
+  const kind = what === 'account' ? BatchKind.accounts : BatchKind.transfers;
+  const payload = encodeRows(kind, { shape: 'one', encoding: 'json' }, rows);
+  reply.header('content-type', JSON_TYPE).send(payload);
+}
+
+function addOperatorRoutes(app: FastifyInstance, context: RouteContext): void {
+  const { edge, meter, metrics } = context;
+  const openapi = JSON.stringify(openapiDocument(edge.version));
+  const live = JSON.stringify({ status: 'live', version: edge.version });
+  app.get('/healthz', (_request, reply) => {
+    reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store').send(live);
+  });
+  app.get('/readyz', (_request, reply) => {
+    if (!edge.isReady()) {
+      const why = 'not every shard has recovered and can write its journal; see /v1/status';
+      sendProblem(reply, new SyceeError('not_ready', why));
+      return;
+    }
+    const ready = JSON.stringify({ status: 'ready', version: edge.version });
+    reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store').send(ready);
+  });
+  app.get('/v1/status', (_request, reply) => {
+    const started = meter.begin();
+    const text = JSON.stringify(statusDocument(edge));
+    reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store').send(text);
+    meter.end(STATUS_INDEX, started);
+  });
+  app.get('/openapi.json', (_request, reply) => {
+    reply.header('content-type', JSON_TYPE).send(openapi);
+  });
+  app.get('/metrics', async (_request, reply) => {
+    const text = await metrics.text();
+    return reply.header('content-type', metrics.contentType).send(text);
+  });
+}
+
+const MATCHERS = ROUTES.map(({ method, path }) => ({
+  method,
+  pattern: new RegExp(`^${path.replace('{id}', '[^/]+').replaceAll('.', '\\.')}$`),
+}));
+
+/** 405 with `Allow` where the path has other methods, else 404. */
+export function answerUnknownRoute(
+  context: RouteContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const started = context.meter.begin();
+  const path = request.url.split('?', 1)[0]!;
+  const allowed = MATCHERS.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+  if (allowed.length > 0) {
+    const methods = [...new Set(allowed)].join(', ');
+    reply.header('allow', methods);
+    sendHttpProblem(reply, 'method_not_allowed', `this path takes ${methods} only`);
+  } else {
+    sendHttpProblem(reply, 'not_found', 'there is no such path; GET /openapi.json lists them');
+  }
+  context.meter.end(OTHER_INDEX, started);
+}

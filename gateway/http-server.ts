@@ -1,0 +1,167 @@
+/**
+ * The HTTP edge: listens, bounds connections and waiting, refuses what is no request of ours, and drains when it is closed.
+ *
+ * Ordering of `close`: stop listening, answer what was taken (with `Connection: close`), then cut connections that are still open after
+ * CLOSE_GRACE_MS: a client that sends slowly cannot hold the server. No stack trace and no text of an unexpected error leaves the process.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Socket } from 'node:net';
+import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import { assert } from '../engine/assert.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+import { OTHER_INDEX } from './edge-meter.ts';
+import { BODY_BYTES_MAX } from './field-rules.ts';
+import { readBody } from './http-body.ts';
+import { rawProblem, sendProblem } from './http-problem.ts';
+import { addRoutes, answerUnknownRoute, type RouteContext } from './http-routes.ts';
+import { asSyceeError } from './operation.ts';
+
+export const CONNECTIONS_MAX_DEFAULT = 4096;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const KEEP_ALIVE_MS = 60_000;
+const TIMEOUT_CHECK_MS = 1_000;
+const CLOSE_GRACE_MS = 5_000;
+const IDLE_CHECK_MS = 20;
+const HEADER_BYTES_MAX = 16 << 10;
+
+export interface HttpOptions extends RouteContext {
+  readonly token?: string | undefined;
+  readonly connectionsMax?: number | undefined;
+  /** Test knobs: how long a client may take for the head, and for the whole request. */
+  readonly headersTimeoutMs?: number | undefined;
+  readonly requestTimeoutMs?: number | undefined;
+}
+
+/** The server before it listens; tests inject requests into it. */
+export function createHttp(options: HttpOptions): FastifyInstance {
+  const { edge, meter } = options;
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    http: {
+      headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    },
+    clientErrorHandler: refuseNoHttp,
+    frameworkErrors: (error, _request, reply) => {
+      sendProblem(reply, problemOf(error, edge.log));
+    },
+  });
+  app.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX_DEFAULT;
+  addBodyReaders(app, options);
+  if (options.token !== undefined) requireToken(app, options.token);
+  app.setErrorHandler((error: FastifyError, _request, reply) => {
+    const started = meter.begin();
+    const problem = problemOf(error, edge.log);
+    meter.fail(OTHER_INDEX, problem);
+    sendProblem(reply, problem);
+    meter.end(OTHER_INDEX, started);
+  });
+  app.setNotFoundHandler((request, reply) => answerUnknownRoute(options, request, reply));
+  addRoutes(app, options);
+  return app;
+}
+
+function addBodyReaders(app: FastifyInstance, options: HttpOptions): void {
+  app.removeAllContentTypeParsers();
+  const types = ['application/json', 'application/msgpack', 'application/vnd.msgpack'];
+  app.addContentTypeParser(types, (_request, payload, done) => {
+    readBody(payload, options.edge.admission, done);
+  });
+}
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** Hashes make the compared lengths equal, and the comparison takes the same time wherever the difference is. */
+function requireToken(app: FastifyInstance, token: string): void {
+  assert(token.length > 0, 'a token is not empty');
+  const expected = sha256(`Bearer ${token}`);
+  app.addHook('onRequest', (request, reply, done) => {
+    const given = request.headers.authorization ?? '';
+    if (request.url === '/healthz' || timingSafeEqual(sha256(given), expected)) {
+      done();
+      return;
+    }
+    const why = 'this server wants the header Authorization: Bearer TOKEN';
+    sendProblem(reply, new SyceeError('unauthorized', why));
+  });
+}
+
+/** Our own errors as they are; fastify's by their code, with our sentences. */
+function problemOf(error: unknown, log: (line: string) => void): SyceeError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  switch (code) {
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new SyceeError(
+        'unsupported_media_type',
+        'send the header Content-Type: application/json or application/msgpack',
+      );
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new SyceeError('too_large', `a request body has at most ${BODY_BYTES_MAX} bytes`);
+    case 'FST_ERR_BAD_URL':
+      return malformed('path', 'the path is not well-formed');
+    default:
+  }
+  if (code.startsWith('FST_ERR_') && clientsFault(error)) {
+    return malformed('', 'the request is not well-formed');
+  }
+  return asSyceeError(error, log);
+}
+
+const clientsFault = (error: unknown): boolean => {
+  const status = (error as { statusCode?: number }).statusCode ?? 500;
+  return status >= 400 && status < 500;
+};
+
+const malformed = (field: string, why: string): SyceeError =>
+  new SyceeError('malformed_request', why, { field, rule: 'well-formed' });
+
+const RAW_STATUS: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'the header is too large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long to arrive'],
+};
+
+function refuseNoHttp(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, why] = RAW_STATUS[error.code ?? ''] ?? [400, 'this is not a valid HTTP request'];
+  socket.end(rawProblem(status, why), () => socket.destroy());
+}
+
+export interface HttpServer {
+  readonly url: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Listens. Rejects with the system's error, for example EADDRINUSE. */
+export async function startHttp(
+  options: HttpOptions,
+  address: { readonly host: string; readonly port: number },
+): Promise<HttpServer> {
+  const app = createHttp(options);
+  const url = await app.listen({ host: address.host, port: address.port, backlog: 1024 });
+  const listening = app.server.address();
+  assert(listening !== null && typeof listening === 'object', 'the server listens on a port');
+  return { url, port: listening.port, close: () => closeHttp(app) };
+}
+
+/** A connection that was busy when the server closed stays open after its answer, if the client wants it to: it is cut when it is idle. */
+async function closeHttp(app: FastifyInstance): Promise<void> {
+  const idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS);
+  const cut = setTimeout(() => app.server.closeAllConnections(), CLOSE_GRACE_MS);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(idle);
+    clearTimeout(cut);
+  }
+}

@@ -1,0 +1,259 @@
+/**
+ * The Prometheus document of `/metrics`.
+ *
+ * The hot paths count in plain arrays and in shared memory; only a scrape copies them into text. So none of the metrics below is a
+ * prom-client counter: each one is read when the registry asks, by functions that the owners of the figures pass in.
+ */
+import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import { type EdgeMeter, LATENCY_SECONDS_BOUNDS } from './edge-meter.ts';
+
+/** Counters of one shard, as the supervisor reads them from shared memory. */
+export interface ShardReading {
+  readonly shard: number;
+  readonly state: string;
+  readonly sequence: number;
+  readonly groups: number;
+  readonly events: number;
+  readonly eventsInGroupMax: number;
+  readonly commitNanosecondsSum: number;
+  /** Groups per bucket, not cumulative, one more than there are bounds. */
+  readonly commitSecondsBuckets?: readonly number[] | undefined;
+  readonly groupSizeBuckets?: readonly number[] | undefined;
+  readonly bytesJournalled: number;
+  readonly parked: number;
+  readonly claimed: number;
+  readonly walksInFlight: number;
+  readonly requestsInFlight: number;
+  readonly queueDepth?: number | undefined;
+  readonly statuses: Readonly<Record<string, number>>;
+  readonly restarts: number;
+}
+
+export interface MetricsSources {
+  readonly version: string;
+  readonly shards: () => readonly ShardReading[];
+  readonly meters: readonly EdgeMeter[];
+  readonly admission: {
+    readonly requests: number;
+    readonly bytes: number;
+    readonly refused: number;
+  };
+  readonly bounds?: HistogramBounds | undefined;
+}
+
+/** Upper bounds that belong to the buckets of the shards' readings. */
+export interface HistogramBounds {
+  readonly commitSeconds: readonly number[];
+  readonly groupEvents: readonly number[];
+}
+
+type Labels = Readonly<Record<string, string | number>>;
+
+interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+type MetricType = 'counter' | 'gauge' | 'histogram';
+
+/** What a registry asks of a metric. It reads its samples when it is scraped. */
+class ReadMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: MetricType;
+  readonly aggregator = 'sum';
+  readonly #read: () => readonly Sample[];
+
+  constructor(type: MetricType, name: string, help: string, read: () => readonly Sample[]) {
+    this.type = type;
+    this.name = name;
+    this.help = help;
+    this.#read = read;
+  }
+
+  get(): Promise<object> {
+    const { name, help, type, aggregator } = this;
+    return Promise.resolve({ name, help, type, aggregator, values: this.#read() });
+  }
+
+  /** A registry resets what it holds; these figures belong to others. */
+  reset(): void {}
+}
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #sources: MetricsSources;
+
+  constructor(sources: MetricsSources) {
+    this.#sources = sources;
+    collectDefaultMetrics({ register: this.#registry });
+    this.#addShards();
+    this.#addShardHistograms();
+    this.#addEdges();
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+
+  #add(type: MetricType, name: string, help: string, read: () => readonly Sample[]): void {
+    const metric = new ReadMetric(type, `sycee_${name}`, help, read);
+    this.#registry.registerMetric(metric as unknown as Metric);
+  }
+
+  #addShards(): void {
+    const { shards } = this.#sources;
+    const perShard = (
+      type: MetricType,
+      name: string,
+      help: string,
+      read: (reading: ShardReading) => number,
+    ): void => {
+      this.#add(type, `shard_${name}`, help, () =>
+        shards().map((one) => ({ labels: { shard: one.shard }, value: read(one) })),
+      );
+    };
+    this.#add('gauge', 'shard_state', '1 for the state that the shard is in', () =>
+      shards().map((one) => ({ labels: { shard: one.shard, state: one.state }, value: 1 })),
+    );
+    this.#add('counter', 'shard_statuses_total', 'Events by their outcome', () =>
+      shards().flatMap((one) =>
+        Object.entries(one.statuses).map(([status, value]) => ({
+          labels: { shard: one.shard, status },
+          value,
+        })),
+      ),
+    );
+    perShard('gauge', 'sequence', 'Newest sequence in the journal', (one) => one.sequence);
+    perShard('counter', 'groups_total', 'Groups committed', (one) => one.groups);
+    perShard('counter', 'events_total', 'Events carried out', (one) => one.events);
+    perShard(
+      'gauge',
+      'group_events_max',
+      'Events of the largest group',
+      (one) => one.eventsInGroupMax,
+    );
+    perShard('counter', 'journal_bytes_total', 'Bytes journalled', (one) => one.bytesJournalled);
+    perShard(
+      'gauge',
+      'queue_depth',
+      'Requests that wait for the shard',
+      (one) => one.queueDepth ?? 0,
+    );
+    perShard(
+      'gauge',
+      'requests_in_flight',
+      'Requests taken, not answered',
+      (one) => one.requestsInFlight,
+    );
+    perShard('gauge', 'walks_in_flight', 'Cross-shard walks under way', (one) => one.walksInFlight);
+    perShard('gauge', 'events_parked', 'Events that wait for a claim', (one) => one.parked);
+    perShard('gauge', 'accounts_claimed', 'Accounts under a claim', (one) => one.claimed);
+    perShard('counter', 'restarts_total', 'Times the shard was rebuilt', (one) => one.restarts);
+  }
+
+  #addShardHistograms(): void {
+    const { shards, bounds: given } = this.#sources;
+    this.#add('histogram', 'shard_commit_seconds', 'Time of a group commit', () =>
+      shards().flatMap((one) => {
+        const buckets = one.commitSecondsBuckets ?? [one.groups];
+        const bounds = one.commitSecondsBuckets === undefined ? [] : (given?.commitSeconds ?? []);
+        const sum = one.commitNanosecondsSum / 1e9;
+        return histogram(
+          'sycee_shard_commit_seconds',
+          { shard: one.shard },
+          { bounds, buckets, sum },
+        );
+      }),
+    );
+    this.#add('histogram', 'shard_group_events', 'Events of a group', () =>
+      shards().flatMap((one) => {
+        const buckets = one.groupSizeBuckets ?? [one.groups];
+        const bounds = one.groupSizeBuckets === undefined ? [] : (given?.groupEvents ?? []);
+        const labels = { shard: one.shard };
+        return histogram('sycee_shard_group_events', labels, { bounds, buckets, sum: one.events });
+      }),
+    );
+  }
+
+  #addEdges(): void {
+    const { meters, admission, version } = this.#sources;
+    this.#add('gauge', 'version', 'Version of this server, as a label', () => [
+      { labels: { version, node: process.version }, value: 1 },
+    ]);
+    this.#add('gauge', 'admission_requests', 'Requests in flight over all edges', () => [
+      { labels: {}, value: admission.requests },
+    ]);
+    this.#add('gauge', 'admission_bytes', 'Bytes of the requests in flight', () => [
+      { labels: {}, value: admission.bytes },
+    ]);
+    this.#add('counter', 'admission_refused_total', 'Requests refused as overloaded', () => [
+      { labels: {}, value: admission.refused },
+    ]);
+    this.#add('gauge', 'edge_in_flight', 'Requests taken, not answered', () =>
+      meters.map((one) => ({ labels: { edge: one.edge }, value: one.inFlight })),
+    );
+    this.#add('counter', 'edge_ignored_total', 'Messages that could not be answered', () =>
+      meters.map((one) => ({ labels: { edge: one.edge }, value: one.ignored })),
+    );
+    this.#add('counter', 'edge_requests_total', 'Requests answered, problems included', () =>
+      meters.flatMap((meter) =>
+        meter.read().map(({ operation, requests }) => ({
+          labels: { edge: meter.edge, operation },
+          value: requests,
+        })),
+      ),
+    );
+    this.#add('counter', 'edge_errors_total', 'Requests answered with a problem', () =>
+      meters.flatMap((meter) =>
+        meter
+          .read()
+          .flatMap(({ operation, errors }) =>
+            [...errors]
+              .filter(([, value]) => value > 0)
+              .map(([code, value]) => ({ labels: { edge: meter.edge, operation, code }, value })),
+          ),
+      ),
+    );
+    this.#add('histogram', 'edge_seconds', 'From a request taken to its answer', () =>
+      meters.flatMap((meter) =>
+        meter.read().flatMap(({ operation, seconds, buckets }) => {
+          const labels = { edge: meter.edge, operation };
+          const reading = { bounds: LATENCY_SECONDS_BOUNDS, buckets, sum: seconds };
+          return histogram('sycee_edge_seconds', labels, reading);
+        }),
+      ),
+    );
+  }
+}
+
+interface BucketReading {
+  readonly bounds: readonly number[];
+  readonly buckets: ArrayLike<number>;
+  readonly sum: number;
+}
+
+/** The samples of one histogram: cumulative buckets, sum and count. */
+function histogram(name: string, labels: Labels, reading: BucketReading): readonly Sample[] {
+  const { bounds, buckets, sum } = reading;
+  const samples: Sample[] = [];
+  let count = 0;
+  for (let i = 0; i < bounds.length; i++) {
+    count += buckets[i] ?? 0;
+    samples.push({
+      metricName: `${name}_bucket`,
+      labels: { ...labels, le: bounds[i]! },
+      value: count,
+    });
+  }
+  for (let i = bounds.length; i < buckets.length; i++) count += buckets[i]!;
+  samples.push({ metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count });
+  samples.push({ metricName: `${name}_sum`, labels, value: sum });
+  samples.push({ metricName: `${name}_count`, labels, value: count });
+  return samples;
+}

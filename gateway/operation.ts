@@ -1,0 +1,153 @@
+/**
+ * The operations that both transports serve: bytes to a batch, the batch to the router, the reply to bytes.
+ *
+ * `startOperation` throws what can be seen from the bytes alone; its promise rejects with what the router said. Both are `SyceeError`s,
+ * anything else is a bug, which `asSyceeError` turns into `unknown` so that no stack trace leaves the process.
+ */
+import { unreachable } from '../engine/assert.ts';
+import { type Batch, BatchKind, batchOfColumns } from '../engine/batch.ts';
+import type { CreateReply, RowsReply } from '../engine/reply.ts';
+import { ERROR_CODES, SyceeError } from '../lib/sycee-error.ts';
+import { type Parsed, parseCreate, parseLookup } from './parse-command.ts';
+import type { RequestRouter } from './request-router.ts';
+import { type Encoding, encodeCreate, encodeRows, statusHttp } from './wire-codec.ts';
+
+export const OPERATIONS = [
+  'create_accounts',
+  'create_transfers',
+  'lookup_accounts',
+  'lookup_transfers',
+] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+export interface Answer {
+  readonly payload: string | Uint8Array;
+  readonly encoding: Encoding;
+  /** As HTTP says it: 200, but for one created object, whose outcome decides. */
+  readonly httpStatus: number;
+}
+
+export interface StartOptions {
+  /** Refuse what is in another encoding than the transport said. */
+  readonly encoding?: Encoding | undefined;
+  /** Bytes that an answer may have: a create whose answer could be longer is refused before it happens. */
+  readonly answerBytesMax?: number | undefined;
+  readonly deadlineMs: number;
+}
+
+/** Bytes of one result at most: the longest status name, a timestamp, and their field names in JSON. */
+const RESULT_BYTES_MAX = 100;
+const RESULT_COLUMNAR_BYTES = 10;
+/** Field names and the positions of 64 shards. */
+const ANSWER_FRAME_BYTES = 8192;
+
+export function startOperation(
+  router: RequestRouter,
+  operation: Operation,
+  body: Uint8Array,
+  options: StartOptions,
+): Promise<Answer> {
+  const parsed = parse(operation, body);
+  if (options.encoding !== undefined && parsed.encoding !== options.encoding) {
+    throw new SyceeError(
+      'malformed_request',
+      `the Content-Type says ${options.encoding}, but the body is ${parsed.encoding}`,
+      { field: 'Content-Type', rule: 'names the encoding of the body' },
+    );
+  }
+  const { deadlineMs } = options;
+  switch (operation) {
+    case 'create_accounts':
+      refuseLongAnswer(parsed, options.answerBytesMax);
+      return router
+        .createAccounts(parsed.batch, deadlineMs)
+        .then((reply) => created(BatchKind.accounts, parsed, reply));
+    case 'create_transfers':
+      refuseLongAnswer(parsed, options.answerBytesMax);
+      return router
+        .createTransfers(parsed.batch, deadlineMs)
+        .then((reply) => created(BatchKind.transfers, parsed, reply));
+    case 'lookup_accounts':
+      return router
+        .lookupAccounts(parsed.batch, deadlineMs)
+        .then((reply) => found(BatchKind.accounts, parsed, reply));
+    case 'lookup_transfers':
+      return router
+        .lookupTransfers(parsed.batch, deadlineMs)
+        .then((reply) => found(BatchKind.transfers, parsed, reply));
+    default:
+      return unreachable(operation);
+  }
+}
+
+function parse(operation: Operation, body: Uint8Array): Parsed {
+  switch (operation) {
+    case 'create_accounts':
+      return parseCreate(BatchKind.accounts, body);
+    case 'create_transfers':
+      return parseCreate(BatchKind.transfers, body);
+    case 'lookup_accounts':
+    case 'lookup_transfers':
+      return parseLookup(body);
+    default:
+      return unreachable(operation);
+  }
+}
+
+function refuseLongAnswer(parsed: Parsed, bytesMax: number | undefined): void {
+  if (bytesMax === undefined || parsed.batch.n === 1) return;
+  const each = parsed.shape === 'columns' ? RESULT_COLUMNAR_BYTES : RESULT_BYTES_MAX;
+  if (parsed.batch.n * each + ANSWER_FRAME_BYTES <= bytesMax) return;
+  throw new SyceeError(
+    'too_large',
+    `the answer to ${parsed.batch.n} events may exceed the ${bytesMax} bytes that the NATS server allows; send fewer, or columns`,
+  );
+}
+
+function created(kind: BatchKind, parsed: Parsed, reply: CreateReply): Answer {
+  return {
+    payload: encodeCreate(kind, parsed, reply),
+    encoding: parsed.encoding,
+    httpStatus: parsed.shape === 'one' ? statusHttp(kind, reply.statuses[0]!) : 200,
+  };
+}
+
+function found(kind: BatchKind, parsed: Parsed, reply: RowsReply): Answer {
+  return { payload: encodeRows(kind, parsed, reply), encoding: parsed.encoding, httpStatus: 200 };
+}
+
+const U128_MAX = 2n ** 128n - 1n;
+
+/** The batch of one id, as a path names it. */
+export function batchOfOneId(text: string): Batch {
+  const id = /^[0-9]{1,39}$/.test(text) ? BigInt(text) : -1n;
+  if (id < 0n || id > U128_MAX) {
+    throw new SyceeError('malformed_request', 'id must be a decimal number from 0 to 2^128 - 1', {
+      field: 'id',
+      rule: 'u128',
+    });
+  }
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, id & 0xffff_ffff_ffff_ffffn, true);
+  view.setBigUint64(8, id >> 64n, true);
+  return batchOfColumns(BatchKind.ids, 1, [{ column: 0, constant: false, bytes }]);
+}
+
+const CODES: ReadonlySet<string> = new Set(ERROR_CODES);
+
+/** The error itself when it is one of ours. Anything else is a bug: it is logged, and the caller learns only that he cannot know. */
+export function asSyceeError(error: unknown, log: (line: string) => void): SyceeError {
+  if (error instanceof SyceeError) return error;
+  if (error instanceof Error && 'code' in error && CODES.has(String(error.code))) {
+    return new SyceeError(error.code as SyceeError['code'], error.message, { cause: error });
+  }
+  log(
+    `gateway: unexpected ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+  );
+  return new SyceeError(
+    'unknown',
+    'an unexpected error: the request may or may not have happened; ask again with the same ids',
+    { cause: error },
+  );
+}

@@ -1,0 +1,26 @@
+/** What the edges ask of the router, and nothing more: so their tests pass a fake. */
+import type { Batch } from '../engine/batch.ts';
+import type { CreateReply, RowsReply } from '../engine/reply.ts';
+
+export interface ShardStatus {
+  readonly shard: number;
+  readonly state: string;
+  readonly sequence: number;
+  readonly timestamp: bigint;
+  /** Requests that wait in the shard's ring. */
+  readonly queueDepth: number;
+  readonly inFlight: number;
+}
+
+export interface RouterStatus {
+  readonly shards: readonly ShardStatus[];
+}
+
+/** Deadlines are absolute milliseconds as of `Date.now()`; 0 is the router's default. A rejection is a `SyceeError`. */
+export interface RequestRouter {
+  createAccounts(batch: Batch, deadlineMs: number): Promise<CreateReply>;
+  createTransfers(batch: Batch, deadlineMs: number): Promise<CreateReply>;
+  lookupAccounts(ids: Batch, deadlineMs: number): Promise<RowsReply>;
+  lookupTransfers(ids: Batch, deadlineMs: number): Promise<RowsReply>;
+  status(): RouterStatus;
+}

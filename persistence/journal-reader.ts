@@ -1,0 +1,220 @@
+/**
+ * Reads the journal of one shard over all its segments, in any thread, while another one may be writing it. Owns read-only connections to
+ * at most SEGMENTS_OPEN_MAX segments. Nothing that it returns is unchecked: format, identity, density, and the chain of checksums.
+ *
+ * I1 Segments follow each other: the first begins with sequence 1, and each with the sequence and checksum after the last row of the one
+ *    before. Only the last one may lack its `meta` row; it counts as absent then, since its writer has not come round to it.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { assert } from '../engine/assert.ts';
+import { chainStart, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
+import { journalCorrupt } from './errors.ts';
+import type { JournalRow } from './journal.ts';
+import { SegmentReader } from './segment-reader.ts';
+import { segmentName, segmentsAmong } from './segment.ts';
+
+/** Each open segment costs three file descriptors and a page cache. */
+const SEGMENTS_OPEN_MAX = 8;
+
+export interface JournalReaderOptions extends JournalIdentity {
+  readonly directory: string;
+}
+
+export class JournalReader implements Disposable {
+  readonly #options: JournalReaderOptions;
+  /** First sequences, ascending. */
+  #firsts: readonly number[] = [];
+  /** By first sequence, the least recently used one first. */
+  readonly #open = new Map<number, SegmentReader>();
+
+  private constructor(options: JournalReaderOptions) {
+    this.#options = options;
+  }
+
+  static open(options: JournalReaderOptions): JournalReader {
+    const reader = new JournalReader(options);
+    try {
+      reader.refresh();
+      return reader;
+    } catch (error: unknown) {
+      reader.close();
+      throw error;
+    }
+  }
+
+  /** The last durable sequence at this moment, 0 when there is none. */
+  lastSequence(): number {
+    this.refresh();
+    const last = this.#firsts.at(-1);
+    return last === undefined ? 0 : this.#segment(last).lastSequence();
+  }
+
+  /** The frame of one durable row, checked. It is the caller's. */
+  read(sequence: number): Uint8Array {
+    const segment = this.#segmentWith(sequence);
+    const row = segment?.row(sequence);
+    if (segment === undefined || row === undefined) throw this.#missing(sequence);
+    this.#check(segment, row, this.#checksumBefore(segment, sequence));
+    return row.frame;
+  }
+
+  /** All rows from `first` on, up to the last one that is durable when it is asked for. */
+  *rows(first: number): Generator<JournalRow, void, undefined> {
+    assert(Number.isSafeInteger(first) && first >= 1, 'sequences start at 1');
+    let before: number | undefined;
+    for (let sequence = first; ; sequence++) {
+      const segment = this.#segmentWith(sequence);
+      const row = segment?.row(sequence);
+      if (segment === undefined || row === undefined) {
+        if (sequence > this.lastSequence()) return;
+        throw this.#missing(sequence);
+      }
+      if (before === undefined || sequence === segment.firstSequence) {
+        const said = this.#checksumBefore(segment, sequence);
+        if (before !== undefined && before !== said) throw brokenChain(segment, sequence);
+        before = said;
+      }
+      this.#check(segment, row, before);
+      before = row.checksum;
+      yield row;
+    }
+  }
+
+  /** The checksum of a durable row, or what the first row follows for 0. Not checked itself. */
+  checksum(sequence: number): number {
+    if (sequence === 0) return chainStart(this.#options);
+    const checksum = this.#segmentWith(sequence)?.checksum(sequence);
+    if (checksum === undefined) throw this.#missing(sequence);
+    return checksum;
+  }
+
+  /** Checks that every segment follows the one before it (I1). */
+  checkSegments(): void {
+    this.refresh();
+    let sequence = 0;
+    let checksum = chainStart(this.#options);
+    for (const first of this.#firsts) {
+      const segment = this.#segment(first);
+      if (first !== sequence + 1) {
+        const rule = `the rows ${sequence + 1} to ${first - 1} before this segment are missing`;
+        throw segment.corrupt(first, rule);
+      }
+      if (segment.previousChecksum !== checksum) throw brokenChain(segment, first);
+      sequence = segment.lastSequence();
+      checksum = sequence < first ? segment.previousChecksum : this.checksum(sequence);
+    }
+  }
+
+  /** Sees segments that came since. */
+  refresh(): void {
+    const firsts = segmentsAmong(readdirSync(this.#options.directory));
+    const last = firsts.at(-1);
+    if (last !== undefined && this.#tryOpen(last) === undefined) firsts.pop();
+    this.#firsts = firsts;
+  }
+
+  /** Closes the connection to a segment, so that its writer is the last to close it and no side files stay. It is opened again if asked for. */
+  release(file: string): void {
+    for (const [first, segment] of this.#open) {
+      if (segment.file !== file) continue;
+      segment.close();
+      this.#open.delete(first);
+    }
+  }
+
+  /** Whether a finished segment of this first sequence was seen. */
+  hasSegment(first: number): boolean {
+    return this.#firsts.includes(first);
+  }
+
+  close(): void {
+    for (const segment of this.#open.values()) segment.close();
+    this.#open.clear();
+    this.#firsts = [];
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The segment in whose range the sequence lies, looking for new ones when it may be in one of those. */
+  #segmentWith(sequence: number): SegmentReader | undefined {
+    let at = lastAtMost(this.#firsts, sequence);
+    if (at === this.#firsts.length - 1) {
+      const known = at < 0 ? undefined : this.#segment(this.#firsts[at]!);
+      if (known !== undefined && sequence <= known.lastSequence()) return known;
+      this.refresh();
+      at = lastAtMost(this.#firsts, sequence);
+    }
+    return at < 0 ? undefined : this.#segment(this.#firsts[at]!);
+  }
+
+  #segment(first: number): SegmentReader {
+    const segment = this.#tryOpen(first);
+    if (segment !== undefined) return segment;
+    throw journalCorrupt(
+      { file: segmentName(first), sequence: first },
+      'the segment does not say whose it is, and is not the last one',
+    );
+  }
+
+  #tryOpen(first: number): SegmentReader | undefined {
+    let segment = this.#open.get(first);
+    if (segment === undefined) {
+      const path = join(this.#options.directory, segmentName(first));
+      segment = SegmentReader.open(path, first, this.#options);
+      if (segment === undefined) return undefined;
+      this.#closeEldest();
+    } else {
+      this.#open.delete(first);
+    }
+    this.#open.set(first, segment);
+    return segment;
+  }
+
+  #closeEldest(): void {
+    if (this.#open.size < SEGMENTS_OPEN_MAX) return;
+    const [eldest] = this.#open.keys();
+    this.#open.get(eldest!)!.close();
+    this.#open.delete(eldest!);
+  }
+
+  #checksumBefore(segment: SegmentReader, sequence: number): number {
+    if (sequence === segment.firstSequence) {
+      const said = segment.previousChecksum;
+      if (said !== this.checksum(sequence - 1)) throw brokenChain(segment, sequence);
+      return said;
+    }
+    const checksum = segment.checksum(sequence - 1);
+    if (checksum === undefined) throw this.#missing(sequence - 1);
+    return checksum;
+  }
+
+  #check(segment: SegmentReader, row: JournalRow & { checksum: number }, before: number): void {
+    if (rowChecksum(before, row) === row.checksum) return;
+    throw segment.corrupt(row.sequence, 'the row does not match its checksum');
+  }
+
+  #missing(sequence: number): Error {
+    const first = this.#firsts[lastAtMost(this.#firsts, sequence)];
+    const file = segmentName(first ?? 1);
+    return journalCorrupt({ file, sequence }, 'the row is missing');
+  }
+}
+
+function brokenChain(segment: SegmentReader, sequence: number): Error {
+  return segment.corrupt(sequence, 'the segment does not follow the last row of the one before it');
+}
+
+/** Index of the last element that is at most `value`, or -1. */
+function lastAtMost(ascending: readonly number[], value: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (ascending[middle]! <= value) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

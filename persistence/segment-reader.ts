@@ -1,0 +1,162 @@
+/**
+ * Reads one segment over a read-only connection, whether it is live or sealed. Checks what the segment says of itself when it is opened;
+ * the chain over its rows is checked by `JournalReader`. Every read is a statement of its own: no read transaction stays open that
+ * would hold up the sealer's checkpoint.
+ *
+ * Gotcha: reading a sealed segment leaves an empty `-wal` and a `-shm` beside it, because a read-only connection may not remove them.
+ */
+import { basename } from 'node:path';
+import type { JournalIdentity } from './checksum-chain.ts';
+import {
+  type Connection,
+  openForReading,
+  pragma,
+  saysDamaged,
+  type Statement,
+} from './database.ts';
+import { type JournalError, journalCorrupt } from './errors.ts';
+import type { JournalRow } from './journal.ts';
+import { SEGMENT_APPLICATION_ID, SEGMENT_FORMAT } from './segment.ts';
+
+export interface StoredRow extends JournalRow {
+  readonly checksum: number;
+}
+
+export class SegmentReader implements Disposable {
+  readonly file: string;
+  readonly firstSequence: number;
+  /** Of the row before the first one. */
+  readonly previousChecksum: number;
+  readonly #connection: Connection;
+  readonly #selectRow: Statement;
+  readonly #selectChecksum: Statement;
+  readonly #selectLast: Statement;
+
+  private constructor(path: string, connection: Connection, meta: MetaColumns) {
+    this.file = basename(path);
+    this.firstSequence = meta.first_sequence;
+    this.previousChecksum = meta.previous_checksum;
+    this.#connection = connection;
+    this.#selectRow = connection
+      .prepare('SELECT timestamp, checksum, frame FROM journal_row WHERE sequence = ?')
+      .safeIntegers();
+    this.#selectChecksum = connection
+      .prepare('SELECT checksum FROM journal_row WHERE sequence = ?')
+      .pluck();
+    this.#selectLast = connection.prepare('SELECT max(sequence) FROM journal_row').pluck();
+  }
+
+  /** Undefined when the file has no `meta` row (yet). Throws JOURNAL_CORRUPT when it is not the segment that was expected. */
+  static open(
+    path: string,
+    firstSequence: number,
+    identity: JournalIdentity,
+  ): SegmentReader | undefined {
+    const where = { file: basename(path), sequence: firstSequence };
+    let connection: Connection | undefined;
+    try {
+      connection = openForReading(path);
+      const meta = readMeta(connection);
+      if (meta !== undefined) {
+        const broken = brokenRule(connection, meta, { ...identity, firstSequence });
+        if (broken !== undefined) throw journalCorrupt(where, broken);
+        const reader = new SegmentReader(path, connection, meta);
+        connection = undefined;
+        return reader;
+      }
+      return undefined;
+    } catch (error: unknown) {
+      throw saysDamaged(error)
+        ? journalCorrupt(where, 'SQLite cannot read the file', error)
+        : error;
+    } finally {
+      connection?.close();
+    }
+  }
+
+  row(sequence: number): StoredRow | undefined {
+    const columns = this.#read(this.#selectRow, sequence) as RowColumns | undefined;
+    if (columns === undefined) return undefined;
+    return {
+      sequence,
+      timestamp: BigInt.asUintN(64, columns.timestamp),
+      frame: columns.frame,
+      checksum: Number(columns.checksum),
+    };
+  }
+
+  checksum(sequence: number): number | undefined {
+    return this.#read(this.#selectChecksum, sequence) as number | undefined;
+  }
+
+  /** `firstSequence - 1` when there are no rows yet. */
+  lastSequence(): number {
+    const last = this.#read(this.#selectLast) as number | null;
+    return last ?? this.firstSequence - 1;
+  }
+
+  corrupt(sequence: number, rule: string, cause?: unknown): JournalError {
+    return journalCorrupt({ file: this.file, sequence }, rule, cause);
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #read(statement: Statement, sequence?: number): unknown {
+    try {
+      return sequence === undefined ? statement.get() : statement.get(sequence);
+    } catch (error: unknown) {
+      if (!saysDamaged(error)) throw error;
+      throw this.corrupt(sequence ?? this.firstSequence, 'SQLite cannot read the row', error);
+    }
+  }
+}
+
+interface MetaColumns {
+  readonly format: number;
+  readonly cluster_id: string;
+  readonly shard: number;
+  readonly shards: number;
+  readonly first_sequence: number;
+  readonly previous_checksum: number;
+}
+
+interface RowColumns {
+  readonly timestamp: bigint;
+  readonly checksum: bigint;
+  readonly frame: Uint8Array;
+}
+
+function readMeta(connection: Connection): MetaColumns | undefined {
+  const isWhole = connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get();
+  if (isWhole === undefined) return undefined;
+  return connection.prepare('SELECT * FROM meta').get() as MetaColumns | undefined;
+}
+
+function brokenRule(
+  connection: Connection,
+  meta: MetaColumns,
+  expected: JournalIdentity & { readonly firstSequence: number },
+): string | undefined {
+  if (pragma(connection, 'application_id') !== SEGMENT_APPLICATION_ID) {
+    return 'the file is not a segment';
+  }
+  if (meta.format !== SEGMENT_FORMAT || pragma(connection, 'user_version') !== SEGMENT_FORMAT) {
+    return `the segment has format ${meta.format}, and this program reads format ${SEGMENT_FORMAT}`;
+  }
+  if (meta.cluster_id !== expected.clusterId) {
+    return `the segment belongs to cluster ${meta.cluster_id}, not to ${expected.clusterId}`;
+  }
+  if (meta.shard !== expected.shard || meta.shards !== expected.shards) {
+    return `the segment belongs to shard ${meta.shard} of ${meta.shards}, not to ${expected.shard} of ${expected.shards}`;
+  }
+  if (meta.first_sequence !== expected.firstSequence) {
+    return `the segment begins with sequence ${meta.first_sequence}, not with the one in its name`;
+  }
+  return undefined;
+}

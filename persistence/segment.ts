@@ -1,0 +1,239 @@
+/**
+ * One segment of a journal: a SQLite file that is written by one connection, `LiveSegment`, until its WAL is full, and is immutable
+ * from then on. `SegmentReader` reads it, in any thread.
+ *
+ * Named by its first sequence, it says in its one `meta` row whose it is and which checksum its first row follows. The schema may be there
+ * before the `meta` row, and that one before any journal row, but never the other way round (I1): a file without `meta` holds no rows
+ * and is what a crash left of a creation.
+ *
+ * The frame is the last column, because a column behind a large blob is reached by walking the blob's pages.
+ */
+import { closeSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { assert } from '../engine/assert.ts';
+import { GROUP_BYTES_MAX, SEQUENCE_MAX } from '../engine/limits.ts';
+import type { JournalIdentity } from './checksum-chain.ts';
+import {
+  type Connection,
+  emptyWal,
+  openForWriting,
+  pragma,
+  removeDatabase,
+  saysDamaged,
+  type Statement,
+  synchronousOf,
+} from './database.ts';
+import { journalCorrupt } from './errors.ts';
+import type { JournalRow } from './journal.ts';
+
+export const SEGMENT_FORMAT = 1;
+/** 'SYCE', in the header of every segment. */
+export const SEGMENT_APPLICATION_ID = 0x53594345;
+/** A segment ends when its WAL has passed this size. */
+export const SEGMENT_BYTES_MAX = 128 << 20;
+/** The next segment, schema only, made by the sealer. It appears under this name in one step, complete and synced. */
+export const PREPARED_NAME = 'segment-prepared.sqlite';
+
+const NAME = /^segment-(\d{12})\.sqlite$/;
+const ORPHAN_NAME = /^segment-\d{12}\.sqlite-wal$/;
+const SEQUENCE_DIGITS = 12;
+assert(SEGMENT_BYTES_MAX >= 4 * GROUP_BYTES_MAX, 'a segment holds several of the largest groups');
+assert(SEQUENCE_MAX < 10 ** (SEQUENCE_DIGITS + 1), 'every sequence has a name');
+
+const SCHEMA = `
+  CREATE TABLE meta (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    format INTEGER NOT NULL,
+    cluster_id TEXT NOT NULL,
+    shard INTEGER NOT NULL,
+    shards INTEGER NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    previous_checksum INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE journal_row (
+    sequence INTEGER PRIMARY KEY,
+    timestamp INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,
+    frame BLOB NOT NULL
+  ) STRICT;
+  PRAGMA application_id = ${SEGMENT_APPLICATION_ID};
+  PRAGMA user_version = ${SEGMENT_FORMAT};
+`;
+
+export interface SegmentMeta extends JournalIdentity {
+  readonly firstSequence: number;
+  /** Of row `firstSequence - 1`, or the start of the chain. */
+  readonly previousChecksum: number;
+}
+
+export function segmentName(firstSequence: number): string {
+  return `segment-${String(firstSequence).padStart(SEQUENCE_DIGITS, '0')}.sqlite`;
+}
+
+/** First sequences of the segments among the names of a directory, ascending. A WAL without its segment is damage. */
+export function segmentsAmong(names: readonly string[]): number[] {
+  const firsts: number[] = [];
+  for (const name of names) {
+    const match = NAME.exec(name);
+    if (match !== null) firsts.push(Number(match[1]));
+    if (ORPHAN_NAME.test(name) && !names.includes(name.slice(0, -'-wal'.length))) {
+      const sequence = Number(name.slice('segment-'.length, 'segment-'.length + SEQUENCE_DIGITS));
+      throw journalCorrupt({ file: name, sequence }, 'the segment of this WAL is missing');
+    }
+  }
+  return firsts.toSorted((a, b) => a - b);
+}
+
+/** A whole segment file without `meta`. It is closed again, so everything is in the one file, and synced. */
+export function createEmptySegment(path: string): void {
+  const connection = openForWriting(path);
+  try {
+    connection.transaction(() => connection.exec(SCHEMA)).immediate();
+  } finally {
+    connection.close();
+  }
+}
+
+/** Moves the prepared segment to `path`. False when there is none of this format; such a one is removed. */
+export function takePreparedSegment(directory: string, path: string): boolean {
+  const prepared = join(directory, PREPARED_NAME);
+  let isOurs: boolean;
+  try {
+    isOurs = hasSegmentHeader(prepared);
+  } catch (error: unknown) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+  if (!isOurs) {
+    removeDatabase(prepared);
+    return false;
+  }
+  renameSync(prepared, path);
+  return true;
+}
+
+/** Reads the file itself, since a SQLite connection would leave side files under the name it has now. No connection is on it. */
+function hasSegmentHeader(path: string): boolean {
+  const header = new DataView(new ArrayBuffer(100));
+  const file = openSync(path, 'r');
+  try {
+    if (readSync(file, header) < header.byteLength) return false;
+  } finally {
+    closeSync(file);
+  }
+  // Offsets of the SQLite file format: user_version at 60, application_id at 68, both big-endian.
+  return header.getUint32(60) === SEGMENT_FORMAT && header.getUint32(68) === SEGMENT_APPLICATION_ID;
+}
+
+/** Removes the segment when a crash has left it without `meta`. True when it did. One that then has rows is damage (I1). */
+export function removeUnfinishedSegment(path: string, firstSequence: number): boolean {
+  const where = { file: basename(path), sequence: firstSequence };
+  let connection: Connection | undefined;
+  try {
+    connection = openForWriting(path);
+    if (pragma(connection, 'user_version') !== 0) {
+      if (countRows(connection, 'meta') > 0) return false;
+      if (countRows(connection, 'journal_row') > 0) {
+        throw journalCorrupt(where, 'the segment has rows and does not say whose they are');
+      }
+    } else if (countRows(connection, 'sqlite_schema') > 0) {
+      throw journalCorrupt(where, 'the file is not a segment');
+    }
+  } catch (error: unknown) {
+    if (saysDamaged(error)) throw journalCorrupt(where, 'SQLite cannot read the file', error);
+    throw error;
+  } finally {
+    connection?.close();
+  }
+  removeDatabase(path);
+  return true;
+}
+
+function countRows(
+  connection: Connection,
+  table: 'meta' | 'journal_row' | 'sqlite_schema',
+): number {
+  return connection.prepare(`SELECT count(*) FROM ${table}`).pluck().get() as number;
+}
+
+/** The segment that is being written, by the one thread that opened it. */
+export class LiveSegment implements Disposable {
+  readonly path: string;
+  readonly #connection: Connection;
+  readonly #insert: Statement;
+
+  private constructor(path: string, connection: Connection) {
+    this.path = path;
+    this.#connection = connection;
+    this.#insert = connection.prepare(
+      'INSERT INTO journal_row (sequence, timestamp, checksum, frame) VALUES (?, ?, ?, ?)',
+    );
+  }
+
+  /** Gives `meta` to a prepared file, or makes the whole file. The caller fsyncs the directory before the first append. */
+  static create(path: string, meta: SegmentMeta): LiveSegment {
+    const connection = openForWriting(path);
+    try {
+      connection.transaction(() => LiveSegment.#createMeta(connection, path, meta)).immediate();
+      return new LiveSegment(path, connection);
+    } catch (error: unknown) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  static #createMeta(connection: Connection, path: string, meta: SegmentMeta): void {
+    if (pragma(connection, 'user_version') === 0) connection.exec(SCHEMA);
+    if (countRows(connection, 'meta') + countRows(connection, 'journal_row') > 0) {
+      const where = { file: basename(path), sequence: meta.firstSequence };
+      throw journalCorrupt(where, 'a new segment is not empty');
+    }
+    const insert = connection.prepare('INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?)');
+    const { clusterId, shard, shards, firstSequence, previousChecksum } = meta;
+    insert.run(SEGMENT_FORMAT, clusterId, shard, shards, firstSequence, previousChecksum);
+  }
+
+  /** Goes on with a segment whose `meta` the caller has checked. */
+  static open(path: string): LiveSegment {
+    const connection = openForWriting(path);
+    try {
+      return new LiveSegment(path, connection);
+    } catch (error: unknown) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /** One statement, one transaction, one fsync. Durable when it returns, unknown when it throws. */
+  append(row: JournalRow, checksum: number): void {
+    const timestamp = BigInt.asIntN(64, row.timestamp);
+    const result = this.#insert.run(row.sequence, timestamp, checksum, row.frame);
+    assert(result.changes === 1, 'an append is one row');
+  }
+
+  walBytes(): number {
+    return statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  synchronous(): unknown {
+    return synchronousOf(this.#connection);
+  }
+
+  /** Makes the file whole without its WAL, and closes it. With a reader in the way it stays as it is, which is sound too. */
+  seal(): void {
+    try {
+      emptyWal(this.#connection);
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Gotcha: the last connection on a file moves its whole WAL into it first. The sealer's is to be the one that has done that. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

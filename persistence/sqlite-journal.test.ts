@@ -1,0 +1,341 @@
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openForWriting, removeDatabase } from './database.ts';
+import { JournalReader } from './journal-reader.ts';
+import type { Journal } from './journal.ts';
+import { SegmentSealer } from './segment-sealer.ts';
+import { createEmptySegment, PREPARED_NAME, segmentName, segmentsAmong } from './segment.ts';
+import { SqliteJournal, type SqliteJournalOptions } from './sqlite-journal.ts';
+
+const FRAME_BYTES = 200_000;
+/** Three rows of this suite to a segment. */
+const SEGMENT_BYTES = 500_000;
+
+interface Place extends Disposable {
+  readonly options: SqliteJournalOptions;
+  path(firstSequence: number): string;
+  firsts(): number[];
+}
+
+function place(): Place {
+  const directory = mkdtempSync(join(tmpdir(), 'sycee-segments-'));
+  return {
+    options: {
+      directory,
+      clusterId: 'a'.repeat(32),
+      shard: 0,
+      shards: 1,
+      segmentBytesMax: SEGMENT_BYTES,
+    },
+    path: (firstSequence) => join(directory, segmentName(firstSequence)),
+    firsts: () => segmentsAmong(readdirSync(directory)),
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+function frameOf(sequence: number): Uint8Array {
+  return new Uint8Array(FRAME_BYTES).fill(sequence & 0xff);
+}
+
+function fill(journal: Journal, last: number): void {
+  for (let sequence = journal.lastSequence + 1; sequence <= last; sequence++) {
+    journal.append({ sequence, timestamp: BigInt(sequence), frame: frameOf(sequence) });
+  }
+}
+
+function sequences(journal: { rows(first: number): Iterable<{ sequence: number }> }): number[] {
+  return [...journal.rows(1)].map((row) => row.sequence);
+}
+
+function upTo(last: number): number[] {
+  return Array.from({ length: last }, (_, index) => index + 1);
+}
+
+function fillAndClose(at: Place, last: number): void {
+  using journal = SqliteJournal.open(at.options);
+  fill(journal, last);
+}
+
+function walBytes(path: string): number {
+  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function corrupt(message: RegExp): Error {
+  return expect.objectContaining({
+    code: 'JOURNAL_CORRUPT',
+    message: expect.stringMatching(message) as string,
+  }) as Error;
+}
+
+describe('durability', () => {
+  test('every commit is synced: synchronous reads back as FULL', () => {
+    using at = place();
+    using journal = SqliteJournal.open(at.options);
+    expect(journal.synchronous()).toBe(2);
+  });
+
+  test('rows of a killed process are there, its WAL included', () => {
+    using at = place();
+    const script = `
+      const { SqliteJournal } = await import(${JSON.stringify(new URL('./sqlite-journal.ts', import.meta.url).href)});
+      const journal = SqliteJournal.open(${JSON.stringify(at.options)});
+      for (let sequence = 1; sequence <= 8; sequence++) {
+        journal.append({ sequence, timestamp: BigInt(sequence), frame: new Uint8Array(${FRAME_BYTES}).fill(sequence) });
+      }
+      process.kill(process.pid, 'SIGKILL');`;
+    const child = spawnSync(process.execPath, ['--input-type=module', '-e', script]);
+    expect(String(child.stderr)).toBe('');
+    expect(child.signal).toBe('SIGKILL');
+    expect(walBytes(at.path(at.firsts().at(-1)!))).toBeGreaterThan(FRAME_BYTES);
+    using journal = SqliteJournal.open(at.options);
+    expect(journal.lastSequence).toBe(8);
+    fill(journal, 9);
+    expect(sequences(journal)).toEqual(upTo(9));
+  });
+});
+
+describe('segments', () => {
+  test('a full one is followed by the next, and all are read as one journal', () => {
+    using at = place();
+    using journal = SqliteJournal.open(at.options);
+    fill(journal, 10);
+    expect(at.firsts()).toEqual([1, 4, 7, 10]);
+    expect(sequences(journal)).toEqual(upTo(10));
+    for (const sequence of [1, 3, 4, 9, 10]) {
+      expect(journal.read(sequence)[0]).toBe(sequence);
+    }
+    expect(walBytes(at.path(1))).toBe(0);
+  });
+
+  test('the sealer prepares the next ones and empties the WAL of the full ones', async () => {
+    using at = place();
+    const problems: string[] = [];
+    const sealer = SegmentSealer.start((problem) => problems.push(problem));
+    using journal = SqliteJournal.open({ ...at.options, sealer: sealer.connect() });
+    fill(journal, 31);
+    expect(at.firsts()).toHaveLength(11);
+    expect(sequences(journal)).toEqual(upTo(31));
+    await sealer.stop();
+    for (const first of at.firsts().slice(0, -1)) expect(walBytes(at.path(first))).toBe(0);
+    expect(existsSync(join(at.options.directory, PREPARED_NAME))).toBe(true);
+    // The sealer is gone: the journal goes on by itself.
+    fill(journal, 60);
+    journal.close();
+    expect(problems).toEqual([]);
+    for (const first of at.firsts()) expect(walBytes(at.path(first))).toBe(0);
+    using again = SqliteJournal.open(at.options);
+    expect(sequences(again)).toEqual(upTo(60));
+  });
+
+  test('one sealer serves several shards, opened one after the other over the same directory too', async () => {
+    using a = place();
+    using b = place();
+    const sealer = SegmentSealer.start();
+    for (const last of [10, 20]) {
+      using one = SqliteJournal.open({ ...a.options, sealer: sealer.connect() });
+      using other = SqliteJournal.open({ ...b.options, sealer: sealer.connect() });
+      fill(one, last);
+      fill(other, last);
+    }
+    await sealer.stop();
+    for (const at of [a, b]) {
+      using journal = SqliteJournal.open(at.options);
+      expect(sequences(journal)).toEqual(upTo(20));
+    }
+  });
+
+  test('a reader of another connection sees each row once it is durable, over a change of segments', () => {
+    using at = place();
+    using journal = SqliteJournal.open(at.options);
+    using reader = JournalReader.open(at.options);
+    expect(reader.lastSequence()).toBe(0);
+    for (let last = 1; last <= 8; last++) {
+      fill(journal, last);
+      expect(reader.read(last)[0]).toBe(last);
+      expect(reader.lastSequence()).toBe(last);
+    }
+    expect(sequences(reader)).toEqual(upTo(8));
+  });
+
+  test('reading goes on where it was while rows are appended', () => {
+    using at = place();
+    using journal = SqliteJournal.open(at.options);
+    fill(journal, 2);
+    const seen: number[] = [];
+    for (const row of journal.rows(2)) {
+      seen.push(row.sequence);
+      if (row.sequence < 9) fill(journal, row.sequence + 1);
+    }
+    expect(seen).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  test('more segments than may be open at once are read in any order', () => {
+    using at = place();
+    fillAndClose(at, 60);
+    using journal = SqliteJournal.open(at.options);
+    for (let step = 0; step < 60; step++) {
+      const sequence = ((step * 37) % 60) + 1;
+      expect(journal.read(sequence)[0]).toBe(sequence);
+    }
+  });
+});
+
+describe('what a crash leaves', () => {
+  test.each([
+    { left: 'an empty file', make: (path: string) => writeFileSync(path, '') },
+    { left: 'a segment without rows or meta', make: createEmptySegment },
+  ])('$left under the next name is cleaned away', ({ make }) => {
+    using at = place();
+    fillAndClose(at, 3);
+    make(at.path(4));
+    using journal = SqliteJournal.open(at.options);
+    expect(at.firsts()).toEqual([1]);
+    fill(journal, 7);
+    expect(sequences(journal)).toEqual(upTo(7));
+  });
+
+  test('a new segment with meta and without rows is gone on with', () => {
+    using at = place();
+    fillAndClose(at, 4);
+    const connection = openForWriting(at.path(4));
+    connection.exec('DELETE FROM journal_row');
+    connection.close();
+    using journal = SqliteJournal.open(at.options);
+    expect(journal.lastSequence).toBe(3);
+    fill(journal, 5);
+    expect(at.firsts()).toEqual([1, 4]);
+    expect(sequences(journal)).toEqual(upTo(5));
+  });
+
+  test('a prepared segment is taken, and one that is not whole is replaced', () => {
+    using at = place();
+    const prepared = join(at.options.directory, PREPARED_NAME);
+    createEmptySegment(prepared);
+    fillAndClose(at, 1);
+    expect(existsSync(prepared)).toBe(false);
+    writeFileSync(prepared, 'torn');
+    using journal = SqliteJournal.open(at.options);
+    fill(journal, 8);
+    expect(existsSync(prepared)).toBe(false);
+    expect(sequences(journal)).toEqual(upTo(8));
+  });
+
+  test('rows without meta are damage, and are not cleaned away', () => {
+    using at = place();
+    fillAndClose(at, 4);
+    const connection = openForWriting(at.path(4));
+    connection.exec('DELETE FROM meta');
+    connection.close();
+    expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(/does not say whose they are/));
+    expect(at.firsts()).toEqual([1, 4]);
+  });
+
+  test('an empty segment further on shows that rows before it got lost', () => {
+    using at = place();
+    fillAndClose(at, 3);
+    createEmptySegment(at.path(6));
+    expect(() => SqliteJournal.open(at.options)).toThrow(
+      corrupt(/segment-000000000006\.sqlite, sequence 6: the rows 4 to 5 .* missing/),
+    );
+    expect(at.firsts()).toEqual([1, 6]);
+  });
+});
+
+describe('damage', () => {
+  test('a flipped byte of a frame in the file is detected, and the sequence named', () => {
+    using at = place();
+    fillAndClose(at, 8);
+    const path = at.path(4);
+    const content = readFileSync(path);
+    // A whole overflow page: shorter runs also lie in pages that SQLite has left.
+    const at5 = content.indexOf(Buffer.alloc(8188, 5));
+    expect(at5).toBeGreaterThan(0);
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.of(content[at5]! ^ 0x10), 0, 1, at5 + 10);
+    closeSync(file);
+    using journal = SqliteJournal.open(at.options);
+    const damaged = corrupt(/segment-000000000004\.sqlite, sequence 5: .*checksum/);
+    expect(() => journal.read(5)).toThrow(damaged);
+    expect(() => sequences(journal)).toThrow(damaged);
+  });
+
+  test('a destroyed header is damage', () => {
+    using at = place();
+    fillAndClose(at, 8);
+    const file = openSync(at.path(4), 'r+');
+    writeSync(file, Buffer.alloc(100, 0xff), 0, 100, 0);
+    closeSync(file);
+    expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(/segment-000000000004/));
+  });
+
+  test.each([
+    { missing: 1, message: /segment-000000000004\.sqlite, sequence 4: the rows 1 to 3/ },
+    { missing: 4, message: /segment-000000000007\.sqlite, sequence 7: the rows 4 to 6/ },
+  ])('the missing segment $missing is refused', ({ missing, message }) => {
+    using at = place();
+    fillAndClose(at, 8);
+    removeDatabase(at.path(missing));
+    expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(message));
+  });
+
+  test('a lost end of a segment in the middle is refused', () => {
+    using at = place();
+    fillAndClose(at, 8);
+    const connection = openForWriting(at.path(4));
+    connection.exec('DELETE FROM journal_row WHERE sequence = 6');
+    connection.close();
+    expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(/the rows 6 to 6 .* missing/));
+  });
+
+  test('a segment from another run of the same shard is refused', () => {
+    using at = place();
+    using other = place();
+    fillAndClose(at, 8);
+    using journal = SqliteJournal.open(other.options);
+    for (let sequence = 1; sequence <= 8; sequence++) {
+      journal.append({ sequence, timestamp: 77n, frame: frameOf(sequence) });
+    }
+    journal.close();
+    renameSync(other.path(4), at.path(4));
+    expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(/sequence 4: .*does not follow/));
+  });
+
+  test('a segment of another cluster, shard, or format is refused, and the file named', () => {
+    for (const change of [
+      "cluster_id = 'b'",
+      'shard = 1',
+      'shards = 2',
+      'format = 2',
+      'first_sequence = 5',
+    ]) {
+      using at = place();
+      fillAndClose(at, 5);
+      const connection = openForWriting(at.path(4));
+      connection.exec(`UPDATE meta SET ${change}`);
+      connection.close();
+      expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(/segment-000000000004\.sqlite/));
+    }
+  });
+
+  test('a WAL without its segment is refused', () => {
+    using at = place();
+    fillAndClose(at, 2);
+    writeFileSync(`${at.path(3)}-wal`, 'rows');
+    expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(/segment of this WAL is missing/));
+  });
+});

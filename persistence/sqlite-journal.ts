@@ -1,0 +1,256 @@
+/**
+ * The journal of one shard in SQLite segments: appends to the live one, goes on in the next when its WAL is full. Owned by the one
+ * thread that appends; needs no event loop. Reads go through a `JournalReader` of its own.
+ *
+ * I1 `append` returns after the fsync of its row. When it throws, the outcome is unknown, and the instance refuses everything but `close`:
+ *    the shard is to be rebuilt from a new instance.
+ * I2 This thread never checkpoints while there is a sealer. The full segment stays open here until the sealer has moved its WAL into the
+ *    file, because the last connection to close is the one that does it; at most SEGMENTS_UNSEALED_MAX wait so.
+ * I3 The sealer is an accelerator, not a part of durability: when it is late, slow, or gone, this thread makes the segments itself, and a
+ *    full one that nobody sealed is whole with its WAL, and sealed at the next opening.
+ *
+ * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, and at most one prepared segment without rows.
+ */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { assert } from '../engine/assert.ts';
+import { assertAppendable, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
+import { fsyncDirectory, fsyncPath } from './database.ts';
+import { journalCorrupt, JournalError } from './errors.ts';
+import { JournalReader } from './journal-reader.ts';
+import type { Journal, JournalRow } from './journal.ts';
+import type { FromSealer, ToSealer } from './segment-sealer.ts';
+import {
+  LiveSegment,
+  removeUnfinishedSegment,
+  SEGMENT_BYTES_MAX,
+  segmentName,
+  segmentsAmong,
+  takePreparedSegment,
+} from './segment.ts';
+
+/**
+ * Full segments that are kept open for the sealer. Beyond that the eldest is closed, and whoever is the last to close it moves its WAL: a
+ * sealer that is late or gone may so delay one group.
+ */
+const SEGMENTS_UNSEALED_MAX = 4;
+
+export interface SqliteJournalOptions extends JournalIdentity {
+  /** The directory of this shard alone. */
+  readonly directory: string;
+  /** From `SegmentSealer.connect`; closed with the journal. Without one, this thread prepares and seals by itself. */
+  readonly sealer?: MessagePort | undefined;
+  /** Smaller in tests. */
+  readonly segmentBytesMax?: number | undefined;
+}
+
+export class SqliteJournal implements Journal {
+  readonly #options: SqliteJournalOptions;
+  readonly #reader: JournalReader;
+  readonly #segmentBytesMax: number;
+  /** By path, the eldest first. */
+  readonly #unsealed = new Map<string, LiveSegment>();
+  #live: LiveSegment;
+  #lastSequence: number;
+  #lastChecksum: number;
+  #failure: JournalError | undefined;
+  #isClosed = false;
+
+  private constructor(options: SqliteJournalOptions, reader: JournalReader, live: LiveSegment) {
+    this.#options = options;
+    this.#reader = reader;
+    this.#live = live;
+    this.#segmentBytesMax = options.segmentBytesMax ?? SEGMENT_BYTES_MAX;
+    this.#lastSequence = reader.lastSequence();
+    this.#lastChecksum = reader.checksum(this.#lastSequence);
+    this.#tellSealer({ type: 'prepare', directory: options.directory });
+  }
+
+  /**
+   * Opens or begins the journal in an existing directory. What a crash left is taken up: SQLite recovers the WAL, a new segment without
+   * rows is removed, full segments are sealed. Checks that the segments follow each other; the rows are checked as they are read.
+   */
+  static open(options: SqliteJournalOptions): SqliteJournal {
+    const reader = JournalReader.open(options);
+    try {
+      openRemoveUnfinished(options, reader);
+      reader.checkSegments();
+      const firsts = segmentsAmong(readdirSync(options.directory));
+      for (const first of firsts.slice(0, -1)) openSealLeftover(options, first);
+      const live = openLive(options, reader, firsts.at(-1));
+      try {
+        return new SqliteJournal(options, reader, live);
+      } catch (error: unknown) {
+        live.close();
+        throw error;
+      }
+    } catch (error: unknown) {
+      reader.close();
+      throw error;
+    }
+  }
+
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
+  append(row: JournalRow): void {
+    this.#assertUsable();
+    assertAppendable(row, this.#lastSequence);
+    const checksum = rowChecksum(this.#lastChecksum, row);
+    try {
+      if (this.#live.walBytes() >= this.#segmentBytesMax) this.#goOn();
+      this.#live.append(row, checksum);
+    } catch (error: unknown) {
+      const file = basename(this.#live.path);
+      this.#failure = new JournalError(
+        'JOURNAL_WRITE_FAILED',
+        `The outcome of appending sequence ${row.sequence} to ${file} is unknown: ${String(error)}. ` +
+          'Check the free space and the health of the disk, then open the journal anew.',
+        error,
+      );
+      throw this.#failure;
+    }
+    this.#lastSequence = row.sequence;
+    this.#lastChecksum = checksum;
+    this.#closeSealed();
+  }
+
+  read(sequence: number): Uint8Array {
+    this.#assertUsable();
+    return this.#reader.read(sequence);
+  }
+
+  *rows(first: number): Generator<JournalRow, void, undefined> {
+    this.#assertUsable();
+    if (first > this.#lastSequence) return;
+    for (const row of this.#reader.rows(first)) {
+      yield row;
+      this.#assertUsable();
+      if (row.sequence === this.#lastSequence) return;
+    }
+    throw journalCorrupt(
+      { file: basename(this.#live.path), sequence: this.#lastSequence },
+      'a row that was durable is missing',
+    );
+  }
+
+  /** For tests and the start of a shard: what SQLite says of its own setting; 2 is FULL. */
+  synchronous(): unknown {
+    return this.#live.synchronous();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#reader.close();
+    for (const segment of this.#unsealed.values()) segment.close();
+    this.#unsealed.clear();
+    this.#live.close();
+    this.#options.sealer?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #goOn(): void {
+    const { directory } = this.#options;
+    const full = this.#live;
+    this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum);
+    if (this.#options.sealer === undefined) {
+      this.#reader.release(basename(full.path));
+      full.seal();
+      return;
+    }
+    this.#unsealed.set(full.path, full);
+    this.#tellSealer({ type: 'seal', path: full.path });
+    this.#tellSealer({ type: 'prepare', directory });
+    if (this.#unsealed.size > SEGMENTS_UNSEALED_MAX) {
+      const [eldest] = this.#unsealed.keys();
+      this.#closeUnsealed(eldest!);
+    }
+    assert(this.#unsealed.size <= SEGMENTS_UNSEALED_MAX, 'unsealed segments within their bound');
+  }
+
+  #closeSealed(): void {
+    if (this.#unsealed.size === 0) return;
+    for (;;) {
+      const received = receiveMessageOnPort(this.#options.sealer!);
+      if (received === undefined) return;
+      this.#closeUnsealed((received.message as FromSealer).path);
+    }
+  }
+
+  #closeUnsealed(path: string): void {
+    this.#reader.release(basename(path));
+    this.#unsealed.get(path)?.close();
+    this.#unsealed.delete(path);
+  }
+
+  #tellSealer(message: ToSealer): void {
+    this.#options.sealer?.postMessage(message, []);
+  }
+
+  #assertUsable(): void {
+    assert(!this.#isClosed, 'the journal is open');
+    if (this.#failure === undefined) return;
+    throw new JournalError(
+      'JOURNAL_WRITE_FAILED',
+      'An earlier append failed, so memory and disk may differ; open the journal anew.',
+      this.#failure,
+    );
+  }
+}
+
+/** Only the last segment can be unfinished, and only where the next sequence would begin. */
+function openRemoveUnfinished(options: SqliteJournalOptions, reader: JournalReader): void {
+  const last = segmentsAmong(readdirSync(options.directory)).at(-1);
+  const lastSequence = reader.lastSequence();
+  if (last === undefined || last <= lastSequence || reader.hasSegment(last)) return;
+  const file = segmentName(last);
+  if (last !== lastSequence + 1) {
+    const rule = `the rows ${lastSequence + 1} to ${last - 1} before this segment are missing`;
+    throw journalCorrupt({ file, sequence: last }, rule);
+  }
+  const isRemoved = removeUnfinishedSegment(join(options.directory, file), last);
+  assert(isRemoved, 'an unfinished segment stays unfinished while nobody writes it');
+  fsyncDirectory(options.directory);
+}
+
+function openSealLeftover(options: SqliteJournalOptions, first: number): void {
+  const path = join(options.directory, segmentName(first));
+  const wal = statSync(`${path}-wal`, { throwIfNoEntry: false });
+  if (wal === undefined || wal.size === 0) return;
+  if (options.sealer === undefined) LiveSegment.open(path).seal();
+  else options.sealer.postMessage({ type: 'seal', path } satisfies ToSealer, []);
+}
+
+function openLive(
+  options: SqliteJournalOptions,
+  reader: JournalReader,
+  first: number | undefined,
+): LiveSegment {
+  if (first === undefined) return createLive(options, 1, reader.checksum(0));
+  const path = join(options.directory, segmentName(first));
+  const wal = `${path}-wal`;
+  // A row that a killed process wrote and did not sync is readable now. It must not be lost after somebody was told of it.
+  if (statSync(wal, { throwIfNoEntry: false }) !== undefined) fsyncPath(wal, 'r+');
+  fsyncDirectory(options.directory);
+  return LiveSegment.open(path);
+}
+
+function createLive(
+  options: SqliteJournalOptions,
+  firstSequence: number,
+  previousChecksum: number,
+): LiveSegment {
+  const { directory, clusterId, shard, shards } = options;
+  const path = join(directory, segmentName(firstSequence));
+  takePreparedSegment(directory, path);
+  const meta = { clusterId, shard, shards, firstSequence, previousChecksum };
+  const segment = LiveSegment.create(path, meta);
+  fsyncDirectory(directory);
+  return segment;
+}

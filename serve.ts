@@ -1,0 +1,194 @@
+/**
+ * Wires the parts together: supervisor, then the edges, then signals.
+ *
+ * Ordering. The edges open when every shard has recovered. On SIGTERM or SIGINT: the edges stop taking and answer what they took, the
+ * supervisor closes the journals, the exit code is 0; a second signal ends the process at once with 1. What fails at the start is said in
+ * one sentence, with the exit code of the error: 3 damaged data, 4 in use, else 1.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { type Config, isLoopback, type LoadedConfig } from './config.ts';
+import { type Edges, startEdges } from './edges.ts';
+import { COMMIT_BUCKETS, GROUP_BUCKETS } from './sharding/shard-protocol.ts';
+import { Supervisor } from './sharding/supervisor.ts';
+
+/** Where lines go. `out` is for what was asked for, `log` for everything else. */
+export interface Output {
+  out(line: string): void;
+  log(line: string): void;
+}
+
+/** `sycee serve`: runs until a signal comes; gives the exit code. */
+export async function serve(
+  { config }: LoadedConfig,
+  output: Output,
+  options: { readonly json: boolean; readonly version: string },
+): Promise<number> {
+  const signal = nextSignal(output);
+  let supervisor: Supervisor | undefined;
+  try {
+    supervisor = await Supervisor.start({
+      directory: config.data,
+      shards: config.shards,
+      log: (line: string) => output.log(line),
+    });
+    const edges = await startEdges(config, supervisor, {
+      version: options.version,
+      log: (line) => output.log(line),
+      bounds: { commitSeconds: COMMIT_BUCKETS, groupEvents: GROUP_BUCKETS },
+    });
+    announce(config, edges, supervisor.shards, { ...options, output });
+    output.log(`${await signal}: answering what was taken, then closing`);
+    await edges.close();
+    await supervisor.stop();
+    if (options.json) output.out(JSON.stringify({ type: 'stopped' }));
+    else output.log('closed');
+    return 0;
+  } catch (error: unknown) {
+    output.log(`sycee: ${startSentence(error, config)}`);
+    await supervisor?.stop();
+    return exitCodeOf(error);
+  }
+}
+
+/** `sycee init`: makes the data directory, or proves that the one that is there can be recovered. */
+export async function init(
+  { config }: LoadedConfig,
+  output: Output,
+  options: { readonly json: boolean },
+): Promise<number> {
+  const existed = existsSync(path.join(config.data, 'sycee.json'));
+  try {
+    const supervisor = await Supervisor.start({ directory: config.data, shards: config.shards });
+    const { shards } = supervisor;
+    await supervisor.stop();
+    if (options.json) {
+      output.out(JSON.stringify({ type: 'init', data: config.data, shards, made: !existed }));
+    } else {
+      const done = existed ? 'was there already and is sound' : 'is made';
+      output.out(`${config.data} ${done}, with ${shards} ${shards === 1 ? 'shard' : 'shards'}`);
+    }
+    return 0;
+  } catch (error: unknown) {
+    output.log(`sycee: ${startSentence(error, config)}`);
+    return exitCodeOf(error);
+  }
+}
+
+function announce(
+  config: Config,
+  edges: Edges,
+  shards: number,
+  options: { readonly json: boolean; readonly version: string; readonly output: Output },
+): void {
+  const { output, version } = options;
+  const http = edges.http?.url;
+  if (options.json) {
+    const nats = edges.natsUrl;
+    const { data, natsPrefix } = config;
+    output.out(
+      JSON.stringify({
+        type: 'listening',
+        version,
+        pid: process.pid,
+        http: http ?? null,
+        nats: nats ?? null,
+        nats_prefix: natsPrefix,
+        shards,
+        data,
+      }),
+    );
+    return;
+  }
+  output.out(
+    `sycee ${version}: ${shards} ${shards === 1 ? 'shard' : 'shards'}, data in ${config.data}`,
+  );
+  output.out(`  HTTP  ${http ?? 'off'}`);
+  output.out(`  NATS  ${edges.natsUrl ?? 'off (--nats auto, or --nats nats://HOST:PORT)'}`);
+  for (const line of exampleLines(config, edges)) output.out(line);
+}
+
+const exampleTransfer = (id: number): string =>
+  JSON.stringify({
+    id,
+    debit_account_id: 1,
+    credit_account_id: 2,
+    amount: 100,
+    ledger: 1,
+    code: 1,
+  });
+
+/** Lines to copy: two accounts, then a transfer between them, over what is open. */
+export function exampleLines(
+  config: Config,
+  edges: Pick<Edges, 'http' | 'natsUrl'>,
+): readonly string[] {
+  const lines: string[] = [];
+  const accounts = JSON.stringify([
+    { id: 1, ledger: 1, code: 1 },
+    { id: 2, ledger: 1, code: 1 },
+  ]);
+  if (edges.http !== undefined) {
+    const host =
+      config.http !== 'off' && isLoopback(config.http.host)
+        ? new URL(edges.http.url).host
+        : `HOST:${edges.http.port}`;
+    const token = config.token === undefined ? '' : ' -H "authorization: Bearer $SYCEE_TOKEN"';
+    const post = (route: string, body: string): string =>
+      `  curl -s ${host}/v1/${route} -H content-type:application/json${token} -d '${body}'`;
+    lines.push(
+      'two accounts, then a transfer:',
+      post('accounts', accounts),
+      post('transfers', exampleTransfer(1)),
+    );
+  }
+  if (edges.natsUrl !== undefined) {
+    const request = (operation: string, body: string): string =>
+      `  nats --server ${edges.natsUrl} request ${config.natsPrefix}.v1.${operation} '${body}'`;
+    if (edges.http === undefined) lines.push(request('create_accounts', accounts));
+    lines.push('the same over NATS:', request('create_transfers', exampleTransfer(2)));
+  }
+  return lines;
+}
+
+/** The first signal is told, the second one ends the process. */
+function nextSignal(output: Output): Promise<string> {
+  return new Promise((resolve) => {
+    let count = 0;
+    const onSignal = (name: string): void => {
+      count++;
+      if (count === 1) {
+        resolve(name);
+        return;
+      }
+      output.log(`${name} again: ending at once`);
+      process.exit(1);
+    };
+    process.on('SIGTERM', () => onSignal('SIGTERM'));
+    process.on('SIGINT', () => onSignal('SIGINT'));
+  });
+}
+
+function exitCodeOf(error: unknown): number {
+  const code = error instanceof Error && 'exitCode' in error ? error.exitCode : 1;
+  return code === 3 || code === 4 ? code : 1;
+}
+
+function startSentence(error: unknown, config: Config): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const http = config.http === 'off' ? 'off' : `${config.http.host}:${config.http.port}`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return `another process listens on ${http} already; stop it, or choose another with --http HOST:PORT`;
+    case 'EACCES':
+      return `this user may not use ${(error as NodeJS.ErrnoException).path ?? http}`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `this machine has no address ${http}; choose another with --http HOST:PORT`;
+    default:
+      return sentenceOf(error);
+  }
+}
+
+const sentenceOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);

@@ -1,0 +1,328 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  BatchKind,
+  batchOfRows,
+  COLUMN_OFFSETS,
+  Columns,
+  ROW_WORDS,
+  Transfer,
+} from '../engine/batch.ts';
+import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
+import { hashId, shardOf } from '../engine/placement.ts';
+import { BatchOrder } from './batch-order.ts';
+
+/** id, debit account, credit account */
+type Row = readonly [bigint, bigint, bigint];
+
+function setId(words: Uint32Array, at: number, id: bigint): void {
+  for (let w = 0; w < 4; w++) words[at + w] = Number((id >> BigInt(32 * w)) & 0xffff_ffffn);
+}
+
+function rowsOf(transfers: readonly Row[]): Uint32Array {
+  const words = new Uint32Array(transfers.length * ROW_WORDS);
+  for (const [i, row] of transfers.entries()) {
+    for (let column = 0; column < 3; column++) {
+      setId(words, i * ROW_WORDS + COLUMN_OFFSETS[column]! / 4, row[column]!);
+    }
+  }
+  return words;
+}
+
+function byRow(transfers: readonly Row[]): Columns {
+  const words = rowsOf(transfers);
+  const columns = new Columns();
+  const halves = new Uint16Array(words.buffer);
+  columns.openRows(BatchKind.transfers, words, halves, 0, transfers.length);
+  return columns;
+}
+
+function byColumn(transfers: readonly Row[]): Columns {
+  const batch = batchOfRows(BatchKind.transfers, rowsOf(transfers), transfers.length);
+  const words = new Uint32Array(batch.words.length + 4);
+  words.set(batch.words);
+  const columns = new Columns();
+  columns.openBatch(words, new Uint16Array(words.buffer), 0, batch.words.length);
+  return columns;
+}
+
+const placeOf = (account: bigint, shards: number): number => {
+  const words = new Uint32Array(4);
+  setId(words, 0, account);
+  return shardOf(words, 0, shards);
+};
+
+interface Plan {
+  readonly shard: number[];
+  readonly isRest: boolean[];
+  readonly first: number[];
+  readonly restShards: number[];
+}
+
+/** The rules as they are stated: every unit against every earlier one, key by key. */
+function naivePlan(transfers: readonly Row[], shards: number): Plan {
+  const plan: Plan = { shard: [], isRest: [], first: [], restShards: [] };
+  const earlier: { keys: Map<string, number>; to: number; isRest: boolean }[] = [];
+  const restShards = new Set<number>();
+  for (let s = 0; s < shards; s++) plan.first.push(0);
+  for (const [id, debit, credit] of transfers) {
+    const home = placeOf(debit, shards);
+    const other = placeOf(credit, shards);
+    const to = home === other ? home : Math.min(home, other);
+    const keys = new Map([
+      [`account ${debit}`, home],
+      [`account ${credit}`, other],
+      [`id ${id} of ${home}`, home],
+    ]);
+    let isRest = false;
+    for (const unit of earlier) {
+      for (const [key, shard] of keys) {
+        if (!unit.keys.has(key)) continue;
+        const isInOrder = !unit.isRest && unit.to === to && shard === to;
+        if (!isInOrder) isRest = true;
+      }
+    }
+    earlier.push({ keys, to, isRest });
+    plan.shard.push(to);
+    plan.isRest.push(isRest);
+    if (isRest) restShards.add(home).add(other);
+    else plan.first[to]!++;
+  }
+  plan.restShards.push(...[...restShards].toSorted((a, b) => a - b));
+  return plan;
+}
+
+function planned(order: BatchOrder, columns: Columns): Plan {
+  order.plan(columns);
+  const isRest = [...order.isRest.subarray(0, columns.n)].map((flag) => flag === 1);
+  expect(order.restCount).toBe(isRest.filter(Boolean).length);
+  const mask = BigInt(order.restMaskLow) | (BigInt(order.restMaskHigh) << 32n);
+  const restShards: number[] = [];
+  for (let s = 0; s < 64; s++) if (((mask >> BigInt(s)) & 1n) === 1n) restShards.push(s);
+  const shard = [...order.shard.subarray(0, columns.n)];
+  return { shard, isRest, first: [...order.firstCount], restShards };
+}
+
+/** The first accounts of each shard, lowest number first. */
+function accountsOn(shards: number, shard: number, count: number): bigint[] {
+  const found: bigint[] = [];
+  for (let id = 1n; found.length < count; id++) {
+    if (placeOf(id, shards) === shard) found.push(id);
+  }
+  return found;
+}
+
+describe('the order of a batch', () => {
+  test.each([1, 2, 3, 5, 33, 64])('is that of the rules, over %i shards', (shards) => {
+    const order = new BatchOrder(shards, 12_345);
+    const account = fc.oneof(
+      fc.bigInt(1n, 6n),
+      fc.bigInt(1n, 40n),
+      fc.constantFrom(0n, 2n ** 32n + 1n, 2n ** 64n + 1n, 2n ** 96n + 1n),
+    );
+    const id = fc.oneof(fc.bigInt(1n, 8n), fc.bigInt(0n, 2n ** 128n - 1n));
+    const transfers = fc.array(fc.tuple(id, account, account), { minLength: 1, maxLength: 30 });
+    fc.assert(
+      fc.property(transfers, (rows) => {
+        const plan = planned(order, byColumn(rows));
+        expect(plan).toEqual(naivePlan(rows, shards));
+        expect(planned(order, byRow(rows))).toEqual(plan);
+      }),
+      { numRuns: 1_500 },
+    );
+  });
+
+  const [a, b, c, a2] = accountsOn(2, 0, 4) as [bigint, bigint, bigint, bigint];
+  const [x, y, z] = accountsOn(2, 1, 3) as [bigint, bigint, bigint];
+  const cases: readonly (readonly [string, readonly Row[], string])[] = [
+    [
+      'transfers of one shard stay in the order of its ring',
+      [
+        [1n, a, b],
+        [2n, b, a],
+        [3n, a, b],
+      ],
+      '0 0 0',
+    ],
+    [
+      'transfers of different shards go at once',
+      [
+        [1n, a, b],
+        [2n, x, y],
+      ],
+      '0 1',
+    ],
+    [
+      'a transfer over two shards goes to the lower one',
+      [
+        [1n, a, x],
+        [2n, y, b],
+      ],
+      '0 0',
+    ],
+    [
+      'its account on the lower shard is kept in order by the ring',
+      [
+        [1n, a, x],
+        [2n, a, b],
+        [3n, y, a],
+      ],
+      '0 0 0',
+    ],
+    [
+      'its account on the higher shard is not',
+      [
+        [1n, a, x],
+        [2n, x, y],
+      ],
+      '0 1r',
+    ],
+    [
+      'nor if the local transfer came first',
+      [
+        [1n, x, y],
+        [2n, a, x],
+      ],
+      '1 0r',
+    ],
+    [
+      'nor between two walks',
+      [
+        [1n, a, x],
+        [2n, b, x],
+      ],
+      '0 0r',
+    ],
+    [
+      'what conflicts with the rest joins it',
+      [
+        [1n, a, x],
+        [2n, b, x],
+        [3n, b, c],
+        [4n, c, a2],
+      ],
+      '0 0r 0r 0r',
+    ],
+    [
+      'what conflicts with the first wave only does not',
+      [
+        [1n, a, x],
+        [2n, b, x],
+        [3n, a, c],
+      ],
+      '0 0r 0',
+    ],
+    [
+      'one id twice on one home is in the order of the ring',
+      [
+        [7n, a, b],
+        [7n, c, a2],
+      ],
+      '0 0',
+    ],
+    [
+      'one id twice on the higher home, by a walk and locally',
+      [
+        [7n, x, a],
+        [7n, y, z],
+      ],
+      '0 1r',
+    ],
+    [
+      'one id with debit accounts on two shards is two keys',
+      [
+        [7n, a, b],
+        [7n, x, y],
+      ],
+      '0 1',
+    ],
+    [
+      'an id that is also an account number is another key',
+      [
+        [x, a, b],
+        [2n, x, y],
+      ],
+      '0 1',
+    ],
+    [
+      'an account that pays itself',
+      [
+        [1n, x, x],
+        [2n, x, x],
+        [3n, a, x],
+        [4n, x, x],
+      ],
+      '1 1 0r 1r',
+    ],
+    [
+      'a fee account on the higher shard',
+      [
+        [1n, a, x],
+        [2n, b, x],
+        [3n, c, x],
+      ],
+      '0 0r 0r',
+    ],
+    [
+      'a fee account on the lower shard',
+      [
+        [1n, x, a],
+        [2n, y, a],
+        [3n, z, a],
+      ],
+      '0 0 0',
+    ],
+  ];
+  test.each(cases)('%s', (_, rows, expected) => {
+    const { shard, isRest } = planned(new BatchOrder(2), byRow(rows));
+    expect(shard.map((s, i) => `${s}${isRest[i]! ? 'r' : ''}`).join(' ')).toBe(expected);
+  });
+
+  test('what a batch touched is forgotten in the next one', () => {
+    const order = new BatchOrder(2);
+    for (let round = 0; round < 3; round++) {
+      expect(
+        planned(
+          order,
+          byRow([
+            [1n, a, x],
+            [2n, b, x],
+          ]),
+        ).isRest,
+      ).toEqual([false, true]);
+      expect(planned(order, byRow([[2n, b, x]])).isRest).toEqual([false]);
+      expect([order.restCount, order.restMaskLow, order.restMaskHigh]).toEqual([0, 0, 0]);
+    }
+  });
+
+  test('two accounts with the same hash are two keys', () => {
+    const p = 0xcd06b7cb90ac5167ddaf797120ec78b5n;
+    const q = 0x6b3bfa5e7bced4a60175e8d5306aaad4n;
+    const words = new Uint32Array(8);
+    setId(words, 0, p);
+    setId(words, 4, q);
+    expect(hashId(words, 0, 0)).toBe(hashId(words, 4, 0));
+    expect([placeOf(p, 2), placeOf(q, 2)]).toEqual([1, 1]);
+    const rows: Row[] = [
+      [1n, a, p],
+      [2n, b, q],
+      [3n, c, p],
+    ];
+    expect(planned(new BatchOrder(2, 0), byRow(rows)).isRest).toEqual([false, false, true]);
+  });
+
+  test('a full batch of different accounts and ids goes at once, as a whole', () => {
+    const rows: Row[] = [];
+    for (let i = 0n; i < BATCH_EVENTS_MAX; i++) rows.push([i << 64n, 2n * i + 1n, 2n * i + 2n]);
+    const { isRest, first } = planned(new BatchOrder(64), byColumn(rows));
+    expect(isRest.includes(true)).toBe(false);
+    expect(first.reduce((sum, count) => sum + count)).toBe(BATCH_EVENTS_MAX);
+  });
+
+  test('a batch of accounts is no batch of transfers', () => {
+    const columns = byRow([[1n, a, b]]);
+    columns.kind = BatchKind.accounts;
+    expect(() => new BatchOrder(2).plan(columns)).toThrow('only transfers');
+    expect(columns.at[Transfer.id]).toBe(0);
+  });
+});

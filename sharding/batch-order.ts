@@ -1,0 +1,184 @@
+/**
+ * Which rows of a batch of transfers go to their shards at once, and which follow as one walk when all of those are answered: the effect
+ * of a batch is that of its events one after another. It owns its arrays, which hold for the batch planned last; the router calls it
+ * for each batch and it calls nothing but the placement. It never fails for what a user sent.
+ *
+ * A unit is what succeeds or fails together: now always one row. Its keys are its two accounts, each on its own shard, and its id, on the
+ * shard of its debit account (so one id sent with debit accounts on two shards is two keys). Flags of accounts are not known here, so that
+ * every touch of a key may decide an outcome: two units conflict when they share a key.
+ *
+ * - B1 A unit is sent to the ring of its first shard (home, or the lowest of its two) in the order of the batch.
+ * - B2 A unit joins the rest if it conflicts with an earlier one of the rest.
+ * - B3 It joins the rest if it conflicts with an earlier one of the first wave over a key that is not on the shard to which both were
+ *   sent: only one ring keeps an order. Else it joins the first wave.
+ *
+ * The keys seen lie in an open-addressed table of four words each: {generation, hash, word offset of the key, owner | marks}. A slot of
+ * another generation is empty, so nothing is cleared between batches and nothing is allocated for one.
+ */
+import { assert } from '../engine/assert.ts';
+import { BatchKind, Transfer, type Columns } from '../engine/batch.ts';
+import { BATCH_EVENTS_MAX, SHARDS_MAX } from '../engine/limits.ts';
+import { hashId, shardOf } from '../engine/placement.ts';
+
+const KEYS_PER_ROW = 3;
+const SLOTS = 65_536;
+assert(SLOTS >= 2 * KEYS_PER_ROW * BATCH_EVENTS_MAX, 'at most half of the slots are taken');
+
+/** Whose key it is, so that an id is told from an account of the same number: accounts are 0, the ids of the transfers of home h are h + 1. Above the marks in the fourth word. */
+const OWNER_SHIFT = 8;
+const ACCOUNT = 0;
+/** How units before touched a key: sent to the shard that owns it, sent to another shard, or part of the rest. */
+const MARK_RING = 1;
+const MARK_AWAY = 2;
+const MARK_REST = 4;
+
+export class BatchOrder {
+  /** Per row: where it goes in the first wave, its home if local, else the lower shard of its two. */
+  readonly shard = new Uint8Array(BATCH_EVENTS_MAX);
+  /** Per row: 1 if it joins the rest. */
+  readonly isRest = new Uint8Array(BATCH_EVENTS_MAX);
+  restCount = 0;
+  /** Rows of the first wave, per shard. */
+  readonly firstCount: Uint32Array;
+  /** The shards of the rest's walk: bits 0 to 31, and 32 to 63; both unsigned. */
+  restMaskLow = 0;
+  restMaskHigh = 0;
+  readonly #shards: number;
+  readonly #seed: number;
+  readonly #slots = new Int32Array(SLOTS * 4);
+  #generation = 0;
+  /** The keys of the unit at hand: their slots (word offsets), and the shards that own them. */
+  readonly #unitSlots = new Int32Array(BATCH_EVENTS_MAX * KEYS_PER_ROW);
+  readonly #unitOwners = new Uint8Array(BATCH_EVENTS_MAX * KEYS_PER_ROW);
+  #unitKeys = 0;
+  /** The shards of the unit at hand. */
+  #unitMaskLow = 0;
+  #unitMaskHigh = 0;
+
+  constructor(shards: number, seed = 0) {
+    assert(shards >= 1 && shards <= SHARDS_MAX, 'a shard count within its bound');
+    this.#shards = shards;
+    this.#seed = seed;
+    this.firstCount = new Uint32Array(shards);
+  }
+
+  /** Plans the rows of `columns`, which must not change meanwhile. */
+  plan(columns: Columns): void {
+    const { n } = columns;
+    assert(columns.kind === BatchKind.transfers, 'only transfers conflict');
+    assert(n <= BATCH_EVENTS_MAX, 'a batch is within its bound');
+    this.restCount = 0;
+    this.restMaskLow = 0;
+    this.restMaskHigh = 0;
+    this.firstCount.fill(0);
+    if (this.#shards === 1) {
+      // One ring keeps the order of everything.
+      this.shard.fill(0, 0, n);
+      this.isRest.fill(0, 0, n);
+      this.firstCount[0] = n;
+      return;
+    }
+    this.#nextGeneration();
+    for (let row = 0; row < n; row++) this.#planUnit(columns, row, row + 1);
+  }
+
+  /** Hot path. */
+  #planUnit(columns: Columns, from: number, to: number): void {
+    this.#unitKeys = 0;
+    this.#unitMaskLow = 0;
+    this.#unitMaskHigh = 0;
+    for (let row = from; row < to; row++) this.#touchRow(columns, row);
+    const first = lowestShard(this.#unitMaskLow, this.#unitMaskHigh);
+    const isRest = this.#mustWait(first) ? 1 : 0;
+    this.#mark(first, isRest);
+    for (let row = from; row < to; row++) {
+      this.shard[row] = first;
+      this.isRest[row] = isRest;
+    }
+    if (isRest === 0) {
+      this.firstCount[first]! += to - from;
+      return;
+    }
+    this.restCount += to - from;
+    this.restMaskLow = (this.restMaskLow | this.#unitMaskLow) >>> 0;
+    this.restMaskHigh = (this.restMaskHigh | this.#unitMaskHigh) >>> 0;
+  }
+
+  #touchRow(columns: Columns, row: number): void {
+    const { words, at, step } = columns;
+    const id = at[Transfer.id]! + row * step[Transfer.id]!;
+    const dr = at[Transfer.debitAccountId]! + row * step[Transfer.debitAccountId]!;
+    const cr = at[Transfer.creditAccountId]! + row * step[Transfer.creditAccountId]!;
+    const home = shardOf(words, dr, this.#shards);
+    const away = shardOf(words, cr, this.#shards);
+    this.#touch(words, dr, ACCOUNT, home);
+    this.#touch(words, cr, ACCOUNT, away);
+    this.#touch(words, id, home + 1, home);
+  }
+
+  /** Adds the key at word `at` to those of the unit at hand. A key touched twice is there twice, which changes nothing. */
+  #touch(words: Uint32Array, at: number, owner: number, shard: number): void {
+    this.#unitSlots[this.#unitKeys] = this.#slotOf(words, at, owner);
+    this.#unitOwners[this.#unitKeys] = shard;
+    this.#unitKeys++;
+    if (shard < 32) this.#unitMaskLow |= 1 << shard;
+    else this.#unitMaskHigh |= 1 << (shard - 32);
+  }
+
+  /** Word offset of the key's slot, which is taken for it if nobody touched the key before in this batch. */
+  #slotOf(words: Uint32Array, at: number, owner: number): number {
+    const slots = this.#slots;
+    const hash = hashId(words, at, this.#seed) | 0;
+    let slot = (hash & (SLOTS - 1)) * 4;
+    while (slots[slot] === this.#generation) {
+      if (slots[slot + 1] === hash && slots[slot + 3]! >>> OWNER_SHIFT === owner) {
+        const other = slots[slot + 2]!;
+        if (
+          words[at] === words[other] &&
+          words[at + 1] === words[other + 1] &&
+          words[at + 2] === words[other + 2] &&
+          words[at + 3] === words[other + 3]
+        ) {
+          return slot;
+        }
+      }
+      slot = (slot + 4) & (SLOTS * 4 - 1);
+    }
+    slots[slot] = this.#generation;
+    slots[slot + 1] = hash;
+    slots[slot + 2] = at;
+    slots[slot + 3] = owner << OWNER_SHIFT;
+    return slot;
+  }
+
+  /** Whether the unit at hand, sent to shard `first`, could overtake or be overtaken by an earlier one (B2, B3). */
+  #mustWait(first: number): boolean {
+    for (let key = 0; key < this.#unitKeys; key++) {
+      const marks = this.#slots[this.#unitSlots[key]! + 3]!;
+      if ((marks & (MARK_REST | MARK_AWAY)) !== 0) return true;
+      if ((marks & MARK_RING) !== 0 && this.#unitOwners[key] !== first) return true;
+    }
+    return false;
+  }
+
+  #mark(first: number, isRest: number): void {
+    for (let key = 0; key < this.#unitKeys; key++) {
+      const sent = this.#unitOwners[key] === first ? MARK_RING : MARK_AWAY;
+      this.#slots[this.#unitSlots[key]! + 3]! |= isRest === 1 ? MARK_REST : sent;
+    }
+  }
+
+  #nextGeneration(): void {
+    this.#generation = (this.#generation + 1) | 0;
+    if (this.#generation !== 0) return;
+    // After 2^32 batches the stamps would come round again; 0 is that of a slot never used.
+    this.#slots.fill(0);
+    this.#generation = 1;
+  }
+}
+
+/** The lowest shard of a mask that is not empty. */
+function lowestShard(low: number, high: number): number {
+  assert(low !== 0 || high !== 0, 'a unit has a shard');
+  return low !== 0 ? 31 - Math.clz32(low & -low) : 63 - Math.clz32(high & -high);
+}

@@ -1,0 +1,149 @@
+/**
+ * One create request at the router: its parts on the shards, and the outcomes as they come back, in request order. Settles once; its events
+ * count as in flight until every part is answered or its shard is gone, whatever the caller was told meanwhile.
+ */
+import { assert } from '../engine/assert.ts';
+import { Reply, REPLY_HEAD_WORDS, ReplyKind } from '../engine/open-requests.ts';
+import type { CreateReply, Position } from '../engine/reply.ts';
+import { EventState } from '../engine/status.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+import type { Call } from './router.ts';
+import type { InFlight } from './shard-client.ts';
+
+export interface CreateCallOptions {
+  readonly n: number;
+  readonly deadlineMs: number;
+  readonly release: (call: Call) => void;
+}
+
+export class CreateCall implements Call {
+  readonly promise: Promise<CreateReply>;
+  readonly deadlineMs: number;
+  readonly events: number;
+  isDone = false;
+  readonly #release: (call: Call) => void;
+  #resolve!: (reply: CreateReply) => void;
+  #reject!: (error: SyceeError) => void;
+  readonly #statuses: Uint16Array;
+  readonly #timestamps: BigUint64Array;
+  readonly #stamps: Uint32Array;
+  readonly #positions: Position[] = [];
+  #partsOut = 0;
+  #notStarted = 0;
+  #isLost = false;
+  #next: (() => void) | null = null;
+
+  constructor({ n, deadlineMs, release }: CreateCallOptions) {
+    this.events = n;
+    this.deadlineMs = deadlineMs;
+    this.#release = release;
+    this.#statuses = new Uint16Array(n);
+    this.#timestamps = new BigUint64Array(n);
+    this.#stamps = new Uint32Array(this.#timestamps.buffer);
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** A part that goes to a shard. `rows` are its rows in the request, null for all. */
+  part(rows: Uint16Array | null): InFlight {
+    this.#partsOut++;
+    return {
+      answered: (shard, words, at) => {
+        this.#take(shard, words, at, rows);
+        this.#partDone();
+      },
+      failed: () => {
+        this.#lose();
+        this.#partDone();
+      },
+    };
+  }
+
+  /** What is to be done when every part of the first round is answered. */
+  then(next: () => void): void {
+    if (this.#partsOut === 0) next();
+    else this.#next = next;
+  }
+
+  /** The second round has nowhere to go. */
+  abandon(shard: number): void {
+    void shard;
+    this.#lose();
+    if (this.#partsOut === 0) this.#finish();
+  }
+
+  expire(): void {
+    this.#settle(
+      new SyceeError('unknown', 'the deadline passed before the answer came: it may or may not have happened, ask again with the same ids'),
+    );
+  }
+
+  #take(shard: number, words: Uint32Array, at: number, rows: Uint16Array | null): void {
+    const count = rows === null ? this.events : rows.length;
+    if (words[at + Reply.kind] === ReplyKind.late) {
+      this.#notStarted += count;
+      return;
+    }
+    assert(words[at + Reply.n] === count, 'an outcome for every row');
+    const halves = at + REPLY_HEAD_WORDS + 2 * count;
+    for (let i = 0; i < count; i++) {
+      const row = rows === null ? i : rows[i]!;
+      const status = (words[halves + (i >> 1)]! >>> ((i & 1) * 16)) & 0xffff;
+      if (status === EventState.notStarted) this.#notStarted++;
+      this.#statuses[row] = status;
+      this.#stamps[2 * row] = words[at + REPLY_HEAD_WORDS + 2 * i]!;
+      this.#stamps[2 * row + 1] = words[at + REPLY_HEAD_WORDS + 2 * i + 1]!;
+    }
+    this.#positions.push(positionOf(shard, words, at));
+  }
+
+  #partDone(): void {
+    this.#partsOut--;
+    if (this.#partsOut > 0) return;
+    const next = this.#next;
+    this.#next = null;
+    // A second round after a loss or past the deadline would be half a batch more: the caller asks again with all of it.
+    if (next !== null && !this.#isLost && !this.isDone && this.#notStarted === 0) next();
+    else {
+      if (next !== null && this.#notStarted > 0) this.#lose();
+      this.#finish();
+    }
+  }
+
+  #finish(): void {
+    this.#release(this);
+    if (this.isDone) return;
+    if (this.#notStarted === 0) {
+      this.isDone = true;
+      const { events: n } = this;
+      this.#resolve({ n, statuses: this.#statuses, timestamps: this.#timestamps, positions: this.#positions });
+    } else if (this.#notStarted === this.events) {
+      this.#settle(new SyceeError('deadline_exceeded', 'the deadline had passed; nothing was started'));
+    } else {
+      this.#settle(new SyceeError('unknown', 'a part of the batch was not started before the deadline: ask again with the same ids'));
+    }
+  }
+
+  #lose(): void {
+    this.#isLost = true;
+    this.#settle(
+      new SyceeError('unknown', 'a shard went away before it answered: it may or may not have happened, ask again with the same ids'),
+    );
+  }
+
+  #settle(error: SyceeError): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    this.#reject(error);
+  }
+}
+
+export function positionOf(shard: number, words: Uint32Array, at: number): Position {
+  return {
+    shard,
+    sequence: words[at + Reply.sequence]! + words[at + Reply.sequence + 1]! * 4294967296,
+    timestamp: (BigInt(words[at + Reply.clock + 1]!) << 32n) | BigInt(words[at + Reply.clock]!),
+  };
+}

@@ -1,0 +1,138 @@
+/** Read requests at the router: parts on the shards, put together in request order when the last one has answered. */
+import { ROW_WORDS } from '../engine/batch.ts';
+import { Reply, REPLY_HEAD_WORDS } from '../engine/open-requests.ts';
+import type { Position, RowsReply } from '../engine/reply.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+import { positionOf } from './create-call.ts';
+import { WANTED_WORDS } from './record-thread.ts';
+import type { Call } from './router.ts';
+import type { InFlight } from './shard-client.ts';
+import { POSITION_WORDS } from './shard-reads.ts';
+
+abstract class ReadCall<Result> implements Call {
+  readonly promise: Promise<Result>;
+  readonly deadlineMs: number;
+  readonly events: number;
+  isDone = false;
+  protected readonly positions: Position[] = [];
+  #release: (call: Call) => void = () => undefined;
+  #resolve!: (result: Result) => void;
+  #reject!: (error: SyceeError) => void;
+  #partsOut = 0;
+
+  constructor(n: number, deadlineMs: number) {
+    this.events = n;
+    this.deadlineMs = deadlineMs;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  onRelease(release: (call: Call) => void): void {
+    this.#release = release;
+  }
+
+  part(rows: Uint16Array): InFlight {
+    this.#partsOut++;
+    return {
+      answered: (shard, words, at) => {
+        this.positions.push(positionOf(shard, words, at));
+        this.take(shard, words, at, rows);
+        this.#partDone();
+      },
+      failed: (shard) => {
+        this.refuse(new SyceeError('shard_unavailable', `shard ${shard} went away before it answered; ask again`));
+        this.#partDone();
+      },
+    };
+  }
+
+  refuse(error: SyceeError): void {
+    if (this.isDone) return;
+    this.isDone = true;
+    this.#reject(error);
+  }
+
+  expire(): void {
+    this.refuse(new SyceeError('deadline_exceeded', 'the deadline passed before the answer came'));
+  }
+
+  #partDone(): void {
+    this.#partsOut--;
+    if (this.#partsOut > 0) return;
+    this.#release(this);
+    if (this.isDone) return;
+    this.isDone = true;
+    this.#resolve(this.result());
+  }
+
+  protected abstract take(shard: number, words: Uint32Array, at: number, rows: Uint16Array): void;
+  protected abstract result(): Result;
+}
+
+export class AccountsCall extends ReadCall<RowsReply> {
+  /** By row of the request: where its account lies in `#rows`, counted from 1. */
+  readonly #places = new Uint16Array(this.events);
+  readonly #rows = new Uint32Array(this.events * ROW_WORDS);
+  #count = 0;
+
+  protected take(_shard: number, words: Uint32Array, at: number, rows: Uint16Array): void {
+    let from = at + REPLY_HEAD_WORDS;
+    for (let i = 0; i < words[at + Reply.n]!; i++, from += 2 + ROW_WORDS) {
+      const row = rows[words[from]!]!;
+      this.#rows.set(words.subarray(from + 2, from + 2 + ROW_WORDS), this.#count * ROW_WORDS);
+      this.#places[row] = ++this.#count;
+    }
+  }
+
+  protected result(): RowsReply {
+    const rows = new Uint32Array(this.#count * ROW_WORDS);
+    let n = 0;
+    for (const place of this.#places) {
+      if (place === 0) continue;
+      rows.set(this.#rows.subarray((place - 1) * ROW_WORDS, place * ROW_WORDS), n++ * ROW_WORDS);
+    }
+    return { n, rows, positions: this.positions };
+  }
+}
+
+export interface WantedRecords {
+  /** {shard, sequence low, second value word of the index} for each record, in request order, the lower shard first. */
+  readonly wanted: Uint32Array;
+  readonly positions: readonly Position[];
+}
+
+export class PositionsCall extends ReadCall<WantedRecords> {
+  readonly #found: { readonly row: number; readonly shard: number; readonly low: number; readonly high: number }[] = [];
+
+  protected take(shard: number, words: Uint32Array, at: number, rows: Uint16Array): void {
+    for (let i = 0; i < words[at + Reply.n]!; i++) {
+      const from = at + REPLY_HEAD_WORDS + i * POSITION_WORDS;
+      this.#found.push({ row: rows[words[from]!]!, shard, low: words[from + 1]!, high: words[from + 2]! });
+    }
+  }
+
+  protected result(): WantedRecords {
+    const found = this.#found.toSorted((a, b) => a.row - b.row || a.shard - b.shard);
+    const wanted = new Uint32Array(found.length * WANTED_WORDS);
+    for (let i = 0; i < found.length; i++) {
+      const { shard, low, high } = found[i]!;
+      wanted.set([shard, low, high], i * WANTED_WORDS);
+    }
+    return { wanted, positions: this.positions };
+  }
+}
+
+export class DigestCall extends ReadCall<{ readonly position: Position; readonly words: readonly [number, number] }[]> {
+  readonly #digests: { readonly position: Position; readonly words: readonly [number, number] }[] = [];
+
+  protected take(shard: number, words: Uint32Array, at: number): void {
+    const from = at + REPLY_HEAD_WORDS;
+    this.#digests.push({ position: positionOf(shard, words, at), words: [words[from]!, words[from + 1]!] });
+  }
+
+  protected result(): { readonly position: Position; readonly words: readonly [number, number] }[] {
+    return this.#digests.toSorted((a, b) => a.position.shard - b.position.shard);
+  }
+}

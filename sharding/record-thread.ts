@@ -1,0 +1,125 @@
+/**
+ * Reads transfer records by position on a thread of its own, with its own read-only connections, so that look-ups never slow an actor down.
+ * `RecordThread` is the main thread's handle; `runRecordThread` is the other end. One message is a list of positions, one answer their rows.
+ */
+import { Worker, parentPort } from 'node:worker_threads';
+import { assert } from '../engine/assert.ts';
+import { ROW_WORDS } from '../engine/batch.ts';
+import { positionRow, positionSequence } from '../engine/ledger.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
+import { JournalReader } from '../persistence/journal-reader.ts';
+import { RecordReader } from './record-reader.ts';
+import { serializeError, type SerializedError } from './shard-protocol.ts';
+
+export interface RecordThreadOptions {
+  readonly shards: number;
+  readonly clusterId: string;
+  readonly directories: readonly string[];
+}
+
+/** Words of a wanted position: {shard, sequence low, second value word of the index}. */
+export const WANTED_WORDS = 3;
+
+type ToThread =
+  | { readonly type: 'read'; readonly id: number; readonly wanted: Uint32Array }
+  | { readonly type: 'stop' };
+type FromThread =
+  | { readonly type: 'rows'; readonly id: number; readonly rows: Uint32Array }
+  | { readonly type: 'failed'; readonly id: number; readonly error: SerializedError };
+
+interface Waiting {
+  readonly resolve: (rows: Uint32Array) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class RecordThread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Waiting>();
+  #last = 0;
+  #isGone = false;
+
+  constructor(options: RecordThreadOptions) {
+    this.#worker = new Worker(new URL('./record-worker.ts', import.meta.url), { workerData: options });
+    this.#worker.on('message', (message: FromThread) => this.#settle(message));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', () => this.#fail(new Error('the reader of records has ended')));
+  }
+
+  /** The rows of the wanted positions, 32 words each, in order. */
+  read(wanted: Uint32Array): Promise<Uint32Array> {
+    if (this.#isGone) return Promise.reject(unavailable(undefined));
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage({ type: 'read', id, wanted } satisfies ToThread);
+    });
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
+    if (this.#isGone) return;
+    this.#worker.postMessage({ type: 'stop' } satisfies ToThread);
+    await ended;
+  }
+
+  #settle(message: FromThread): void {
+    const waiting = this.#waiting.get(message.id);
+    assert(waiting !== undefined, 'an answer has its question');
+    this.#waiting.delete(message.id);
+    if (message.type === 'rows') waiting.resolve(message.rows);
+    else waiting.reject(unavailable(message.error));
+  }
+
+  #fail(error: unknown): void {
+    this.#isGone = true;
+    for (const { reject } of this.#waiting.values()) reject(unavailable(error));
+    this.#waiting.clear();
+  }
+}
+
+function unavailable(cause: unknown): SyceeError {
+  const message = 'the records of transfers cannot be read just now; ask again';
+  return new SyceeError('shard_unavailable', message, { cause });
+}
+
+export function runRecordThread({ shards, clusterId, directories }: RecordThreadOptions): void {
+  assert(parentPort !== null, 'the reader runs on a thread of its own');
+  const port = parentPort;
+  const journals: (JournalReader | undefined)[] = [];
+  const readers: (RecordReader | undefined)[] = [];
+  const readerOf = (shard: number): RecordReader => {
+    journals[shard] ??= JournalReader.open({ directory: directories[shard]!, clusterId, shard, shards });
+    readers[shard] ??= new RecordReader(journals[shard], shards);
+    return readers[shard];
+  };
+  port.on('message', (message: ToThread) => {
+    if (message.type === 'stop') {
+      for (const journal of journals) journal?.close();
+      port.close();
+      return;
+    }
+    const { id, wanted } = message;
+    try {
+      const rows = readRows(wanted, readerOf);
+      port.postMessage({ type: 'rows', id, rows } satisfies FromThread, [rows.buffer]);
+    } catch (error: unknown) {
+      port.postMessage({ type: 'failed', id, error: serializeError(error) } satisfies FromThread);
+    }
+  });
+}
+
+/** Reads in order of position, so that each frame is read once, and gives the rows back in the order in which they were asked for. */
+function readRows(wanted: Uint32Array, readerOf: (shard: number) => RecordReader): Uint32Array<ArrayBuffer> {
+  const count = wanted.length / WANTED_WORDS;
+  const rows = new Uint32Array(count * ROW_WORDS);
+  const sequenceOf = (i: number): number =>
+    positionSequence(wanted[i * WANTED_WORDS + 1]!, wanted[i * WANTED_WORDS + 2]!);
+  const order = Array.from({ length: count }, (_, i) => i).toSorted(
+    (a, b) => wanted[a * WANTED_WORDS]! - wanted[b * WANTED_WORDS]! || sequenceOf(a) - sequenceOf(b),
+  );
+  for (const i of order) {
+    const reader = readerOf(wanted[i * WANTED_WORDS]!);
+    rows.set(reader.record(sequenceOf(i), positionRow(wanted[i * WANTED_WORDS + 2]!)), i * ROW_WORDS);
+  }
+  return rows;
+}

@@ -1,0 +1,238 @@
+/**
+ * The single writer of one shard: rings to group to engine to journal to replies. Owns the engine and the journal; nobody else touches them.
+ * Runs on a thread of its own as a synchronous loop, without an event loop: whatever arrived during a commit is the next group.
+ *
+ * I1 Single writer: only this thread touches the engine and the journal.
+ * I2 Nothing leaves before it is durable: replies and link messages are released after the commit of the group that caused them returned.
+ * I3 Inputs are journalled in the order in which they were executed, with their timestamp; replay needs nothing else.
+ * I4 After a failed commit the actor never answers from memory again: the exception ends the thread, and the shard comes back from disk.
+ * I8 The group, the rings, and what waits are bounded; the router admits no more than they hold.
+ *
+ * Called by shard-worker.ts, and by tests with a memory journal. Reads (look-ups, digests) are answered after the group that was
+ * executed before them, so a client reads its own acknowledged writes, and never anything that is not durable.
+ */
+import { assert } from '../engine/assert.ts';
+import { Group, Head, Input, INPUT_WORDS, InputType } from '../engine/group.ts';
+import { linkRows } from '../engine/link-message.ts';
+import { StateMachine } from '../engine/state-machine.ts';
+import { DataDirectoryError } from '../persistence/errors.ts';
+import type { Journal } from '../persistence/journal.ts';
+import { type Link } from './link.ts';
+import { RecordReader } from './record-reader.ts';
+import { replayJournal, type Replayed } from './replay.ts';
+import { ReplyOutbox } from './reply-outbox.ts';
+import { RingReader, RingWriter } from './ring.ts';
+import { ShardCounters } from './shard-counters.ts';
+import { RequestType } from './shard-protocol.ts';
+import { ShardReads } from './shard-reads.ts';
+
+export interface ShardActorOptions {
+  readonly shard: number;
+  readonly shards: number;
+  readonly seed: number;
+  readonly session: number;
+  readonly journal: Journal;
+  readonly requests: RingReader;
+  readonly replies: RingWriter;
+  /** By peer; a hole for the shard itself. */
+  readonly links: readonly (Link | undefined)[];
+  readonly counters: ShardCounters;
+  /** Nanoseconds since the epoch. */
+  readonly now: () => bigint;
+}
+
+export class ShardActor {
+  readonly #options: ShardActorOptions;
+  readonly #group = new Group();
+  readonly #machine: StateMachine;
+  readonly #records: RecordReader;
+  readonly #reads: ShardReads;
+  readonly #replies: ReplyOutbox;
+  /** Acknowledgements that the journal does not have yet, by peer. */
+  readonly #acknowledged: Float64Array;
+  /** Whom the last step has written to: by peer, and the main thread behind them. */
+  readonly written: Uint8Array;
+
+  constructor(options: ShardActorOptions) {
+    this.#options = options;
+    const { shard, shards, seed } = options;
+    this.#machine = new StateMachine({ shard, shards, seed }, this.#group);
+    this.#records = new RecordReader(options.journal, shards);
+    this.#replies = new ReplyOutbox(options.replies);
+    this.#reads = new ShardReads(this.#machine, this.#replies);
+    this.#acknowledged = new Float64Array(shards);
+    this.written = new Uint8Array(shards + 1);
+  }
+
+  get machine(): StateMachine {
+    return this.#machine;
+  }
+
+  /** Executes the whole journal again and compares every outcome. Afterwards the links say what they have. */
+  recover(): Replayed {
+    const { journal, links, counters } = this.#options;
+    const replayed = replayJournal({
+      journal,
+      machine: this.#machine,
+      group: this.#group,
+      records: this.#records,
+      onGroup: (sequence) => {
+        this.#keepMessages();
+        for (const link of links) link?.forget(this.#machine.acknowledged[link.peer]!);
+        counters.replayed(sequence);
+      },
+    });
+    for (const link of links) link?.resume(this.#machine.received[link.peer]!);
+    counters.begin(journal.lastSequence, this.#machine);
+    return replayed;
+  }
+
+  /** One group, if there is work. False when there was none; then the caller waits for the doorbell. */
+  step(): boolean {
+    const { journal, counters, links } = this.#options;
+    counters.beat();
+    this.written.fill(0);
+    const sequence = journal.lastSequence + 1;
+    this.#group.reset(sequence);
+    this.#drainLinks();
+    this.#drainRequests();
+    let isBusy = this.#group.inputs > 0 || this.#machine.pumpAgain;
+    if (isBusy) this.#commit(sequence);
+    if (this.#reads.count > 0) {
+      this.#reads.answer(journal.lastSequence, this.#options.session);
+      isBusy = true;
+    }
+    this.#replies.flush();
+    for (const link of links) if (link?.flush() === true) this.written[link.peer] = 1;
+    if (this.#replies.takeWritten()) this.written[links.length] = 1;
+    return isBusy || this.written.includes(1);
+  }
+
+  /** Something is waiting for room in a ring: the caller looks again soon, without a doorbell. */
+  get hasBacklog(): boolean {
+    if (this.#replies.count > 0) return true;
+    return this.#options.links.some((link) => link !== undefined && link.unsent > 0);
+  }
+
+  /** Journals the digest of the state, which the next recovery compares with its own. */
+  writeDigest(): void {
+    const { journal } = this.#options;
+    const sequence = journal.lastSequence + 1;
+    this.#group.reset(sequence);
+    this.#group.addMessage(InputType.digest, 0, null);
+    this.#commit(sequence);
+  }
+
+  // ---- Taking inputs.
+
+  #drainLinks(): void {
+    const { links } = this.#options;
+    for (const link of links) {
+      if (link === undefined) continue;
+      const { peer } = link;
+      for (;;) {
+        const message = link.peek(this.#machine.sent[peer]!);
+        if (message === null) break;
+        const { body } = message;
+        if (!this.#group.takes((body.length + INPUT_WORDS) * 4, linkRows(body, 0))) break;
+        const at = this.#group.addMessage(InputType.link, peer, body);
+        const { words } = this.#group;
+        words[at + Input.number] = message.number >>> 0;
+        words[at + Input.number + 1] = Math.floor(message.number / 4294967296);
+        words[at + Input.stamp] = message.clockLow;
+        words[at + Input.stamp + 1] = message.clockHigh;
+        link.take();
+      }
+      if (link.acknowledged > this.#acknowledged[peer]!) {
+        this.#acknowledged[peer] = link.acknowledged;
+      }
+    }
+  }
+
+  #drainRequests(): void {
+    const { requests } = this.#options;
+    while (requests.peek()) {
+      const { words } = requests;
+      const at = requests.at / 4;
+      const type = words[at]!;
+      if (type >= RequestType.lookupAccounts) {
+        this.#reads.take(requests);
+        requests.release();
+        continue;
+      }
+      const bytes = words[at + Input.bytes]!;
+      const rows = words[at + INPUT_WORDS]! & 0xffffff;
+      if (!this.#group.takes(bytes, rows)) return;
+      if (this.#isLate(words, at)) this.#reads.refuse(words[at + Input.request]!);
+      else this.#group.addRequest(words, at, bytes / 4);
+      requests.release();
+    }
+  }
+
+  /** What has not started by its deadline is not started. */
+  #isLate(words: Uint32Array, at: number): boolean {
+    const low = words[at + Input.deadline]!;
+    const high = words[at + Input.deadline + 1]!;
+    if ((low | high) === 0) return false;
+    return this.#options.now() > ((BigInt(high) << 32n) | BigInt(low));
+  }
+
+  /** Acknowledgements go into the journal with the next group, so that replay forgets messages as this life did. */
+  #addAcknowledgements(): void {
+    for (let peer = 0; peer < this.#acknowledged.length; peer++) {
+      const number = this.#acknowledged[peer]!;
+      if (number <= this.#machine.acknowledged[peer]!) continue;
+      const at = this.#group.addMessage(InputType.acknowledged, peer, null);
+      this.#group.words[at + Input.number] = number >>> 0;
+      this.#group.words[at + Input.number + 1] = Math.floor(number / 4294967296);
+    }
+  }
+
+  // ---- Execute, make durable, release.
+
+  #commit(sequence: number): void {
+    const { journal, counters, now, links } = this.#options;
+    const machine = this.#machine;
+    this.#addAcknowledgements();
+    this.#loadRecords();
+    const time = now();
+    machine.execute(Number(time & 0xffffffffn), Number(time >> 32n));
+    const frame = this.#group.frame();
+    const { words } = this.#group;
+    const timestamp = (BigInt(words[Head.closed + 1]!) << 32n) | BigInt(words[Head.closed]!);
+    const began = counters.beginCommit();
+    journal.append({ sequence, timestamp, frame });
+    assert(journal.lastSequence === sequence, 'a commit moves the journal on by one');
+    this.#records.keep(sequence, frame);
+    for (const link of links) link?.committed();
+    this.#keepMessages();
+    this.#replies.addGroup(machine.requests, this.#options.session);
+    counters.endCommit(began, this.#group, machine);
+  }
+
+  #loadRecords(): void {
+    const { shelf } = this.#machine;
+    this.#machine.want();
+    for (let i = 0; i < shelf.count; i++) {
+      shelf.put(i, this.#records.record(shelf.sequences[i]!, shelf.rowNumbers[i]!));
+    }
+  }
+
+  /** Hands the messages of the group to their links. */
+  #keepMessages(): void {
+    const { links } = this.#options;
+    const { outgoing, sent, ledger } = this.#machine;
+    const left = new Map<number, number>();
+    for (const { to } of outgoing) left.set(to, (left.get(to) ?? 0) + 1);
+    for (const { to, body } of outgoing) {
+      const behind = left.get(to)!;
+      left.set(to, behind - 1);
+      const link = links[to];
+      if (link === undefined) {
+        throw new DataDirectoryError('DATA_DAMAGED', `the journal speaks of shard ${to}, which there is not`);
+      }
+      const number = sent[to]! - behind + 1;
+      link.send({ number, clockLow: ledger.clockLow, clockHigh: ledger.clockHigh, body });
+    }
+  }
+}

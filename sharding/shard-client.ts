@@ -1,0 +1,113 @@
+/**
+ * The main thread's handle of one shard: its rings, and the requests that are in flight there. Each is answered once: by the actor, or, when
+ * the shard is gone, by `fail`. Owned by the router; the supervisor renews the rings when it rebuilds the shard.
+ */
+import { assert } from '../engine/assert.ts';
+import { Input, INPUT_WORDS } from '../engine/group.ts';
+import { Reply } from '../engine/open-requests.ts';
+import type { Doorbell } from './doorbell.ts';
+import { RingReader, RingWriter } from './ring.ts';
+
+/** What the router waits for. `reader` is at a reply frame of this request. */
+export interface InFlight {
+  readonly answered: (shard: number, words: Uint32Array, at: number) => void;
+  readonly failed: (shard: number) => void;
+}
+
+/** The memory of one life of a shard, and its number. */
+export interface ShardLife {
+  readonly session: number;
+  readonly requests: SharedArrayBuffer;
+  readonly replies: SharedArrayBuffer;
+}
+
+/** Replies that are taken in one go, so that the event loop has its turn. */
+const REPLIES_AT_ONCE_MAX = 1024;
+
+export class ShardClient {
+  readonly shard: number;
+  readonly #doorbell: Doorbell;
+  #writer: RingWriter;
+  #reader: RingReader;
+  #session: number;
+  isUp = false;
+  readonly #inFlight = new Map<number, InFlight>();
+  #lastRequest = 0;
+
+  constructor(shard: number, doorbell: Doorbell, life: ShardLife) {
+    this.shard = shard;
+    this.#doorbell = doorbell;
+    this.#session = life.session;
+    this.#writer = new RingWriter(life.requests);
+    this.#reader = new RingReader(life.replies);
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  /** Bytes that wait in the request ring. */
+  get queuedBytes(): number {
+    return this.#writer.capacity - this.#writer.free();
+  }
+
+  /** A new life of the shard: fresh rings, nothing in flight. */
+  renew(life: ShardLife): void {
+    assert(this.#inFlight.size === 0, 'requests of the life before were answered');
+    this.#session = life.session;
+    this.#writer = new RingWriter(life.requests);
+    this.#reader = new RingReader(life.replies);
+  }
+
+  /** Makes room for a request with a body of so many bytes; null: the ring is full. The body goes behind `bodyAt` words. */
+  reserve(bytes: number): { readonly words: Uint32Array; readonly halves: Uint16Array; readonly at: number } | null {
+    if (!this.#writer.reserve(INPUT_WORDS * 4 + bytes)) return null;
+    return { words: this.#writer.words, halves: this.#writer.halves, at: this.#writer.at / 4 + INPUT_WORDS };
+  }
+
+  /** Sends what was reserved. */
+  send(type: number, bytes: number, deadline: bigint, inFlight: InFlight): void {
+    const request = this.#nextRequest();
+    const at = this.#writer.at / 4;
+    const { words } = this.#writer;
+    words.fill(0, at, at + INPUT_WORDS);
+    words[at + Input.type] = type;
+    words[at + Input.bytes] = INPUT_WORDS * 4 + bytes;
+    words[at + Input.session] = this.#session;
+    words[at + Input.request] = request;
+    words[at + Input.deadline] = Number(deadline & 0xffffffffn);
+    words[at + Input.deadline + 1] = Number(deadline >> 32n);
+    this.#inFlight.set(request, inFlight);
+    this.#writer.commit();
+    this.#doorbell.ring();
+  }
+
+  #nextRequest(): number {
+    do this.#lastRequest = (this.#lastRequest + 1) >>> 0;
+    while (this.#inFlight.has(this.#lastRequest));
+    return this.#lastRequest;
+  }
+
+  /** Takes replies; true when there may be more. */
+  drain(): boolean {
+    for (let taken = 0; taken < REPLIES_AT_ONCE_MAX; taken++) {
+      if (!this.#reader.peek()) return false;
+      const { words } = this.#reader;
+      const at = this.#reader.at / 4;
+      const request = words[at + Reply.request]!;
+      const inFlight = this.#inFlight.get(request);
+      assert(inFlight !== undefined, 'a reply has its request');
+      this.#inFlight.delete(request);
+      inFlight.answered(this.shard, words, at);
+      this.#reader.release();
+    }
+    return true;
+  }
+
+  /** The shard is gone: what it was asked is unknown. */
+  fail(): void {
+    const all = [...this.#inFlight.values()];
+    this.#inFlight.clear();
+    for (const one of all) one.failed(this.shard);
+  }
+}

@@ -1,0 +1,85 @@
+/** The counters of one shard in shared memory: written by its actor, read by the main thread for metrics and for the watchdog. */
+import type { Group } from '../engine/group.ts';
+import { Head } from '../engine/group.ts';
+import type { StateMachine } from '../engine/state-machine.ts';
+import { COMMIT_BUCKETS, Counter, COUNTERS, GROUP_BUCKETS } from './shard-protocol.ts';
+
+export function countersBuffer(): SharedArrayBuffer {
+  return new SharedArrayBuffer(COUNTERS * 8);
+}
+
+export class ShardCounters {
+  readonly values: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.values = new Float64Array(buffer);
+  }
+
+  beat(): void {
+    this.#add(Counter.heartbeat, 1);
+  }
+
+  setState(state: number): void {
+    this.values[Counter.state] = state;
+  }
+
+  replayed(sequence: number): void {
+    this.beat();
+    this.values[Counter.replayed] = sequence;
+  }
+
+  begin(sequence: number, machine: StateMachine): void {
+    machine.accountOutcomes.fill(0);
+    machine.transferOutcomes.fill(0);
+    this.values[Counter.sequence] = sequence;
+    this.#state(machine);
+  }
+
+  /** Returns what `endCommit` wants. */
+  beginCommit(): bigint {
+    this.values[Counter.isCommitting] = 1;
+    return process.hrtime.bigint();
+  }
+
+  endCommit(began: bigint, group: Group, machine: StateMachine): void {
+    const nanoseconds = Number(process.hrtime.bigint() - began);
+    const { values } = this;
+    values[Counter.isCommitting] = 0;
+    const events = group.words[Head.inputRows]!;
+    values[Counter.sequence] = group.sequence;
+    this.#add(Counter.groups, 1);
+    this.#add(Counter.events, events);
+    this.#add(Counter.bytes, group.byteLength);
+    this.#add(Counter.commitNanoseconds, nanoseconds);
+    values[Counter.eventsInGroupMax] = Math.max(values[Counter.eventsInGroupMax]!, events);
+    this.#add(Counter.commitBuckets + bucketOf(COMMIT_BUCKETS, nanoseconds / 1e9), 1);
+    this.#add(Counter.groupBuckets + bucketOf(GROUP_BUCKETS, events), 1);
+    this.#state(machine);
+  }
+
+  #state(machine: StateMachine): void {
+    const { values } = this;
+    const { ledger } = machine;
+    values[Counter.timestamp] = ledger.clockHigh * 4294967296 + ledger.clockLow;
+    values[Counter.parked] = machine.parkedCount;
+    values[Counter.claimed] = machine.claimedCount;
+    values[Counter.walks] = machine.walksUnderWay;
+    values[Counter.openRequests] = machine.requests.count;
+    values[Counter.accounts] = ledger.accounts.rows;
+    values[Counter.transfers] = ledger.transferIndex.count;
+    values[Counter.tableBytes] =
+      ledger.accounts.byteLength + ledger.accountIndex.byteLength + ledger.transferIndex.byteLength;
+    values.set(machine.accountOutcomes, Counter.accountOutcomes);
+    values.set(machine.transferOutcomes, Counter.transferOutcomes);
+  }
+
+  #add(counter: number, by: number): void {
+    this.values[counter] = this.values[counter]! + by;
+  }
+}
+
+function bucketOf(bounds: readonly number[], value: number): number {
+  let bucket = 0;
+  while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
+  return bucket;
+}

@@ -1,0 +1,187 @@
+/** The supervisor's side of one shard's thread: its memory, its lives, and whether its heart beats. */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { Doorbell } from './doorbell.ts';
+import { ringBuffer } from './ring.ts';
+import {
+  Counter,
+  REPLY_RING_BYTES,
+  REQUEST_RING_BYTES,
+  serializeError,
+  ShardState,
+  type ControlMessage,
+  type FromShard,
+  type LinkRings,
+  type SerializedError,
+  type ShardThreadOptions,
+} from './shard-protocol.ts';
+
+export interface HostParts {
+  readonly shard: number;
+  readonly shards: number;
+  readonly seed: number;
+  readonly clusterId: string;
+  readonly clockOffset: bigint;
+  readonly directory: string;
+  readonly counters: SharedArrayBuffer;
+  readonly doorbells: SharedArrayBuffer;
+  /** The rings to and from the other shards, as they are now. */
+  readonly linksOf: () => readonly LinkRings[];
+  readonly sealer: () => MessagePort;
+  readonly onMessage: (message: FromShard) => void;
+  /** The thread has ended; not called for a stop that was asked for. */
+  readonly onExit: () => void;
+}
+
+export type HostState = 'recovering' | 'running' | 'failed' | 'stopped';
+
+export class ShardHost {
+  readonly #parts: HostParts;
+  readonly counters: Float64Array;
+  requests = ringBuffer(REQUEST_RING_BYTES);
+  replies = ringBuffer(REPLY_RING_BYTES);
+  /** Which life it is; replies to requests of an earlier one go nowhere. Drawn, since journals remember those of earlier processes. */
+  session = drawSession();
+  failure: SerializedError | undefined;
+  #worker: Worker | undefined;
+  #control: MessagePort | undefined;
+  #isStopping = false;
+  #isGivenUp = false;
+  #beat = 0;
+  #looks = 0;
+  readonly #rebuilds: number[] = [];
+  #exited: Promise<void> = Promise.resolve();
+
+  constructor(parts: HostParts) {
+    this.#parts = parts;
+    this.counters = new Float64Array(parts.counters);
+  }
+
+  get shard(): number {
+    return this.#parts.shard;
+  }
+
+  get restarts(): number {
+    return this.#rebuilds.length;
+  }
+
+  get state(): HostState {
+    if (this.#isGivenUp) return 'failed';
+    switch (this.counters[Counter.state]) {
+      case ShardState.running:
+        return 'running';
+      case ShardState.stopped:
+        return 'stopped';
+      default:
+        return 'recovering';
+    }
+  }
+
+  /** Begins a life. Resolves when the shard has recovered; rejects with what it failed of, if it fails before. */
+  start(): Promise<void> {
+    const { shard, shards, seed, clusterId, clockOffset, directory, counters, doorbells } = this.#parts;
+    const { port1, port2 } = new MessageChannel();
+    const sealer = this.#parts.sealer();
+    const options: ShardThreadOptions = {
+      shard,
+      shards,
+      seed,
+      clusterId,
+      directory,
+      session: this.session,
+      clockOffset,
+      requests: this.requests,
+      replies: this.replies,
+      links: this.#parts.linksOf(),
+      counters,
+      doorbells,
+      control: port2,
+      sealer,
+    };
+    this.failure = undefined;
+    this.#looks = 0;
+    this.counters[Counter.state] = ShardState.recovering;
+    this.counters[Counter.control] = 0;
+    this.counters[Counter.isCommitting] = 0;
+    this.#control = port1;
+    port1.unref();
+    const worker = new Worker(new URL('./shard-worker.ts', import.meta.url), {
+      workerData: options,
+      transferList: [port2, sealer],
+      name: `shard ${shard}`,
+    });
+    this.#worker = worker;
+    return this.#follow(worker, port1);
+  }
+
+  #follow(worker: Worker, control: MessagePort): Promise<void> {
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: FromShard) => {
+        if (message.type === 'failed') this.failure = message.error;
+        this.#parts.onMessage(message);
+        if (message.type === 'recovered') resolve();
+      });
+      worker.on('error', (error) => {
+        this.failure ??= serializeError(error);
+      });
+      this.#exited = new Promise((exited) => {
+        worker.once('exit', () => {
+          control.close();
+          this.#worker = undefined;
+          this.#control = undefined;
+          reject(this.failure ?? new Error(`shard ${this.shard} ended before it had recovered`));
+          exited();
+          if (!this.#isStopping) this.#parts.onExit();
+        });
+      });
+    });
+  }
+
+  /** Fresh memory for the next life. */
+  renew(): void {
+    this.requests = ringBuffer(REQUEST_RING_BYTES);
+    this.replies = ringBuffer(REPLY_RING_BYTES);
+    this.session = drawSession();
+    this.#rebuilds.push(Date.now());
+  }
+
+  rebuildsSince(time: number): number {
+    return this.#rebuilds.filter((at) => at >= time).length;
+  }
+
+  giveUp(): void {
+    this.#isGivenUp = true;
+  }
+
+  tell(message: ControlMessage, bell: Doorbell): void {
+    this.#control?.postMessage(message, []);
+    this.counters[Counter.control] = this.counters[Counter.control]! + 1;
+    bell.ring();
+  }
+
+  /** Asks the thread to stop, and waits until it has. A thread that does not is ended by the watchdog's rules no more: the process ends. */
+  async stop(bell: Doorbell): Promise<void> {
+    this.#isStopping = true;
+    if (this.#worker === undefined) return;
+    this.tell({ type: 'stop' }, bell);
+    await this.#exited;
+  }
+
+  /** Ends a thread that does not move. Its connection to the journal is closed by Node as the thread goes. */
+  kill(): void {
+    this.#looks = 0;
+    void this.#worker?.terminate();
+  }
+
+  /** How many looks in a row have seen the same heartbeat. */
+  looksWithoutBeat(): number {
+    const beat = this.counters[Counter.heartbeat]!;
+    if (beat !== this.#beat || this.#worker === undefined) this.#looks = 0;
+    else this.#looks++;
+    this.#beat = beat;
+    return this.#looks;
+  }
+}
+
+function drawSession(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0]!;
+}

@@ -1,0 +1,77 @@
+/** A shard's counters as a plain object, for `/metrics` and the bench. */
+import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../engine/status.ts';
+import type { ShardClient } from './shard-client.ts';
+import type { HostState, ShardHost } from './shard-host.ts';
+import { COMMIT_BUCKETS, Counter, GROUP_BUCKETS } from './shard-protocol.ts';
+
+export interface ShardMetrics {
+  readonly shard: number;
+  readonly state: HostState;
+  readonly sequence: number;
+  readonly groups: number;
+  readonly events: number;
+  readonly eventsInGroupMax: number;
+  readonly commitNanosecondsSum: number;
+  /** Groups per bucket, not cumulative, one more than there are bounds. */
+  readonly commitSecondsBuckets: readonly number[];
+  readonly groupSizeBuckets: readonly number[];
+  readonly bytesJournalled: number;
+  readonly parked: number;
+  readonly claimed: number;
+  readonly walksInFlight: number;
+  readonly requestsInFlight: number;
+  /** Bytes in the request ring. */
+  readonly queueDepth: number;
+  /** Outcomes by name: `create_transfers.created` and so on. */
+  readonly statuses: Readonly<Record<string, number>>;
+  readonly restarts: number;
+  readonly accounts: number;
+  readonly transfers: number;
+  /** Bytes of the tables of accounts and ids. */
+  readonly tableBytes: number;
+}
+
+export function readShardMetrics(host: ShardHost, client: ShardClient): ShardMetrics {
+  const { counters } = host;
+  const buckets = (from: number, bounds: readonly number[]): number[] =>
+    Array.from(counters.subarray(from, from + bounds.length + 1));
+  return {
+    shard: host.shard,
+    state: host.state,
+    sequence: counters[Counter.sequence]!,
+    groups: counters[Counter.groups]!,
+    events: counters[Counter.events]!,
+    eventsInGroupMax: counters[Counter.eventsInGroupMax]!,
+    commitNanosecondsSum: counters[Counter.commitNanoseconds]!,
+    commitSecondsBuckets: buckets(Counter.commitBuckets, COMMIT_BUCKETS),
+    groupSizeBuckets: buckets(Counter.groupBuckets, GROUP_BUCKETS),
+    bytesJournalled: counters[Counter.bytes]!,
+    parked: counters[Counter.parked]!,
+    claimed: counters[Counter.claimed]!,
+    walksInFlight: counters[Counter.walks]!,
+    requestsInFlight: client.inFlight,
+    queueDepth: client.queuedBytes,
+    statuses: {
+      ...named('create_accounts', counters, Counter.accountOutcomes, ACCOUNT_STATUS_NAMES),
+      ...named('create_transfers', counters, Counter.transferOutcomes, TRANSFER_STATUS_NAMES),
+    },
+    restarts: host.restarts,
+    accounts: counters[Counter.accounts]!,
+    transfers: counters[Counter.transfers]!,
+    tableBytes: counters[Counter.tableBytes]!,
+  };
+}
+
+function named(
+  operation: string,
+  counters: Float64Array,
+  from: number,
+  names: readonly (string | undefined)[],
+): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (let code = 0; code < names.length; code++) {
+    const name = names[code];
+    if (name !== undefined) counts[`${operation}.${name}`] = counters[from + code]!;
+  }
+  return counts;
+}

@@ -1,0 +1,133 @@
+/**
+ * What crosses the thread boundary between the main thread and a shard's actor: ring frames, control messages, and shared counters.
+ *
+ * Requests to the actor are ring frames that begin with an input header (engine/group.ts): the three create operations go into the journal
+ * as they are; the others are reads, which do not. Replies are ring frames that begin with a reply header (engine/open-requests.ts).
+ * Control messages are rare (a peer came back, stop); the actor has no event loop, and looks for them when `Counter.control` has moved.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { InputType } from '../engine/group.ts';
+import { ReplyKind } from '../engine/open-requests.ts';
+
+/** Frames in the request ring beside the journalled inputs. */
+export const RequestType = { ...InputType, lookupAccounts: 16, lookupTransfers: 17, stateDigest: 18 } as const;
+
+/** Frames in the reply ring. `refused` carries its reason in the word after the header. */
+export { ReplyKind };
+
+/** Rings to and from one other shard, as the actor sees them. */
+export interface LinkRings {
+  readonly peer: number;
+  readonly incoming: SharedArrayBuffer;
+  readonly outgoing: SharedArrayBuffer;
+}
+
+export interface ShardThreadOptions {
+  readonly shard: number;
+  readonly shards: number;
+  readonly seed: number;
+  readonly clusterId: string;
+  readonly directory: string;
+  /** Which life of this shard it is: replies to requests of an earlier one are dropped. */
+  readonly session: number;
+  /** Added to the monotonic clock to give nanoseconds since the epoch: one source for all shards of a process. */
+  readonly clockOffset: bigint;
+  readonly requests: SharedArrayBuffer;
+  readonly replies: SharedArrayBuffer;
+  readonly links: readonly LinkRings[];
+  readonly counters: SharedArrayBuffer;
+  /** One doorbell for each shard, in order, and the main thread's behind them. */
+  readonly doorbells: SharedArrayBuffer;
+  readonly control: MessagePort;
+  readonly sealer: MessagePort;
+}
+
+export type ControlMessage =
+  | { readonly type: 'relink'; readonly rings: LinkRings }
+  | { readonly type: 'stop' }
+  | { readonly type: 'fault'; readonly fault: ShardFault };
+
+/** What tests can make an actor do. */
+export type ShardFault = 'throw' | 'spin';
+
+export type FromShard =
+  | { readonly type: 'recovered'; readonly sequence: number; readonly groups: number; readonly events: number; readonly seconds: number }
+  | { readonly type: 'failed'; readonly error: SerializedError }
+  | { readonly type: 'stopped' };
+
+export interface SerializedError {
+  readonly name: string;
+  readonly message: string;
+  readonly code: string | undefined;
+  readonly exitCode: number | undefined;
+  readonly stack: string | undefined;
+  readonly cause: SerializedError | undefined;
+}
+
+/** Classes and own fields do not survive `postMessage`: errors cross as plain objects, recognised by `code`. */
+export function serializeError(error: unknown): SerializedError {
+  if (!(error instanceof Error)) {
+    return { name: 'Error', message: String(error), code: undefined, exitCode: undefined, stack: undefined, cause: undefined };
+  }
+  const { code, exitCode } = error as { code?: unknown; exitCode?: unknown };
+  return {
+    name: error.name,
+    message: error.message,
+    code: typeof code === 'string' ? code : undefined,
+    exitCode: typeof exitCode === 'number' ? exitCode : undefined,
+    stack: error.stack,
+    cause: error.cause === undefined ? undefined : serializeError(error.cause),
+  };
+}
+
+/** Float64 slots of a shard's shared counters. Written by the actor only, but for `control`, which the main thread moves. */
+export const Counter = {
+  heartbeat: 0,
+  state: 1,
+  sequence: 2,
+  /** Nanoseconds since the epoch, as a float: for display. */
+  timestamp: 3,
+  groups: 4,
+  events: 5,
+  eventsInGroupMax: 6,
+  bytes: 7,
+  commitNanoseconds: 8,
+  parked: 9,
+  claimed: 10,
+  walks: 11,
+  openRequests: 12,
+  control: 13,
+  /** The actor is inside a commit, which may take as long as the disk does. */
+  isCommitting: 14,
+  unsentReplies: 15,
+  unsentMessages: 16,
+  replayed: 17,
+  accounts: 18,
+  transfers: 19,
+  tableBytes: 20,
+  commitBuckets: 24,
+  groupBuckets: 40,
+  accountOutcomes: 56,
+  transferOutcomes: 128,
+} as const;
+export const COUNTERS = 200;
+
+/** Upper bounds: seconds of a commit, events of a group. The last bucket has none. */
+export const COMMIT_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+export const GROUP_BUCKETS = [0, 1, 4, 16, 64, 256, 1024, 4096, 8192, 16_384, 32_768];
+
+export const ShardState = { recovering: 0, running: 1, failed: 2, stopped: 3 } as const;
+
+/** Bytes of the rings. A ring takes frames of up to half its size; link messages travel in parts. */
+export const REQUEST_RING_BYTES = 8 << 20;
+export const REPLY_RING_BYTES = 4 << 20;
+const LINK_RINGS_BYTES_MAX = 256 << 20;
+const LINK_RING_BYTES_MIN = 64 << 10;
+const LINK_RING_BYTES_MAX = 4 << 20;
+
+/** All link rings together stay within their bound, whatever the number of shards. */
+export function linkRingBytes(shards: number): number {
+  const share = LINK_RINGS_BYTES_MAX / Math.max(1, shards * (shards - 1));
+  const power = 2 ** Math.floor(Math.log2(share));
+  return Math.min(LINK_RING_BYTES_MAX, Math.max(LINK_RING_BYTES_MIN, power));
+}

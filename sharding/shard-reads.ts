@@ -1,0 +1,136 @@
+/**
+ * Look-ups on the actor's thread: accounts are copied from memory, transfers are answered with their positions, which readers of the journal
+ * turn into records. Never wait for claims, change nothing, are not journalled.
+ */
+import { assert } from '../engine/assert.ts';
+import { BatchKind, Columns, ROW_WORDS, type BatchKind as Kind } from '../engine/batch.ts';
+import { Input, INPUT_WORDS } from '../engine/group.ts';
+import { positionState, TransferState } from '../engine/ledger.ts';
+import { WordList } from '../engine/link-message.ts';
+import { Reply, REPLY_HEAD_WORDS, ReplyKind } from '../engine/open-requests.ts';
+import type { StateMachine } from '../engine/state-machine.ts';
+import type { ReplyOutbox } from './reply-outbox.ts';
+import type { RingReader } from './ring.ts';
+import { RequestType } from './shard-protocol.ts';
+
+interface Read {
+  readonly type: number;
+  readonly request: number;
+  readonly ids: Uint32Array;
+}
+
+/** Words of a position in a reply: {row of the request, sequence low, second value word of the index, 0}. */
+export const POSITION_WORDS = 4;
+
+export class ShardReads {
+  readonly #machine: StateMachine;
+  readonly #outbox: ReplyOutbox;
+  #reads: Read[] = [];
+  readonly #columns = new Columns();
+  readonly #words = new WordList();
+
+  constructor(machine: StateMachine, outbox: ReplyOutbox) {
+    this.#machine = machine;
+    this.#outbox = outbox;
+  }
+
+  get count(): number {
+    return this.#reads.length;
+  }
+
+  /** Takes the read in front of the ring; it is answered when the group before it is durable. */
+  take(ring: RingReader): void {
+    const at = ring.at / 4;
+    const type = ring.words[at]!;
+    const request = ring.words[at + Input.request]!;
+    if (type === RequestType.stateDigest) {
+      this.#reads.push({ type, request, ids: new Uint32Array(0) });
+      return;
+    }
+    const columns = this.#columns;
+    columns.openBatch(ring.words, ring.halves, (at + INPUT_WORDS) * 4, ring.zero);
+    assert((columns.kind as Kind) === BatchKind.ids, 'a look-up names ids');
+    const ids = new Uint32Array(columns.n * 4);
+    for (let i = 0; i < columns.n; i++) {
+      const from = columns.at[0]! + i * columns.step[0]!;
+      for (let w = 0; w < 4; w++) ids[i * 4 + w] = columns.words[from + w]!;
+    }
+    this.#reads.push({ type, request, ids });
+  }
+
+  /** A create request whose deadline has passed before it started. */
+  refuse(request: number): void {
+    const head = new Uint32Array(REPLY_HEAD_WORDS);
+    head[Reply.kind] = ReplyKind.late;
+    head[Reply.request] = request;
+    this.#outbox.add(head, 0, head.length);
+  }
+
+  answer(sequence: number, session: number): void {
+    for (const read of this.#reads) {
+      const words = this.#words;
+      words.length = 0;
+      words.extend(REPLY_HEAD_WORDS);
+      let n: number;
+      let kind: number;
+      if (read.type === RequestType.lookupAccounts) {
+        n = this.#accounts(read.ids);
+        kind = ReplyKind.accounts;
+      } else if (read.type === RequestType.lookupTransfers) {
+        n = this.#positions(read.ids);
+        kind = ReplyKind.positions;
+      } else {
+        n = 0;
+        kind = ReplyKind.digest;
+        const at = words.extend(2);
+        words.words.set(this.#machine.digest(), at);
+      }
+      const head = words.words;
+      head[Reply.kind] = kind;
+      head[Reply.request] = read.request;
+      head[Reply.n] = n;
+      head[Reply.session] = session;
+      head[Reply.sequence] = sequence >>> 0;
+      head[Reply.sequence + 1] = Math.floor(sequence / 4294967296);
+      head[Reply.clock] = this.#machine.ledger.clockLow;
+      head[Reply.clock + 1] = this.#machine.ledger.clockHigh;
+      this.#outbox.add(head, 0, words.length);
+    }
+    this.#reads = [];
+  }
+
+  /** {row of the request, 0} and 32 words for each account that there is. */
+  #accounts(ids: Uint32Array): number {
+    const { accountIndex, accounts } = this.#machine.ledger;
+    let n = 0;
+    for (let i = 0; i < ids.length / 4; i++) {
+      const slot = accountIndex.find(ids, i * 4, accountIndex.hash(ids, i * 4));
+      if (slot === -1) continue;
+      const row = accountIndex.valueLow(slot);
+      const at = this.#words.extend(2);
+      this.#words.words[at] = i;
+      this.#words.words[at + 1] = 0;
+      this.#words.append(accounts.chunk(row), accounts.offset(row), ROW_WORDS);
+      n++;
+    }
+    return n;
+  }
+
+  #positions(ids: Uint32Array): number {
+    const { transferIndex } = this.#machine.ledger;
+    let n = 0;
+    for (let i = 0; i < ids.length / 4; i++) {
+      const slot = transferIndex.find(ids, i * 4, transferIndex.hash(ids, i * 4));
+      if (slot === -1) continue;
+      const high = transferIndex.valueHigh(slot);
+      if (positionState(high) !== TransferState.created) continue;
+      const at = this.#words.extend(POSITION_WORDS);
+      this.#words.words[at] = i;
+      this.#words.words[at + 1] = transferIndex.valueLow(slot);
+      this.#words.words[at + 2] = high;
+      this.#words.words[at + 3] = 0;
+      n++;
+    }
+    return n;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The life of an actor's thread: open the journal, recover, then step while there is work and wait at the doorbell while there is none.
+ * Ends by returning (stop) or by throwing (anything else): then nobody answers from this memory again, and the supervisor rebuilds the shard.
+ */
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
+import { assert } from '../engine/assert.ts';
+import type { Journal } from '../persistence/journal.ts';
+import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
+import { Link } from './link.ts';
+import { RingReader, RingWriter } from './ring.ts';
+import { ShardActor } from './shard-actor.ts';
+import { ShardCounters } from './shard-counters.ts';
+import {
+  Counter,
+  serializeError,
+  ShardState,
+  type ControlMessage,
+  type FromShard,
+  type ShardThreadOptions,
+} from './shard-protocol.ts';
+
+/** How long an idle actor sleeps between heartbeats. */
+const IDLE_WAIT_MS = 100;
+/** How long it sleeps when something waits for room in a ring, which rings no doorbell. */
+const BACKLOG_WAIT_MS = 1;
+
+export function runShardThread(options: ShardThreadOptions, openJournal: () => Journal): void {
+  assert(parentPort !== null, 'an actor runs on a thread of its own');
+  const port = parentPort;
+  const tell = (message: FromShard): void => port.postMessage(message);
+  const counters = new ShardCounters(options.counters);
+  counters.setState(ShardState.recovering);
+  try {
+    using journal = openJournal();
+    const links = linksOf(options);
+    const actor = new ShardActor({
+      ...options,
+      journal,
+      links,
+      counters,
+      requests: new RingReader(options.requests),
+      replies: new RingWriter(options.replies),
+      now: () => process.hrtime.bigint() + options.clockOffset,
+    });
+    const replayed = actor.recover();
+    counters.setState(ShardState.running);
+    tell({ type: 'recovered', ...replayed });
+    runLoop(options, actor, counters, links);
+    actor.writeDigest();
+    counters.setState(ShardState.stopped);
+  } catch (error: unknown) {
+    counters.setState(ShardState.failed);
+    tell({ type: 'failed', error: serializeError(error) });
+    throw error;
+  }
+  tell({ type: 'stopped' });
+}
+
+function linksOf({ shard, shards, links }: ShardThreadOptions): (Link | undefined)[] {
+  const byPeer: (Link | undefined)[] = Array.from({ length: shards }, () => undefined);
+  for (const rings of links) byPeer[rings.peer] = new Link(shard, rings);
+  return byPeer;
+}
+
+function runLoop(
+  options: ShardThreadOptions,
+  actor: ShardActor,
+  counters: ShardCounters,
+  links: readonly (Link | undefined)[],
+): void {
+  const bells = doorbellsOf(options.doorbells, options.shards);
+  const own = bells[options.shard]!;
+  let control = 0;
+  for (;;) {
+    const seen = own.seen();
+    const isBusy = actor.step();
+    for (let i = 0; i < bells.length; i++) if (actor.written[i] === 1) bells[i]!.ring();
+    const moved = counters.values[Counter.control]!;
+    if (moved !== control) {
+      control = moved;
+      if (followControl(options, links)) return;
+      continue;
+    }
+    if (!isBusy) own.wait(seen, actor.hasBacklog ? BACKLOG_WAIT_MS : IDLE_WAIT_MS);
+  }
+}
+
+/** A doorbell for each shard, and the main thread's behind them. */
+export function doorbellsOf(buffer: SharedArrayBuffer, shards: number): Doorbell[] {
+  return Array.from({ length: shards + 1 }, (_, i) => new Doorbell(buffer, i * DOORBELL_BYTES));
+}
+
+/** Does what the supervisor says. True: stop. */
+function followControl({ control }: ShardThreadOptions, links: readonly (Link | undefined)[]): boolean {
+  for (;;) {
+    const received = receiveMessageOnPort(control) as { readonly message: ControlMessage } | undefined;
+    if (received === undefined) return false;
+    const { message } = received;
+    switch (message.type) {
+      case 'relink':
+        links[message.rings.peer]?.relink(message.rings);
+        break;
+      case 'stop':
+        return true;
+      case 'fault':
+        suffer(message.fault);
+    }
+  }
+}
+
+function suffer(fault: 'throw' | 'spin'): void {
+  if (fault === 'throw') throw new Error('a fault was injected');
+  for (;;);
+}

@@ -1,0 +1,289 @@
+/**
+ * Starts the shards of a data directory, watches them, rebuilds the ones that die or spin, and stops them in order. Owns the directory's lock,
+ * the threads, and every piece of shared memory; hands the router out.
+ *
+ * A shard whose thread has ended, or whose heart has stopped, is rebuilt from its journal on a new thread while the others go on: its callers
+ * are told `unknown`, its rings are new, and its peers are told to say again what they have. Tries are bounded; then it stays down.
+ * Damage found while starting refuses the start (DataDirectoryError); found later it keeps that shard down.
+ */
+import { DataDirectory } from '../persistence/data-directory.ts';
+import { DataDirectoryError } from '../persistence/errors.ts';
+import { SegmentSealer } from '../persistence/segment-sealer.ts';
+import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
+import { RecordThread } from './record-thread.ts';
+import { ringBuffer } from './ring.ts';
+import { Router, type RouterStatus, type ShardStatus } from './router.ts';
+import { ShardClient } from './shard-client.ts';
+import { countersBuffer } from './shard-counters.ts';
+import { ShardHost, type HostParts } from './shard-host.ts';
+import { readShardMetrics, type ShardMetrics } from './shard-metrics.ts';
+import { Counter, linkRingBytes, type FromShard, type SerializedError, type ShardFault } from './shard-protocol.ts';
+import { doorbellsOf } from './shard-thread.ts';
+
+export interface SupervisorOptions {
+  readonly directory: string;
+  /** Fixed when the directory is made. One less than the cores unless given, at least 1. */
+  readonly shards?: number | undefined;
+  readonly log?: ((line: string) => void) | undefined;
+}
+
+export interface ShardDigest {
+  readonly shard: number;
+  readonly sequence: number;
+  readonly digest: string;
+}
+
+export type SupervisorState = 'starting' | 'ready' | 'stopping' | 'stopped';
+
+/** The watchdog looks so often; a heart that has not beaten for so many looks has stopped. Looks, not time: a paused process counts none. */
+const WATCH_MS = 250;
+const LOOKS_RUNNING_MAX = 20;
+const LOOKS_COMMITTING_MAX = 120;
+const LOOKS_RECOVERING_MAX = 480;
+/** Rebuilds of one shard within the window; one more, and it stays down. */
+const REBUILDS_MAX = 5;
+const REBUILDS_WINDOW_MS = 60_000;
+/** How long a stop waits for what was taken to be answered. */
+const STOP_WAIT_MS = 15_000;
+const DRAIN_WAIT_MS = 1000;
+
+export class Supervisor {
+  readonly #directory: DataDirectory;
+  readonly #log: (line: string) => void;
+  readonly #sealer: SegmentSealer;
+  readonly #records: RecordThread;
+  readonly #hosts: ShardHost[] = [];
+  readonly #clients: ShardClient[] = [];
+  readonly #doorbells: SharedArrayBuffer;
+  readonly #bells: readonly Doorbell[];
+  /** links[i][j]: the ring from shard i to shard j. */
+  readonly #links: SharedArrayBuffer[][];
+  readonly router: Router;
+  #state: SupervisorState = 'starting';
+  #watch: NodeJS.Timeout | undefined;
+  #drained: Promise<void> = Promise.resolve();
+
+  private constructor(directory: DataDirectory, log: (line: string) => void) {
+    this.#directory = directory;
+    this.#log = log;
+    const { shards, clusterId } = directory.meta;
+    this.#sealer = SegmentSealer.start((problem) => log(`segment sealer: ${problem}`));
+    const directories = Array.from({ length: shards }, (_, k) => directory.shardDirectory(k));
+    this.#records = new RecordThread({ shards, clusterId, directories });
+    this.#doorbells = new SharedArrayBuffer((shards + 1) * DOORBELL_BYTES);
+    this.#bells = doorbellsOf(this.#doorbells, shards);
+    const bytes = linkRingBytes(shards);
+    this.#links = directories.map((_, i) =>
+      directories.map((__, j) => ringBuffer(i === j ? 64 : bytes)),
+    );
+    const clockOffset = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+    for (let k = 0; k < shards; k++) {
+      const host = new ShardHost(this.#partsOf(k, clockOffset));
+      this.#hosts.push(host);
+      this.#clients.push(new ShardClient(k, this.#bells[k]!, host));
+    }
+    this.router = new Router(this.#clients, this.#records, () => this.#status());
+  }
+
+  #partsOf(k: number, clockOffset: bigint): HostParts {
+    const { shards, clusterId, seed } = this.#directory.meta;
+    return {
+      shard: k,
+      shards,
+      seed,
+      clusterId,
+      clockOffset,
+      directory: this.#directory.shardDirectory(k),
+      counters: countersBuffer(),
+      doorbells: this.#doorbells,
+      linksOf: () => this.#linksOf(k),
+      sealer: () => this.#sealer.connect(),
+      onMessage: (message) => this.#onMessage(k, message),
+      onExit: () => this.#onExit(k),
+    };
+  }
+
+  #linksOf(k: number): { peer: number; incoming: SharedArrayBuffer; outgoing: SharedArrayBuffer }[] {
+    const links = [];
+    for (let peer = 0; peer < this.#links.length; peer++) {
+      if (peer === k) continue;
+      links.push({ peer, incoming: this.#links[peer]![k]!, outgoing: this.#links[k]![peer]! });
+    }
+    return links;
+  }
+
+  /** Resolves when all shards have recovered. Rejects with a DataDirectoryError when the directory is refused. */
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    const { directory, shards, log = () => undefined } = options;
+    const opened = DataDirectory.open({ directory, shards, create: true });
+    let supervisor: Supervisor | undefined;
+    try {
+      supervisor = new Supervisor(opened, log);
+      await supervisor.#start();
+      return supervisor;
+    } catch (error: unknown) {
+      if (supervisor === undefined) opened.close();
+      else await supervisor.stop();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
+    this.#drained = this.#drainLoop();
+    const recovered = this.#hosts.map((host) => host.start());
+    this.#watch = setInterval(() => this.#look(), WATCH_MS);
+    this.#watch.unref();
+    const outcomes = await Promise.allSettled(recovered);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw asStartError(failed.reason as SerializedError | Error);
+    this.#state = 'ready';
+  }
+
+  get shards(): number {
+    return this.#hosts.length;
+  }
+
+  get directory(): string {
+    return this.#directory.directory;
+  }
+
+  state(): SupervisorState {
+    return this.#state;
+  }
+
+  /** Answers what was taken, closes the journals, and lets the directory go. */
+  async stop(): Promise<void> {
+    if (this.#state === 'stopping' || this.#state === 'stopped') return this.#stopping;
+    this.#state = 'stopping';
+    this.#stopping = this.#stop();
+    return this.#stopping;
+  }
+
+  #stopping: Promise<void> = Promise.resolve();
+
+  async #stop(): Promise<void> {
+    clearInterval(this.#watch);
+    const waited = new Promise((resolve) => setTimeout(resolve, STOP_WAIT_MS).unref());
+    await Promise.race([this.router.close(), waited]);
+    await Promise.all(this.#hosts.map((host, k) => host.stop(this.#bells[k]!)));
+    for (const client of this.#clients) {
+      client.isUp = false;
+      client.fail();
+    }
+    this.#state = 'stopped';
+    this.#bells.at(-1)!.ring();
+    await this.#drained;
+    await this.#records.stop();
+    await this.#sealer.stop();
+    this.#directory.close();
+  }
+
+  /** Digests of the live state, one for each shard. */
+  digests(): Promise<readonly ShardDigest[]> {
+    return this.router.digests();
+  }
+
+  metrics(): readonly ShardMetrics[] {
+    return this.#hosts.map((host, k) => readShardMetrics(host, this.#clients[k]!));
+  }
+
+  /** Tests only: makes a shard's thread throw or spin. */
+  injectFault(shard: number, fault: ShardFault): void {
+    this.#hosts[shard]!.tell({ type: 'fault', fault }, this.#bells[shard]!);
+  }
+
+  #status(): RouterStatus {
+    const shards = this.#hosts.map((host, k): ShardStatus => {
+      const { counters } = host;
+      return {
+        shard: k,
+        state: host.state,
+        sequence: counters[Counter.sequence]!,
+        timestamp: BigInt(counters[Counter.timestamp]!),
+        queueDepth: counters[Counter.parked]! + this.#clients[k]!.inFlight,
+        inFlight: this.#clients[k]!.inFlight,
+      };
+    });
+    return { shards };
+  }
+
+  // ---- Replies.
+
+  async #drainLoop(): Promise<void> {
+    const bell = this.#bells.at(-1)!;
+    while (this.#state !== 'stopped') {
+      const seen = bell.seen();
+      let isMore = false;
+      for (const client of this.#clients) if (client.drain()) isMore = true;
+      this.router.resume();
+      if (isMore) await new Promise((resolve) => setImmediate(resolve));
+      else await bell.waitAsync(seen, DRAIN_WAIT_MS);
+    }
+  }
+
+  // ---- Life and death of a shard.
+
+  #onMessage(k: number, message: FromShard): void {
+    if (message.type === 'recovered') {
+      const { sequence, events, seconds } = message;
+      this.#clients[k]!.isUp = true;
+      const rate = seconds > 0 ? Math.round(events / seconds) : 0;
+      if (sequence > 0) this.#log(`shard ${k} recovered to sequence ${sequence}: ${events} events at ${rate}/s`);
+    } else if (message.type === 'failed') {
+      this.#log(`shard ${k}: ${message.error.message}`);
+    }
+  }
+
+  #onExit(k: number): void {
+    const client = this.#clients[k]!;
+    client.isUp = false;
+    client.drain();
+    client.fail();
+    if (this.#state === 'ready') this.#rebuild(k);
+  }
+
+  #look(): void {
+    for (let k = 0; k < this.#hosts.length; k++) {
+      const host = this.#hosts[k]!;
+      const looks = host.looksWithoutBeat();
+      const isCommitting = host.counters[Counter.isCommitting] === 1;
+      const running = isCommitting ? LOOKS_COMMITTING_MAX : LOOKS_RUNNING_MAX;
+      if (looks <= (host.state === 'recovering' ? LOOKS_RECOVERING_MAX : running)) continue;
+      this.#log(`shard ${k} does not move any more: its thread is ended`);
+      host.kill();
+    }
+  }
+
+  #rebuild(k: number): void {
+    const host = this.#hosts[k]!;
+    const isDamaged = host.failure?.exitCode !== undefined;
+    if (isDamaged || host.rebuildsSince(Date.now() - REBUILDS_WINDOW_MS) >= REBUILDS_MAX) {
+      host.giveUp();
+      this.#log(`shard ${k} stays down: ${host.failure?.message ?? 'it ended too often'}`);
+      return;
+    }
+    this.#log(`shard ${k} is rebuilt from its journal`);
+    const bytes = linkRingBytes(this.shards);
+    for (let peer = 0; peer < this.shards; peer++) {
+      if (peer === k) continue;
+      this.#links[k]![peer] = ringBuffer(bytes);
+      this.#links[peer]![k] = ringBuffer(bytes);
+      const rings = { peer: k, incoming: this.#links[k]![peer]!, outgoing: this.#links[peer]![k]! };
+      this.#hosts[peer]!.tell({ type: 'relink', rings }, this.#bells[peer]!);
+    }
+    host.renew();
+    this.#clients[k]!.renew(host);
+    host.start().catch(() => undefined);
+  }
+}
+
+/** A start that one of the shards has refused. */
+function asStartError(reason: SerializedError | Error): Error {
+  const { message } = reason;
+  const code = 'code' in reason ? reason.code : undefined;
+  const exitCode = 'exitCode' in reason ? reason.exitCode : undefined;
+  if (exitCode !== undefined || code === 'JOURNAL_CORRUPT') {
+    return new DataDirectoryError('DATA_DAMAGED', message, reason);
+  }
+  return new Error(message, { cause: reason });
+}

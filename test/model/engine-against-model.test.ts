@@ -1,0 +1,102 @@
+/**
+ * A whole system and the naive model, fed the same random batches by one client, one batch after the other: every reply is the model's, and
+ * so is every account and transfer at the end, and again after a restart. SEEDS=n runs more, SEED=n one alone.
+ */
+import { expect, test } from 'vitest';
+import { startSystem, type TestSystem } from '../support/cluster.ts';
+import { differenceOfLedgers } from '../support/compare-ledgers.ts';
+import type { LedgerClient } from '../support/ledger-table.ts';
+import { ModelClient, ModelLedger, differenceOfResults } from '../support/model-ledger.ts';
+import type { Result } from '../support/model-ledger.ts';
+import { RandomBatches, eachSeed, type RandomBatch } from '../support/random-batches.ts';
+
+const FILE = 'test/model/engine-against-model.test.ts';
+const TEST_MS_MAX = 120_000;
+
+/** Feeds both until so many events went in. */
+async function feed(
+  client: LedgerClient,
+  model: ModelLedger,
+  {
+    batches,
+    eventsMin,
+    isOneShard,
+  }: { batches: RandomBatches; eventsMin: number; isOneShard: boolean },
+): Promise<void> {
+  for (let events = 0, i = 0; events < eventsMin; i++) {
+    const batch = batches.next();
+    events += batch.events.length;
+    const results = await create(client, batch);
+    const expected =
+      batch.type === 'accounts'
+        ? model.createAccounts(batch.events)
+        : model.createTransfers(batch.events);
+    model.learn(expected, results);
+    const difference = differenceOfResults(expected, results) ?? defectOfTime(results, isOneShard);
+    if (difference !== null) throw new Error(`batch ${i} of ${batch.type}: ${difference}`);
+  }
+}
+
+async function create(client: LedgerClient, batch: RandomBatch): Promise<readonly Result[]> {
+  if (batch.type === 'accounts') return (await client.createAccounts(batch.events)).results;
+  return (await client.createTransfers(batch.events)).results;
+}
+
+/** Created events have timestamps of their own; where one shard does all of a batch, event i has the batch's, less n - i - 1. */
+function defectOfTime(results: readonly Result[], isOneShard: boolean): string | null {
+  const created = results
+    .map((one, i) => ({ ...one, i }))
+    .filter((one) => one.status === 'created');
+  const stamps = new Set(created.map(({ timestamp }) => timestamp));
+  if (stamps.size !== created.length) return 'two created events have one timestamp';
+  const starts = new Set(created.map(({ timestamp, i }) => timestamp - BigInt(i)));
+  return isOneShard && starts.size > 1 ? 'timestamps do not follow the order of the batch' : null;
+}
+
+async function runSeed(seed: number, system: TestSystem, eventsMin: number): Promise<void> {
+  const isOneShard = system.shards === 1;
+  const model = new ModelLedger(system.shardOf);
+  const batches = new RandomBatches({ seed, hasOverflows: isOneShard && seed % 2 === 0 });
+  await feed(system.client, model, { batches, eventsMin, isOneShard });
+  expect(await differenceOfLedgers(system.client, model, [999_999n])).toBeNull();
+  await system.restart();
+  expect(await differenceOfLedgers(system.client, model, [999_999n])).toBeNull();
+  await feed(system.client, model, { batches, eventsMin: eventsMin / 4, isOneShard });
+  expect(await differenceOfLedgers(system.client, model, [999_999n])).toBeNull();
+}
+
+for (const { shards, seeds, eventsMin } of [
+  { shards: 1, seeds: 4, eventsMin: 1200 },
+  { shards: 2, seeds: 3, eventsMin: 1200 },
+  { shards: 5, seeds: 3, eventsMin: 1000 },
+]) {
+  test(
+    `a system of ${shards} shards answers random batches as the model does`,
+    { timeout: TEST_MS_MAX },
+    async () => {
+      const run = eachSeed(seeds, FILE, async (seed) => {
+        await using system = await startSystem({ shards });
+        await runSeed(seed * 10 + shards, system, eventsMin);
+      });
+      await expect(run).resolves.toBeUndefined();
+    },
+  );
+}
+
+test('the comparison finds a wrong status, a wrong balance, and a lost transfer', async () => {
+  const model = new ModelLedger(() => 0);
+  const client = new ModelClient(new ModelLedger(() => 0));
+  const batches = new RandomBatches({ seed: 1 });
+  await feed(client, model, { batches, eventsMin: 500, isOneShard: true });
+  expect(await differenceOfLedgers(client, model)).toBeNull();
+  const [debit, credit] = model
+    .accounts()
+    .filter(({ flags, ledger }) => flags === 0 && ledger === 1);
+  const extra = { id: 77_777n, debitAccountId: debit!.id, creditAccountId: credit!.id };
+  await client.createTransfers([{ ...extra, amount: 1n, ledger: 1, code: 1 }]);
+  expect(await differenceOfLedgers(client, model)).toMatch(
+    /^account .*: (debits|credits)Posted is/,
+  );
+  model.createTransfers([{ ...extra, id: 77_778n, amount: 1n, ledger: 1, code: 1 }]);
+  expect(await differenceOfLedgers(client, model)).toMatch(/transfer 77778 is missing/);
+});

@@ -1,0 +1,32 @@
+/** The tables of the rules against whole systems. Owners start on shard 0 and then on shard 1, so that money crosses shards both ways. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startSystem, type TestSystem } from '../support/cluster.ts';
+import { runTable } from '../support/ledger-table.ts';
+import { EVERY_TABLE } from './every-table.ts';
+import { holdsAt } from './rule-table.ts';
+
+for (const { shards, firstShard } of [
+  { shards: 1, firstShard: 0 },
+  { shards: 2, firstShard: 0 },
+  { shards: 2, firstShard: 1 },
+  { shards: 5, firstShard: 3 },
+]) {
+  describe(`${shards} shards, the first owner on shard ${firstShard}`, () => {
+    let system: TestSystem;
+    beforeAll(async () => {
+      system = await startSystem({ shards });
+    });
+    afterAll(async () => {
+      await system[Symbol.asyncDispose]();
+    });
+
+    for (const [table, { title, text }] of EVERY_TABLE.entries()) {
+      if (!holdsAt(EVERY_TABLE[table]!, shards)) continue;
+      test(`table: ${title}`, async () => {
+        const { client, shardOf } = system;
+        const run = runTable(text, client, { table, shards, shardOf, firstShard });
+        await expect(run).resolves.toBeUndefined();
+      });
+    }
+  });
+}

@@ -1,0 +1,261 @@
+/**
+ * Real systems for tests: one in this process, and `sycee serve` as a child; both on directories that go away again. (lib/nats-server.ts starts a
+ * `nats-server`.)
+ *
+ * Each is disposable (`await using`). A child is ended by its own id, never by name. What does not come up within READY_MS_MAX fails the
+ * test with what the child wrote.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { InProcessClient } from '../../client/in-process-client.ts';
+import { shardOf } from '../../engine/placement.ts';
+import type { ShardOf } from './model-ledger.ts';
+
+const READY_MS_MAX = 20_000;
+const PROBE_MS = 20;
+const OUTPUT_CHARACTERS_MAX = 1 << 20;
+const LOOPBACK = '127.0.0.1';
+const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
+
+/** The placement of a system with so many shards. */
+export function placementOf(shards: number): ShardOf {
+  const words = new Uint32Array(4);
+  return (accountId) => {
+    for (let w = 0; w < 4; w++) words[w] = Number((accountId >> BigInt(32 * w)) & 0xffffffffn);
+    return shardOf(words, 0, shards);
+  };
+}
+
+/** A fresh directory, removed with all that is in it. */
+export class TempDirectory implements AsyncDisposable {
+  readonly path: string;
+
+  constructor() {
+    this.path = mkdtempSync(join(tmpdir(), 'sycee-test-'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export interface SystemOptions {
+  readonly shards: number;
+  /** Left as it is at the end. Without it the system has a directory of its own, which goes away with it. */
+  readonly directory?: string;
+}
+
+/** A whole system in this process. `client` is another one after a restart. */
+export class TestSystem implements AsyncDisposable {
+  readonly shards: number;
+  readonly directory: string;
+  readonly shardOf: ShardOf;
+  readonly #temp: TempDirectory | null;
+  #client: InProcessClient | null = null;
+
+  constructor({ shards, directory }: SystemOptions) {
+    this.#temp = directory === undefined ? new TempDirectory() : null;
+    this.shards = shards;
+    this.directory = directory ?? this.#temp!.path;
+    this.shardOf = placementOf(shards);
+  }
+
+  get client(): InProcessClient {
+    if (this.#client === null) throw new Error('the system is not started');
+    return this.#client;
+  }
+
+  async start(): Promise<void> {
+    const { open } = await import('../../client/in-process-client.ts');
+    this.#client = await open({ directory: this.directory, shards: this.shards });
+  }
+
+  /** Closes in order and opens again: everything comes back from the journals. */
+  async restart(): Promise<void> {
+    await this.client.close();
+    await this.start();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client?.close();
+    await this.#temp?.[Symbol.asyncDispose]();
+  }
+}
+
+export async function startSystem(options: SystemOptions): Promise<TestSystem> {
+  const system = new TestSystem(options);
+  try {
+    await system.start();
+  } catch (error: unknown) {
+    await system[Symbol.asyncDispose]();
+    throw error;
+  }
+  return system;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A child with its output. Disposing of it kills it if it still lives, and waits for its end. */
+export class Child implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly exit: Promise<Exit>;
+  #stdout = '';
+  #stderr = '';
+  #hasExited = false;
+
+  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+    // Not in the repository, where somebody's settings file may lie.
+    this.#child = spawn(command, args, { cwd: tmpdir(), env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout = (this.#stdout + text).slice(-OUTPUT_CHARACTERS_MAX);
+    });
+    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-OUTPUT_CHARACTERS_MAX);
+    });
+    // `close` comes when the output has been read to its end, `exit` may come before.
+    this.exit = once(this.#child, 'close').then(([code, signal]) => {
+      this.#hasExited = true;
+      return { code, signal };
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  get hasExited(): boolean {
+    return this.#hasExited;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves when the probe says yes; rejects when the child ends, or after READY_MS_MAX. */
+  async untilReady(probe: () => Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + READY_MS_MAX;
+    while (!(await probe())) {
+      if (this.#hasExited) throw new Error(`the child ended before it was ready\n${this.output}`);
+      if (performance.now() > deadline) throw new Error(`the child is not ready\n${this.output}`);
+      await pause(PROBE_MS);
+    }
+  }
+
+  get output(): string {
+    return `stdout: ${this.#stdout}\nstderr: ${this.#stderr}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#hasExited) this.kill('SIGKILL');
+    await this.exit;
+  }
+}
+
+export interface ProcessOptions {
+  /** After `serve`. Data directory and addresses are given in the environment, which flags win over. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly shards?: number;
+  readonly directory?: string;
+  /** Without it NATS is off. */
+  readonly nats?: { readonly url: string };
+}
+
+/** `sycee serve` as a child, with HTTP on a free port of the loopback. */
+export class ServeProcess implements AsyncDisposable {
+  readonly child: Child;
+  readonly url: string;
+  readonly directory: string;
+  readonly #temp: TempDirectory | null;
+
+  constructor(port: number, options: ProcessOptions) {
+    const { args = [], env = {}, shards, directory, nats } = options;
+    this.#temp = directory === undefined ? new TempDirectory() : null;
+    this.directory = directory ?? this.#temp!.path;
+    this.url = `http://${LOOPBACK}:${port}`;
+    const own = {
+      SYCEE_DATA: this.directory,
+      SYCEE_HTTP: `${LOOPBACK}:${port}`,
+      SYCEE_NATS: nats?.url ?? 'off',
+    };
+    const flags = shards === undefined ? args : ['--shards', String(shards), ...args];
+    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('SYCEE_'));
+    const all = { ...Object.fromEntries(inherited), ...own, ...env };
+    this.child = new Child(process.execPath, [CLI, 'serve', ...flags], all);
+  }
+
+  get exit(): Promise<Exit> {
+    return this.child.exit;
+  }
+
+  get stdout(): string {
+    return this.child.stdout;
+  }
+
+  get stderr(): string {
+    return this.child.stderr;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  async isReady(): Promise<boolean> {
+    try {
+      const answer = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(2000) });
+      await answer.arrayBuffer();
+      return answer.ok;
+    } catch {
+      return false; // nobody listens yet
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.child[Symbol.asyncDispose]();
+    await this.#temp?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Resolves when the process serves. */
+export async function startProcess(options: ProcessOptions = {}): Promise<ServeProcess> {
+  const served = await spawnProcess(options);
+  try {
+    await served.child.untilReady(() => served.isReady());
+  } catch (error: unknown) {
+    await served[Symbol.asyncDispose]();
+    throw error;
+  }
+  return served;
+}
+
+/** Does not wait for readiness: for a process that is due to refuse. */
+export async function spawnProcess(options: ProcessOptions = {}): Promise<ServeProcess> {
+  return new ServeProcess(await freePort(), options);
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, LOOPBACK);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -2,7 +2,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { CONFIG_FILE, ConfigError, loadConfig, maskUrl } from './config.ts';
+import { CONFIG_FILE, ConfigError, loadConfig } from './config.ts';
+import { maskUrl } from './lib/nats-server.ts';
 
 function load(
   args: readonly string[],

@@ -10,6 +10,7 @@ import { isIP } from 'node:net';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { SHARDS_MAX } from './engine/limits.ts';
+import { maskUrl } from './lib/nats-server.ts';
 import { nearest } from './lib/nearest.ts';
 
 export const CONFIG_FILE = 'sycee.config.json';
@@ -293,11 +294,6 @@ function shownValue(option: string, text: string | undefined): string {
   if (text === undefined) return '(none)';
   if (option === 'token') return '********';
   return option === 'nats' ? maskUrl(text) : text;
-}
-
-/** A NATS address without its credentials. */
-export function maskUrl(text: string): string {
-  return text.replaceAll(/\/\/[^@/,]*@/g, '//********@');
 }
 
 function parseDirectory(text: string): string {

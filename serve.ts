@@ -2,15 +2,16 @@
  * Wires the parts together: supervisor, then the edges, then signals.
  *
  * Ordering. The edges open when every shard has recovered. On SIGTERM or SIGINT: the edges stop taking and answer what they took, the
- * supervisor closes the journals, the exit code is 0; a second signal ends the process at once with 1. What fails at the start is said in
+ * supervisor closes the journals, the exit code is 0; a second one later ends the process at once with 1. What fails at the start is said in
  * one sentence, with the exit code of the error: 3 damaged data, 4 in use, else 1.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Config, isLoopback, type LoadedConfig } from './config.ts';
-import { type Edges, startEdges } from './edges.ts';
-import { COMMIT_BUCKETS, GROUP_BUCKETS } from './sharding/shard-protocol.ts';
+import { type Gateway, startGateway } from './gateway/gateway.ts';
 import { Supervisor } from './sharding/supervisor.ts';
+
+const SIGNAL_ECHO_MS = 500;
 
 /** Where lines go. `out` is for what was asked for, `log` for everything else. */
 export interface Output {
@@ -32,10 +33,9 @@ export async function serve(
       shards: config.shards,
       log: (line: string) => output.log(line),
     });
-    const edges = await startEdges(config, supervisor, {
+    const edges = await startGateway(config, supervisor, {
       version: options.version,
       log: (line) => output.log(line),
-      bounds: { commitSeconds: COMMIT_BUCKETS, groupEvents: GROUP_BUCKETS },
     });
     announce(config, edges, supervisor.shards, { ...options, output });
     output.log(`${await signal}: answering what was taken, then closing`);
@@ -77,7 +77,7 @@ export async function init(
 
 function announce(
   config: Config,
-  edges: Edges,
+  edges: Gateway,
   shards: number,
   options: { readonly json: boolean; readonly version: string; readonly output: Output },
 ): void {
@@ -121,7 +121,7 @@ const exampleTransfer = (id: number): string =>
 /** Lines to copy: two accounts, then a transfer between them, over what is open. */
 export function exampleLines(
   config: Config,
-  edges: Pick<Edges, 'http' | 'natsUrl'>,
+  edges: Pick<Gateway, 'http' | 'natsUrl'>,
 ): readonly string[] {
   const lines: string[] = [];
   const accounts = JSON.stringify([
@@ -151,16 +151,20 @@ export function exampleLines(
   return lines;
 }
 
-/** The first signal is told, the second one ends the process. */
+/**
+ * The first signal is told, a later one ends the process. One interrupt can come twice, from the terminal and forwarded by npm, or as
+ * `timeout` sends it: what follows within SIGNAL_ECHO_MS is the same signal.
+ */
 function nextSignal(output: Output): Promise<string> {
   return new Promise((resolve) => {
-    let count = 0;
+    let first = 0;
     const onSignal = (name: string): void => {
-      count++;
-      if (count === 1) {
+      if (first === 0) {
+        first = performance.now();
         resolve(name);
         return;
       }
+      if (performance.now() - first < SIGNAL_ECHO_MS) return;
       output.log(`${name} again: ending at once`);
       process.exit(1);
     };

@@ -99,6 +99,7 @@ test('a replay that ends elsewhere than the live state is found', () => {
   const end = { sequence: 5, digest: 'aa', events: 1, seconds: 1 };
   const live = { shard: 0, sequence: 5, digest: 'aa' };
   expect(compareDigests([live], [end])).toEqual([]);
+  expect(compareDigests([{ ...live, sequence: 4 }], [end])).toEqual([]);
   expect(compareDigests([{ ...live, digest: 'ab' }], [end])).toHaveLength(1);
   expect(compareDigests([{ ...live, sequence: 6 }], [end])).toHaveLength(1);
   expect(compareDigests([], [end])).toHaveLength(1);

@@ -80,6 +80,7 @@ export async function replayJournals(directory: string, shards: number): Promise
   return { shards: ends, events, eventsPerSecond: seconds > 0 ? events / seconds : 0 };
 }
 
+/** A clean stop adds a row that changes nothing: the replay may end behind the live state's sequence, never before it. */
 export function compareDigests(
   live: readonly ShardDigest[],
   replayed: readonly ReplayEnd[],
@@ -90,7 +91,7 @@ export function compareDigests(
   return live
     .filter((one) => {
       const end = replayed[one.shard];
-      return end?.digest !== one.digest || end.sequence !== one.sequence;
+      return end?.digest !== one.digest || end.sequence < one.sequence;
     })
     .map((one) => {
       const end = replayed[one.shard];

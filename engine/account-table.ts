@@ -5,8 +5,8 @@
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
 
-const CHUNK_ROWS = 1024;
-const CHUNK_SHIFT = 10;
+const CHUNK_ROWS = 65536;
+const CHUNK_SHIFT = 16;
 
 export class AccountTable {
   readonly #chunks: Uint32Array[] = [];
@@ -33,6 +33,15 @@ export class AccountTable {
   chunk(row: number): Uint32Array {
     assert(row < this.#rows, 'the row exists');
     return this.#chunks[row >>> CHUNK_SHIFT]!;
+  }
+
+  /** Reads the two cache lines of a row, for the cache's sake only. -1 reads nothing. */
+  // Hot path.
+  touch(row: number): number {
+    if (row < 0) return 0;
+    const chunk = this.#chunks[row >>> CHUNK_SHIFT]!;
+    const at = (row & (CHUNK_ROWS - 1)) * ROW_WORDS;
+    return (chunk[at]! + chunk[at + 16]!) | 0;
   }
 
   /** Word offset of the row in its chunk. */

@@ -23,6 +23,9 @@ import { shardOf } from './placement.ts';
 import type { RecordShelf } from './record-shelf.ts';
 import { isTransient, TransferStatus } from './status.ts';
 
+/** Rows whose accounts are looked up in one go: enough to have many cache misses under way, few enough to stay in the nearest cache. */
+export const BLOCK_ROWS = 256;
+
 /** Word offsets in an account row. */
 const DEBITS_PENDING = 4;
 const DEBITS_POSTED = 8;
@@ -43,6 +46,14 @@ export class TransferRules {
   #offset = 0;
   #dr: Uint32Array;
   #drAt = 0;
+  /** Of the block that was looked ahead at: account rows, -1 where there is none; hashes on the way to them. */
+  #block = -1;
+  #blockEnd = -1;
+  readonly #drRows = new Int32Array(BLOCK_ROWS);
+  readonly #crRows = new Int32Array(BLOCK_ROWS);
+  readonly #hashes = new Uint32Array(2 * BLOCK_ROWS);
+  /** Where reads go that are made for the cache's sake only. */
+  touched = 0;
   readonly #sum = new Uint32Array(8);
   readonly #record = new Uint32Array(ROW_WORDS);
 
@@ -63,11 +74,51 @@ export class TransferRules {
   open(columns: Columns, isWalk: boolean): void {
     this.#columns = columns;
     this.#isWalk = isWalk;
+    this.#block = -1;
+    this.#blockEnd = -1;
   }
 
-  /** Executes row i at the ledger's clock; `position` is the frame row that will hold its record. */
+  /**
+   * Looks up the accounts of the rows from..to-1 of the open batch, so that their cache misses overlap. Accounts do not come or go while a
+   * batch of transfers is executed, so `create` relies on what was found.
+   */
   // Hot path.
-  create(i: number, position: number): TransferStatus {
+  lookAhead(from: number, to: number): void {
+    const { words, at, step } = this.#columns!;
+    const index = this.#ledger.accountIndex;
+    const { accounts } = this.#ledger;
+    const hashes = this.#hashes;
+    const drStep = step[Transfer.debitAccountId]!;
+    const crStep = step[Transfer.creditAccountId]!;
+    const drStart = at[Transfer.debitAccountId]! + from * drStep;
+    const crStart = at[Transfer.creditAccountId]! + from * crStep;
+    let touched = this.touched;
+    for (let i = 0; i < to - from; i++) {
+      const dr = index.hash(words, drStart + i * drStep);
+      const cr = index.hash(words, crStart + i * crStep);
+      hashes[2 * i] = dr;
+      hashes[2 * i + 1] = cr;
+      touched = (touched + index.touch(dr) + index.touch(cr)) | 0;
+    }
+    for (let i = 0; i < to - from; i++) {
+      const dr = index.find(words, drStart + i * drStep, hashes[2 * i]!);
+      const cr = index.find(words, crStart + i * crStep, hashes[2 * i + 1]!);
+      this.#drRows[i] = dr === -1 ? -1 : index.valueLow(dr);
+      this.#crRows[i] = cr === -1 ? -1 : index.valueLow(cr);
+    }
+    for (let i = 0; i < to - from; i++) {
+      touched = (touched + accounts.touch(this.#drRows[i]!) + accounts.touch(this.#crRows[i]!)) | 0;
+    }
+    this.touched = touched;
+    this.#block = from;
+    this.#blockEnd = to;
+  }
+
+  /**
+   * Executes row i at the ledger's clock; `position` is the frame row that will hold its record, `hash` the transfer index's of its id.
+   */
+  // Hot path.
+  create(i: number, position: number, hash: number): TransferStatus {
     const { words, halves, at, step } = this.#columns!;
     const idAt = at[Transfer.id]! + i * step[Transfer.id]!;
     const stampAt = at[Transfer.timestamp]! + i * step[Transfer.timestamp]!;
@@ -83,7 +134,6 @@ export class TransferRules {
       if (home !== this.#ledger.shard) return this.#createAway(i, idAt, home);
     }
     const index = this.#ledger.transferIndex;
-    const hash = index.hash(words, idAt);
     const slot = index.find(words, idAt, hash);
     if (slot !== -1) return this.#existing(i, idAt, slot);
     const status = this.#judgeAndApply(i);
@@ -194,10 +244,15 @@ export class TransferRules {
     if (halves[at[Transfer.code]! + i * step[Transfer.code]!] === 0) {
       return TransferStatus.code_must_not_be_zero;
     }
-    if (!this.#find(words, drIdAt)) return TransferStatus.debit_account_not_found;
+    const isAhead = i >= this.#block && i < this.#blockEnd;
+    if (!(isAhead ? this.#take(this.#drRows[i - this.#block]!) : this.#find(words, drIdAt))) {
+      return TransferStatus.debit_account_not_found;
+    }
     this.#dr = this.#chunk;
     this.#drAt = this.#offset;
-    if (!this.#find(words, crIdAt)) return TransferStatus.credit_account_not_found;
+    if (!(isAhead ? this.#take(this.#crRows[i - this.#block]!) : this.#find(words, crIdAt))) {
+      return TransferStatus.credit_account_not_found;
+    }
     const drLedger = this.#dr[this.#drAt + LEDGER]!;
     if (drLedger !== this.#chunk[this.#offset + LEDGER]) {
       return TransferStatus.accounts_must_have_the_same_ledger;
@@ -257,10 +312,14 @@ export class TransferRules {
     }
     const index = ledger.accountIndex;
     const slot = index.find(words, at, index.hash(words, at));
-    if (slot === -1) return false;
-    const row = index.valueLow(slot);
-    this.#chunk = ledger.accounts.chunk(row);
-    this.#offset = ledger.accounts.offset(row);
+    return this.#take(slot === -1 ? -1 : index.valueLow(slot));
+  }
+
+  // Hot path.
+  #take(row: number): boolean {
+    if (row === -1) return false;
+    this.#chunk = this.#ledger.accounts.chunk(row);
+    this.#offset = this.#ledger.accounts.offset(row);
     return true;
   }
 }

@@ -14,11 +14,11 @@ import { Account, BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
 import { Carried } from './carried.ts';
 import { Claims, KeyKind } from './claims.ts';
 import { createAccount } from './create-account.ts';
-import { TransferRules } from './create-transfer.ts';
+import { BLOCK_ROWS, TransferRules } from './create-transfer.ts';
 import { stateDigest } from './digest.ts';
 import { Group, Head, Input, INPUT_WORDS, InputType } from './group.ts';
 import { Ledger, positionRow, positionSequence, positionState, TransferState, type LedgerOptions } from './ledger.ts';
-import { BATCH_EVENTS_MAX } from './limits.ts';
+import { BATCH_EVENTS_MAX, GROUP_ROWS_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
 import { OpenRequests, type RequestHead } from './open-requests.ts';
 import { Parked, ParkedKind } from './parked.ts';
@@ -42,6 +42,8 @@ export class StateMachine {
   readonly #columns = new Columns();
   readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
   readonly #row = new Uint32Array(ROW_WORDS);
+  /** Hashes of transfer ids, by frame row, from `want` to `execute`. */
+  readonly #hashes = new Uint32Array(GROUP_ROWS_MAX + 1);
   #decisions = 0;
   /** The last pump ended for want of room in its frame: the next group goes on, even without inputs. */
   pumpAgain = false;
@@ -98,7 +100,7 @@ export class StateMachine {
       const type = words[at]!;
       if (type === InputType.createTransfers || type === InputType.createTransfersTogether) {
         this.#group.openBatch(at, this.#columns);
-        this.#wantRows(this.#columns);
+        this.#wantRows(this.#columns, words[at + Input.firstRow]!);
       } else if (type === InputType.link) {
         const body = at + INPUT_WORDS;
         if (words[body + LinkHead.kind] === LinkKind.apply) frees = true;
@@ -110,12 +112,28 @@ export class StateMachine {
     if (frees) this.#wantParked();
   }
 
+  /** Looks all ids of a request up: hashes and cache misses first, block by block, then what was found. */
   // Hot path.
-  #wantRows(columns: Columns): void {
-    const { words } = columns;
-    const at = columns.at[Transfer.id]!;
+  #wantRows(columns: Columns, firstRow: number): void {
+    const { words, n } = columns;
+    const hashes = this.#hashes;
+    const index = this.ledger.transferIndex;
+    const start = columns.at[Transfer.id]!;
     const step = columns.step[Transfer.id]!;
-    for (let i = 0; i < columns.n; i++) this.#wantId(words, at + i * step);
+    for (let from = 0; from < n; from += BLOCK_ROWS) {
+      const to = Math.min(from + BLOCK_ROWS, n);
+      let touched = this.#rules.touched;
+      for (let i = from; i < to; i++) {
+        const hash = index.hash(words, start + i * step);
+        hashes[firstRow + i] = hash;
+        touched = (touched + index.touch(hash)) | 0;
+      }
+      this.#rules.touched = touched;
+      for (let i = from; i < to; i++) {
+        const slot = index.find(words, start + i * step, hashes[firstRow + i]!);
+        if (slot !== -1) this.#wantSlot(words, start + i * step, slot);
+      }
+    }
   }
 
   #wantEvents(words: Uint32Array, at: number, n: number): void {
@@ -126,7 +144,11 @@ export class StateMachine {
   #wantId(words: Uint32Array, at: number): void {
     const index = this.ledger.transferIndex;
     const slot = index.find(words, at, index.hash(words, at));
-    if (slot === -1) return;
+    if (slot !== -1) this.#wantSlot(words, at, slot);
+  }
+
+  #wantSlot(words: Uint32Array, at: number, slot: number): void {
+    const index = this.ledger.transferIndex;
     const high = index.valueHigh(slot);
     if (positionState(high) !== TransferState.created) return;
     this.shelf.want(words, at, positionSequence(index.valueLow(slot), high), positionRow(high));
@@ -262,6 +284,7 @@ export class StateMachine {
     for (let i = 0; i < columns.n; i++) {
       ledger.tick();
       if (i === 0) this.#stampRequest(at);
+      if (i % BLOCK_ROWS === 0) rules.lookAhead(i, Math.min(i + BLOCK_ROWS, columns.n));
       if (!isPlain && this.#mustWait(columns, i)) {
         if (slot === -1) slot = this.requests.open(head);
         this.#enter(columns, i, slot);
@@ -269,7 +292,7 @@ export class StateMachine {
         this.#settleRow(firstRow, i, EventState.waiting);
         continue;
       }
-      const status = rules.create(i, firstRow + i);
+      const status = rules.create(i, firstRow + i, this.#hashes[firstRow + i]!);
       this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
       this.#settleRow(firstRow, i, status);
     }
@@ -472,7 +495,8 @@ export class StateMachine {
     if (!this.requests.isLate(parked.request(item))) {
       this.#openParked(BatchKind.transfers, page, at);
       this.#rules.open(this.#columns, false);
-      status = this.#rules.create(0, this.#group.nextDerivedRow());
+      const hash = this.ledger.transferIndex.hash(page, at);
+      status = this.#rules.create(0, this.#group.nextDerivedRow(), hash);
       this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
       if (status === TransferStatus.created) {
         this.#columns.copyRow(0, this.#row, 0);

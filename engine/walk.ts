@@ -316,7 +316,8 @@ export class Walks {
       ledger.tick();
       const event = LINK_HEAD_WORDS + i * ROW_WORDS;
       const isHome = shardOf(body, event + 4, ledger.shards) === ledger.shard;
-      const status = rules.create(i, group.nextDerivedRow());
+      const hash = isHome ? ledger.transferIndex.hash(body, event) : 0;
+      const status = rules.create(i, group.nextDerivedRow(), hash);
       if (isHome && status === TransferStatus.created) this.#derive(body, event);
       if (!isHome && isTransient(status)) this.#failed.push(event);
       this.#parts.decided(status, ledger.stampLow, ledger.stampHigh);

@@ -13,12 +13,13 @@ const READING: ShardReading = {
   commitNanosecondsSum: 8e6,
   commitSecondsBuckets: [1, 2, 1],
   groupSizeBuckets: [4],
+  commitSecondsBounds: [0.001, 0.01],
   bytesJournalled: 4096,
   parked: 5,
   claimed: 6,
   walksInFlight: 7,
   requestsInFlight: 8,
-  statuses: { created: 90, exceeds_credits: 10 },
+  statuses: { 'create_transfers.created': 90, 'create_transfers.exceeds_credits': 10 },
   restarts: 2,
 };
 
@@ -29,14 +30,13 @@ test('counters of the shards are shown as they are at the scrape', async () => {
     shards: () => [{ ...READING, events }],
     meters: [new EdgeMeter('http')],
     admission: new Admission(),
-    bounds: { commitSeconds: [0.001, 0.01], groupEvents: [] },
   });
   const text = await metrics.text();
   for (const line of [
     'sycee_shard_state{shard="3",state="running"} 1',
     'sycee_shard_sequence{shard="3"} 12',
     'sycee_shard_events_total{shard="3"} 100',
-    'sycee_shard_statuses_total{shard="3",status="exceeds_credits"} 10',
+    'sycee_shard_statuses_total{shard="3",operation="create_transfers",status="exceeds_credits"} 10',
     'sycee_shard_commit_seconds_bucket{shard="3",le="0.001"} 1',
     'sycee_shard_commit_seconds_bucket{shard="3",le="0.01"} 3',
     'sycee_shard_commit_seconds_bucket{shard="3",le="+Inf"} 4',

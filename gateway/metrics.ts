@@ -19,14 +19,21 @@ export interface ShardReading {
   /** Groups per bucket, not cumulative, one more than there are bounds. */
   readonly commitSecondsBuckets?: readonly number[] | undefined;
   readonly groupSizeBuckets?: readonly number[] | undefined;
+  /** Upper bounds of the buckets; without them only sum and count are shown. */
+  readonly commitSecondsBounds?: readonly number[] | undefined;
+  readonly groupSizeBounds?: readonly number[] | undefined;
   readonly bytesJournalled: number;
   readonly parked: number;
   readonly claimed: number;
   readonly walksInFlight: number;
   readonly requestsInFlight: number;
   readonly queueDepth?: number | undefined;
+  /** Outcomes by operation and name: `create_transfers.created`. */
   readonly statuses: Readonly<Record<string, number>>;
   readonly restarts: number;
+  readonly accounts?: number | undefined;
+  readonly transfers?: number | undefined;
+  readonly tableBytes?: number | undefined;
 }
 
 export interface MetricsSources {
@@ -38,13 +45,6 @@ export interface MetricsSources {
     readonly bytes: number;
     readonly refused: number;
   };
-  readonly bounds?: HistogramBounds | undefined;
-}
-
-/** Upper bounds that belong to the buckets of the shards' readings. */
-export interface HistogramBounds {
-  readonly commitSeconds: readonly number[];
-  readonly groupEvents: readonly number[];
 }
 
 type Labels = Readonly<Record<string, string | number>>;
@@ -123,8 +123,8 @@ export class Metrics {
     );
     this.#add('counter', 'shard_statuses_total', 'Events by their outcome', () =>
       shards().flatMap((one) =>
-        Object.entries(one.statuses).map(([status, value]) => ({
-          labels: { shard: one.shard, status },
+        Object.entries(one.statuses).map(([name, value]) => ({
+          labels: { shard: one.shard, ...outcomeLabels(name) },
           value,
         })),
       ),
@@ -142,7 +142,7 @@ export class Metrics {
     perShard(
       'gauge',
       'queue_depth',
-      'Requests that wait for the shard',
+      'Bytes that wait in the request ring',
       (one) => one.queueDepth ?? 0,
     );
     perShard(
@@ -155,14 +155,17 @@ export class Metrics {
     perShard('gauge', 'events_parked', 'Events that wait for a claim', (one) => one.parked);
     perShard('gauge', 'accounts_claimed', 'Accounts under a claim', (one) => one.claimed);
     perShard('counter', 'restarts_total', 'Times the shard was rebuilt', (one) => one.restarts);
+    perShard('gauge', 'accounts', 'Accounts held', (one) => one.accounts ?? 0);
+    perShard('gauge', 'transfers', 'Transfers known by their ids', (one) => one.transfers ?? 0);
+    perShard('gauge', 'table_bytes', 'Bytes of the tables', (one) => one.tableBytes ?? 0);
   }
 
   #addShardHistograms(): void {
-    const { shards, bounds: given } = this.#sources;
+    const { shards } = this.#sources;
     this.#add('histogram', 'shard_commit_seconds', 'Time of a group commit', () =>
       shards().flatMap((one) => {
         const buckets = one.commitSecondsBuckets ?? [one.groups];
-        const bounds = one.commitSecondsBuckets === undefined ? [] : (given?.commitSeconds ?? []);
+        const bounds = one.commitSecondsBounds ?? [];
         const sum = one.commitNanosecondsSum / 1e9;
         return histogram(
           'sycee_shard_commit_seconds',
@@ -174,7 +177,7 @@ export class Metrics {
     this.#add('histogram', 'shard_group_events', 'Events of a group', () =>
       shards().flatMap((one) => {
         const buckets = one.groupSizeBuckets ?? [one.groups];
-        const bounds = one.groupSizeBuckets === undefined ? [] : (given?.groupEvents ?? []);
+        const bounds = one.groupSizeBounds ?? [];
         const labels = { shard: one.shard };
         return histogram('sycee_shard_group_events', labels, { bounds, buckets, sum: one.events });
       }),
@@ -230,6 +233,11 @@ export class Metrics {
       ),
     );
   }
+}
+
+function outcomeLabels(name: string): Labels {
+  const dot = name.indexOf('.');
+  return { operation: name.slice(0, Math.max(dot, 0)), status: name.slice(dot + 1) };
 }
 
 interface BucketReading {

@@ -139,3 +139,8 @@ function whenReady(keeper: ChildProcess, ended: Promise<void>): Promise<Started>
     void ended.then(() => refuse('ended at once'));
   });
 }
+
+/** An address without its credentials. */
+export function maskUrl(text: string): string {
+  return text.replaceAll(/\/\/[^@/,]*@/g, '//********@');
+}

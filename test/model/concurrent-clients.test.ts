@@ -46,7 +46,12 @@ interface Start {
 
 /** The accounts are made by one client; from then on their flags are known. */
 async function start(system: TestSystem, seed: number): Promise<Start> {
-  const batches = new RandomBatches({ seed, accountCount: ACCOUNTS });
+  const batches = new RandomBatches({
+    seed,
+    accountCount: ACCOUNTS,
+    placement: system,
+    mix: 'contention',
+  });
   const first = batches.next();
   const { shardOf } = system;
   const opening = new History({ shardOf, flagsOf: () => 0 });

@@ -56,7 +56,11 @@ function defectOfTime(results: readonly Result[], isOneShard: boolean): string |
 async function runSeed(seed: number, system: TestSystem, eventsMin: number): Promise<void> {
   const isOneShard = system.shards === 1;
   const model = new ModelLedger(system.shardOf);
-  const batches = new RandomBatches({ seed, hasOverflows: isOneShard && seed % 2 === 0 });
+  const batches = new RandomBatches({
+    seed,
+    placement: system,
+    hasOverflows: isOneShard && seed % 2 === 0,
+  });
   await feed(system.client, model, { batches, eventsMin, isOneShard });
   expect(await differenceOfLedgers(system.client, model, [999_999n])).toBeNull();
   await system.restart();

@@ -50,7 +50,12 @@ function runWorld(seed: number, shards: number, crashPercent: number): number {
   const prng = new Prng(seed);
   const world = new EngineWorld(shards, prng);
   const { shardOf } = world;
-  const batches = new RandomBatches({ seed, accountCount: prng.between(3, 6) });
+  const batches = new RandomBatches({
+    seed,
+    accountCount: prng.between(3, 6),
+    placement: { shards, shardOf },
+    mix: seed % 4 === 0 ? 'rules' : 'contention',
+  });
   const ids: Ids = { accounts: new Set(), transfers: new Set() };
   let ledger: Model = new ModelLedger(shardOf);
   const play = (plans: RandomBatch[][], crashes: number): void => {

@@ -5,22 +5,53 @@
  * `eachSeed` runs a test for each seed and names the failing one with the command that runs it again.
  */
 import { Prng } from '../../lib/prng.ts';
-import { U128_MAX, type AccountInput, type TransferInput } from './model-ledger.ts';
+import { U128_MAX, type AccountInput, type ShardOf, type TransferInput } from './model-ledger.ts';
 
 export interface RandomBatchesOptions {
   readonly seed: number;
   /** Amounts near 2^128. Only for one shard: commuting events of a batch may change places over several. */
   readonly hasOverflows?: boolean;
-  /** Ids of transfers are multiples of this, so that concurrent clients do not meet by chance. */
-  readonly transferIdFirst?: bigint;
   readonly accountCount?: number;
+  /** Accounts lie on one shard after the other, so that few of them use all shards. */
+  readonly placement?: { readonly shards: number; readonly shardOf: ShardOf };
+  /** What the batches are mostly about: the rules of single events, or clients that want the same money. */
+  readonly mix?: keyof typeof MIXES;
 }
+
+/** Percentages but for the two maxima. */
+const MIXES = {
+  rules: {
+    firstAccounts: 85,
+    firstLedger: 85,
+    accountBatches: 12,
+    newAccounts: 30,
+    accountChanges: 50,
+    again: 20,
+    transferChanges: 8,
+    firstLedgerTransfers: 90,
+    largeAmounts: 5,
+    amountMax: 100,
+    recentMax: 200,
+  },
+  contention: {
+    firstAccounts: 80,
+    firstLedger: 100,
+    accountBatches: 7,
+    newAccounts: 0,
+    accountChanges: 20,
+    again: 12,
+    transferChanges: 2,
+    firstLedgerTransfers: 99,
+    largeAmounts: 0,
+    amountMax: 5,
+    recentMax: 10,
+  },
+} as const;
 
 export type RandomBatch =
   | { readonly type: 'accounts'; readonly events: readonly AccountInput[] }
   | { readonly type: 'transfers'; readonly events: readonly TransferInput[] };
 
-const RECENT_MAX = 200;
 const SMALL_BATCH_MAX = 60;
 const LARGE_BATCH_MIN = 2000;
 const LARGE_BATCH_MAX = 2600;
@@ -33,14 +64,18 @@ export class RandomBatches {
   readonly #accounts: readonly AccountInput[];
   /** Events that were sent, the newest ones: an id that comes again is taken from here. */
   readonly #recent: TransferInput[] = [];
-  #nextTransferId: bigint;
+  readonly #placement: NonNullable<RandomBatchesOptions['placement']>;
+  readonly #mix: (typeof MIXES)[keyof typeof MIXES];
+  #nextTransferId = 1n;
   #isFirst = true;
 
-  constructor({ seed, hasOverflows = false, transferIdFirst = 1n, ...rest }: RandomBatchesOptions) {
+  constructor(options: RandomBatchesOptions) {
+    const { seed, hasOverflows = false, accountCount, mix = 'rules', placement } = options;
     this.#prng = new Prng(seed);
     this.#hasOverflows = hasOverflows;
-    this.#nextTransferId = transferIdFirst;
-    const count = rest.accountCount ?? this.#prng.between(4, 16);
+    this.#mix = MIXES[mix];
+    this.#placement = placement ?? { shards: 1, shardOf: () => 0 };
+    const count = accountCount ?? this.#prng.between(4, 16);
     this.#accounts = Array.from({ length: count }, (_, i) => this.#newAccount(i));
     this.accountIds = this.#accounts.map(({ id }) => id);
   }
@@ -49,10 +84,10 @@ export class RandomBatches {
   next(size: number = this.#batchSize()): RandomBatch {
     if (this.#isFirst) {
       this.#isFirst = false;
-      const some = this.#accounts.filter(() => this.#prng.chance(85));
+      const some = this.#accounts.filter(() => this.#prng.chance(this.#mix.firstAccounts));
       if (some.length > 0) return { type: 'accounts', events: some };
     }
-    if (this.#prng.chance(12)) {
+    if (this.#prng.chance(this.#mix.accountBatches)) {
       const count = Math.min(size, SMALL_BATCH_MAX);
       return {
         type: 'accounts',
@@ -63,10 +98,11 @@ export class RandomBatches {
   }
 
   #transfer(): TransferInput {
-    const old = this.#recent.length > 0 && this.#prng.chance(20);
+    const old = this.#recent.length > 0 && this.#prng.chance(this.#mix.again);
     const event = old ? this.#again(this.#prng.pick(this.#recent)) : this.#newTransfer();
-    if (this.#recent.length < RECENT_MAX) this.#recent.push(event);
-    else this.#recent[this.#prng.below(RECENT_MAX)] = event;
+    const { recentMax } = this.#mix;
+    if (this.#recent.length < recentMax) this.#recent.push(event);
+    else this.#recent[this.#prng.below(recentMax)] = event;
     return event;
   }
 
@@ -78,10 +114,12 @@ export class RandomBatches {
   #newAccount(i: number): AccountInput {
     const prng = this.#prng;
     // Small ids, and ids whose words are all in use.
-    const id = prng.chance(50) ? BigInt(i + 1) : (prng.bits(96) << 32n) + BigInt(i + 1);
+    let id = prng.chance(50) ? BigInt(i + 1) : (prng.bits(96) << 32n) + BigInt(i + 1);
+    const { shards, shardOf } = this.#placement;
+    while (shardOf(id) !== i % shards) id += 100n;
     return {
       id,
-      ledger: prng.chance(85) ? 1 : 2,
+      ledger: prng.chance(this.#mix.firstLedger) ? 1 : 2,
       code: prng.between(1, 3),
       flags: prng.pick(FLAGS),
       userData128: prng.chance(20) ? prng.bits(128) : 0n,
@@ -94,9 +132,9 @@ export class RandomBatches {
     const prng = this.#prng;
     const known = prng.pick(this.#accounts);
     // Accounts that no transfer names: new ones, so that the rules for new ones apply.
-    const isNew = prng.chance(30);
+    const isNew = prng.chance(this.#mix.newAccounts);
     const account = isNew ? { ...known, id: BigInt(prng.between(5000, 5200)) } : known;
-    if (prng.chance(50)) return account;
+    if (!prng.chance(this.#mix.accountChanges)) return account;
     const change = this.#accountChange();
     return prng.chance(20)
       ? { ...account, ...change, ...this.#accountChange() }
@@ -147,13 +185,13 @@ export class RandomBatches {
       debitAccountId,
       creditAccountId: prng.pick(others),
       amount: this.#amount(),
-      ledger: prng.chance(90) ? 1 : 2,
+      ledger: prng.chance(this.#mix.firstLedgerTransfers) ? 1 : 2,
       code: prng.between(1, 3),
       userData128: prng.chance(10) ? prng.bits(128) : 0n,
       userData64: prng.chance(10) ? prng.bits(64) : 0n,
       userData32: prng.chance(10) ? prng.uint32() : 0,
     };
-    return prng.chance(8) ? { ...event, ...this.#transferChange() } : event;
+    return prng.chance(this.#mix.transferChanges) ? { ...event, ...this.#transferChange() } : event;
   }
 
   /** A known id: as it was, or with one field changed. */
@@ -200,8 +238,8 @@ export class RandomBatches {
     if (this.#hasOverflows && prng.chance(6)) {
       return prng.pick([U128_MAX, U128_MAX - 1n, 1n << 127n, U128_MAX - BigInt(prng.below(200))]);
     }
-    if (prng.chance(5)) return prng.bits(64) << 8n;
-    return BigInt(prng.chance(10) ? 0 : prng.between(1, 100));
+    if (prng.chance(this.#mix.largeAmounts)) return prng.bits(64) << 8n;
+    return BigInt(prng.chance(10) ? 0 : prng.between(1, this.#mix.amountMax));
   }
 }
 

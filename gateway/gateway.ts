@@ -1,25 +1,39 @@
 /**
- * Opens the edges that the configuration names over a running ledger: admission, metrics, HTTP, NATS, and with `--nats auto` a nats-server.
+ * Opens the edges that the settings name over a running ledger: admission, metrics, HTTP, NATS, and with `--nats auto` a nats-server.
  *
  * All or none: when one cannot be opened, the others are closed again. `close` stops taking on both edges, answers what was taken, and
  * leaves the ledger to its owner.
  */
-import { type Config, maskUrl } from './config.ts';
-import { Admission } from './gateway/admission.ts';
-import { EdgeMeter } from './gateway/edge-meter.ts';
-import type { Edge } from './gateway/edge.ts';
-import { type HttpServer, startHttp } from './gateway/http-server.ts';
-import { type HistogramBounds, Metrics, type ShardReading } from './gateway/metrics.ts';
-import { NatsService } from './gateway/nats-service.ts';
-import type { RequestRouter } from './gateway/request-router.ts';
 import {
   findNatsServer,
+  maskUrl,
   type NatsServer,
   NO_NATS_SERVER,
   startNatsServer,
-} from './lib/nats-server.ts';
+} from '../lib/nats-server.ts';
+import { Admission } from './admission.ts';
+import { EdgeMeter } from './edge-meter.ts';
+import type { Edge } from './edge.ts';
+import { type HttpServer, startHttp } from './http-server.ts';
+import { Metrics, type ShardReading } from './metrics.ts';
+import { NatsService } from './nats-service.ts';
+import type { RequestRouter } from './request-router.ts';
 
 const NATS_PORT = 4222;
+
+/** What the operator has settled; the configuration of the process has this and more. */
+export interface GatewaySettings {
+  readonly http: { readonly host: string; readonly port: number } | 'off';
+  readonly httpConnectionsMax: number;
+  readonly token: string | undefined;
+  readonly nats:
+    | { readonly type: 'off' }
+    | { readonly type: 'auto' }
+    | { readonly type: 'url'; readonly url: string };
+  readonly natsPrefix: string;
+  readonly requestsMax: number;
+  readonly bytesMax: number;
+}
 
 /** What the edges need of a supervisor. */
 export interface RunningLedger {
@@ -29,25 +43,24 @@ export interface RunningLedger {
   metrics(): readonly ShardReading[];
 }
 
-export interface Edges {
+export interface Gateway {
   readonly http: HttpServer | undefined;
   /** The address of the NATS server, without credentials. */
   readonly natsUrl: string | undefined;
   close(): Promise<void>;
 }
 
-export interface EdgesOptions {
+export interface GatewayOptions {
   readonly version: string;
   readonly log: (line: string) => void;
-  readonly bounds?: HistogramBounds | undefined;
 }
 
 /** Opens the edges that the configuration names, or none of them when one fails. */
-export async function startEdges(
-  config: Config,
+export async function startGateway(
+  config: GatewaySettings,
   ledger: RunningLedger,
-  options: EdgesOptions,
-): Promise<Edges> {
+  options: GatewayOptions,
+): Promise<Gateway> {
   const admission = new Admission(config);
   let isClosing = false;
   const edge: Edge = {
@@ -66,7 +79,6 @@ export async function startEdges(
     shards: () => ledger.metrics(),
     meters: [meters.http, meters.nats],
     admission,
-    bounds: options.bounds,
   });
   let http: HttpServer | undefined;
   let nats: OpenNats | undefined;
@@ -98,7 +110,7 @@ interface OpenNats {
 }
 
 async function openNats(
-  config: Config,
+  config: GatewaySettings,
   edge: Edge,
   meter: EdgeMeter,
 ): Promise<OpenNats | undefined> {

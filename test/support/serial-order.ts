@@ -6,9 +6,9 @@
  * SEARCH_EVENTS_MAX events.
  *
  * `explainedByTimestamps` needs no search: a system's timestamps are such an order. Every link message carries its sender's clock and the
- * receiver moves past it, so sorted by timestamp the created events replay to the same outcomes. That holds for created events on
- * any number of shards. A failed one was judged at its own timestamp only where one shard saw all of it, so whoever calls says whether
- * failed ones take part. `exists` has the timestamp of its original and is held against that.
+ * receiver moves past it, so sorted by timestamp the created events replay to the same outcomes. As long as all work across shards
+ * walks, that holds for failed events as well: nobody touches an account between its claim and the decision. Whoever calls says whether failed
+ * ones take part. `exists` has the timestamp of its original and is held against that.
  *
  * Both judge against the naive model, which is left as it was.
  */
@@ -204,7 +204,7 @@ function apply(ledger: ModelLedger, { event, result }: Operation): string | null
 }
 
 export interface TimestampOptions {
-  /** True where one shard saw all of every event. */
+  /** Only where no event is judged by one shard at a time of its own and by another at a later one. */
   readonly withFailed: boolean;
 }
 
@@ -233,7 +233,7 @@ export function explainedByTimestamps(
     return { isExplained: false, reason };
   }
   for (const { operation } of repeats) {
-    const difference = apply(ledger.clone(), operation);
+    const difference = apply(ledger, operation);
     if (difference !== null) {
       return { isExplained: false, reason: `${describe(operation)}: ${difference}` };
     }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { BenchOptions } from './options.ts';
-import type { MemoryUse, ScenarioResult } from './scenarios/uniform.ts';
+import type { MemoryUse, ScenarioResult } from './uniform.ts';
 
 export const DURABILITY = 'FULL fsync before reply';
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { unreachable } from '../engine/assert.ts';
 import { type BenchOptions, HELP, parseBenchArguments, UsageError } from './options.ts';
 import { formatReport, makeReport } from './report.ts';
-import { type ScenarioContext, type ScenarioResult, uniform } from './scenarios/uniform.ts';
+import { type ScenarioContext, type ScenarioResult, uniform } from './uniform.ts';
 
 const SCENARIOS: Readonly<Record<string, (context: ScenarioContext) => Promise<ScenarioResult>>> = {
   uniform,

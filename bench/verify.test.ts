@@ -3,7 +3,7 @@ import { type Transport, TransportClient } from '../client/client.ts';
 import { Account, COLUMN_OFFSETS, HEADER_BYTES, ROW_WORDS } from '../engine/batch.ts';
 import { Books } from './books.ts';
 import { makeReport } from './report.ts';
-import type { ScenarioResult } from './scenarios/uniform.ts';
+import type { ScenarioResult } from './uniform.ts';
 import { compareDigests, verifyBalances } from './verify.ts';
 import { Workload } from './workload.ts';
 

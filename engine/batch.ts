@@ -217,7 +217,13 @@ export class Columns {
   }
 
   /** Rows that lie one after the other, 32 words each, from word `base`. */
-  openRows(kind: BatchKind, words: Uint32Array, halves: Uint16Array, base: number, n: number): void {
+  openRows(
+    kind: BatchKind,
+    words: Uint32Array,
+    halves: Uint16Array,
+    base: number,
+    n: number,
+  ): void {
     this.words = words;
     this.halves = halves;
     this.kind = kind;

@@ -7,8 +7,26 @@
 import { assert } from './assert.ts';
 import { KeyTable } from './key-table.ts';
 import { SHARD_EVENTS_IN_FLIGHT_MAX } from './limits.ts';
+import { shardOf } from './placement.ts';
 
 export const KeyKind = { account: 1, transfer: 2 } as const;
+
+/** Keys of a transfer in the order of its row, four words each: its id, its debit account, its credit account. */
+export const KEYS_PER_EVENT = 3;
+
+export function keyKind(key: number): number {
+  return key === 0 ? KeyKind.transfer : KeyKind.account;
+}
+
+/** Whether a key of the event at a word offset belongs to this shard. An id is at home on the shard of the debit account. */
+export function isOwnKey(
+  here: { readonly shard: number; readonly shards: number },
+  events: Uint32Array,
+  event: number,
+  key: number,
+): boolean {
+  return shardOf(events, event + (key === 2 ? 8 : 4), here.shards) === here.shard;
+}
 
 /** Every event in flight has at most two accounts and one id here; the next power of two leaves the table a quarter empty. */
 const KEYS_MAX = SHARD_EVENTS_IN_FLIGHT_MAX * 4;

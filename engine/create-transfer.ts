@@ -130,7 +130,11 @@ export class TransferRules {
     if (isMax(words, idAt)) return TransferStatus.id_must_not_be_int_max;
 
     if (this.#isWalk) {
-      const home = shardOf(words, at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!, this.#ledger.shards);
+      const home = shardOf(
+        words,
+        at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!,
+        this.#ledger.shards,
+      );
       if (home !== this.#ledger.shard) return this.#createAway(i, idAt, home);
     }
     const index = this.#ledger.transferIndex;
@@ -138,7 +142,8 @@ export class TransferRules {
     if (slot !== -1) return this.#existing(i, idAt, slot);
     const status = this.#judgeAndApply(i);
     if (status === TransferStatus.created || isTransient(status)) {
-      const state = status === TransferStatus.created ? TransferState.created : TransferState.failed;
+      const state =
+        status === TransferStatus.created ? TransferState.created : TransferState.failed;
       const sequence = this.#group.sequence;
       index.insert(words, idAt, hash, sequence >>> 0, positionHigh(sequence, position, state));
     }

@@ -13,8 +13,8 @@
  */
 import { assert } from './assert.ts';
 import { Columns, ROW_WORDS, batchDefect } from './batch.ts';
-import { linkRows } from './link-message.ts';
 import { GROUP_BYTES_MAX, GROUP_BYTES_TARGET, GROUP_ROWS_MAX } from './limits.ts';
+import { linkRows } from './link-message.ts';
 import { TransferStatus } from './status.ts';
 
 export const FRAME_VERSION = 1;
@@ -225,7 +225,10 @@ export class Group {
       this.#length += padded;
     }
     const derivedWords = this.derivedRows * ROW_WORDS;
-    assert((this.#length + derivedWords) * 4 <= this.bytes.byteLength, 'a group is within its bound');
+    assert(
+      (this.#length + derivedWords) * 4 <= this.bytes.byteLength,
+      'a group is within its bound',
+    );
     words.set(this.#derived.subarray(0, derivedWords), this.#length);
     words[Head.derived] = this.#length * 4;
     this.#length += derivedWords;
@@ -292,7 +295,12 @@ function frameDefect(frame: Uint8Array): string | null {
  * frames, and on the input rows of a group that is being executed. Input rows carry their request's first timestamp plus i times the shards.
  */
 export function copyFrameRow(
-  frame: { readonly words: Uint32Array; readonly halves: Uint16Array; readonly inputs: number; readonly shards: number },
+  frame: {
+    readonly words: Uint32Array;
+    readonly halves: Uint16Array;
+    readonly inputs: number;
+    readonly shards: number;
+  },
   columns: Columns,
   row: number,
   target: Uint32Array,

@@ -48,3 +48,17 @@ export class WordList {
     return this.words.slice(0, this.length);
   }
 }
+
+/** A message to another shard; the actor numbers it and keeps it until it is acknowledged. */
+export interface Outgoing {
+  readonly to: number;
+  readonly body: Uint32Array;
+}
+
+/** The next shard of a way after this one, or -1. */
+export function nextShard(low: number, high: number, shard: number): number {
+  for (let next = shard + 1; next < 64; next++) {
+    if (((next < 32 ? low >>> next : high >>> (next - 32)) & 1) === 1) return next;
+  }
+  return -1;
+}

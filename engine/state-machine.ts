@@ -10,22 +10,30 @@
  * at the end of a group in which claims were freed. Walks set out at the end of the group.
  */
 import { assert } from './assert.ts';
-import { Account, BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
+import { Account, Columns, ROW_WORDS, Transfer } from './batch.ts';
 import { Carried } from './carried.ts';
-import { Claims, KeyKind } from './claims.ts';
+import { Claims, isOwnKey, KeyKind } from './claims.ts';
 import { createAccount } from './create-account.ts';
 import { BLOCK_ROWS, TransferRules } from './create-transfer.ts';
 import { stateDigest } from './digest.ts';
-import { Group, Head, Input, INPUT_WORDS, InputType } from './group.ts';
-import { Ledger, positionRow, positionSequence, positionState, TransferState, type LedgerOptions } from './ledger.ts';
+import { type Group, Head, Input, INPUT_WORDS, InputType } from './group.ts';
+import {
+  Ledger,
+  positionRow,
+  positionSequence,
+  positionState,
+  TransferState,
+  type LedgerOptions,
+} from './ledger.ts';
 import { BATCH_EVENTS_MAX, GROUP_ROWS_MAX } from './limits.ts';
-import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
+import { LINK_HEAD_WORDS, LinkHead, LinkKind, type Outgoing } from './link-message.ts';
 import { OpenRequests, type RequestHead } from './open-requests.ts';
-import { Parked, ParkedKind } from './parked.ts';
+import { ParkedKind } from './parked.ts';
 import { shardOf } from './placement.ts';
 import { RecordShelf } from './record-shelf.ts';
-import { EventState, TransferStatus } from './status.ts';
-import { Walks, type Outgoing } from './walk.ts';
+import { EventState } from './status.ts';
+import { Waiting } from './waiting.ts';
+import { Walks } from './walk.ts';
 
 const STATUS_COUNTERS = 72;
 
@@ -35,18 +43,16 @@ export class StateMachine {
   readonly requests: OpenRequests;
   readonly #group: Group;
   readonly #claims = new Claims();
-  readonly #parked = new Parked();
   readonly #carried = new Carried();
   readonly #rules: TransferRules;
   readonly #walks: Walks;
+  readonly #waiting: Waiting;
   readonly #columns = new Columns();
   readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
   readonly #row = new Uint32Array(ROW_WORDS);
   /** Hashes of transfer ids, by frame row, from `want` to `execute`. */
   readonly #hashes = new Uint32Array(GROUP_ROWS_MAX + 1);
   #decisions = 0;
-  /** The last pump ended for want of room in its frame: the next group goes on, even without inputs. */
-  pumpAgain = false;
   /** Numbers of the messages sent to and received from each shard. */
   readonly sent: Float64Array;
   readonly received: Float64Array;
@@ -67,11 +73,37 @@ export class StateMachine {
     this.#rules = new TransferRules({ ledger, group, shelf, carried });
     const rules = this.#rules;
     const claims = this.#claims;
-    const decided = (status: number, low: number, high: number): void => {
-      this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
+    const note = (status: number, low: number, high: number): void => {
       this.#decide(status, low, high);
     };
+    const countAccount = (status: number): void => this.#count(this.accountOutcomes, status);
+    const countTransfer = (status: number): void => this.#count(this.transferOutcomes, status);
+    const decided = (status: number, low: number, high: number): void => {
+      countTransfer(status);
+      note(status, low, high);
+    };
     this.#walks = new Walks({ ledger, group, claims, carried, rules, shelf, requests, decided });
+    const walks = this.#walks;
+    this.#waiting = new Waiting({
+      ledger,
+      group,
+      claims,
+      rules,
+      walks,
+      requests,
+      note,
+      countAccount,
+      countTransfer,
+    });
+  }
+
+  #count(outcomes: Float64Array, status: number): void {
+    outcomes[status] = outcomes[status]! + 1;
+  }
+
+  /** The next group goes on with what waits, even without inputs. */
+  get pumpAgain(): boolean {
+    return this.#waiting.pumpAgain;
   }
 
   /** Messages of this group for other shards, in order. They are numbered: `sent` has been moved on. */
@@ -80,7 +112,7 @@ export class StateMachine {
   }
 
   get parkedCount(): number {
-    return this.#parked.count;
+    return this.#waiting.count;
   }
 
   get claimedCount(): number {
@@ -109,7 +141,7 @@ export class StateMachine {
         }
       }
     }
-    if (frees) this.#wantParked();
+    if (frees) this.#waiting.forEachId((ids, at) => this.#wantId(ids, at));
   }
 
   /** Looks all ids of a request up: hashes and cache misses first, block by block, then what was found. */
@@ -154,28 +186,6 @@ export class StateMachine {
     this.shelf.want(words, at, positionSequence(index.valueLow(slot), high), positionRow(high));
   }
 
-  #wantParked(): void {
-    const parked = this.#parked;
-    for (let item = parked.first; item !== -1; item = parked.next(item)) {
-      switch (parked.kind(item)) {
-        case ParkedKind.account:
-          break;
-        case ParkedKind.transfer:
-        case ParkedKind.start:
-          this.#wantId(parked.page(item), parked.offset(item));
-          break;
-        case ParkedKind.together:
-          this.#wantEvents(parked.body(item), 0, parked.body(item).length / ROW_WORDS);
-          break;
-        case ParkedKind.walk: {
-          const body = parked.body(item);
-          this.#wantEvents(body, LINK_HEAD_WORDS, body[LinkHead.rows]!);
-          break;
-        }
-      }
-    }
-  }
-
   /** Executes the group at a time (ns since the epoch, two words), and seals it. */
   execute(low: number, high: number): void {
     const group = this.#group;
@@ -187,7 +197,7 @@ export class StateMachine {
     this.#walks.outgoing.length = 0;
     this.requests.beginGroup(group.sequence);
     for (const at of group.inputAt) this.#execute(at);
-    if (this.#walks.freed || this.pumpAgain) this.#pump();
+    if (this.#walks.freed || this.pumpAgain) this.#waiting.pump();
     this.#walks.setOut();
     for (const { to } of this.#walks.outgoing) this.sent[to] = this.sent[to]! + 1;
     const { clockLow, clockHigh } = this.ledger;
@@ -257,7 +267,7 @@ export class StateMachine {
       if (isContended && !this.#claims.isFree(columns.words, id, KeyKind.account, false)) {
         if (slot === -1) slot = this.requests.open(head);
         columns.copyRow(i, this.#row, 0);
-        this.#park(ParkedKind.account, slot, i);
+        this.#waiting.park(ParkedKind.account, this.#row, slot, i);
         waiting++;
       } else {
         status = createAccount(this.ledger, columns, i);
@@ -321,10 +331,10 @@ export class StateMachine {
   #enter(columns: Columns, i: number, slot: number): void {
     const row = this.#row;
     columns.copyRow(i, row, 0);
-    if (this.#walks.isOwnKey(row, 0, 1) && this.#walks.isOwnKey(row, 0, 2)) {
-      this.#park(ParkedKind.transfer, slot, i);
+    if (isOwnKey(this.ledger, row, 0, 1) && isOwnKey(this.ledger, row, 0, 2)) {
+      this.#waiting.park(ParkedKind.transfer, row, slot, i);
     } else if (!this.#walks.start(row, 0, 1, { slot, row: i, isScan: false })) {
-      this.#park(ParkedKind.start, slot, i);
+      this.#waiting.park(ParkedKind.start, row, slot, i);
     }
   }
 
@@ -344,8 +354,7 @@ export class StateMachine {
     }
     const slot = this.requests.open(head);
     if (!this.#walks.start(events, 0, n, { slot, row: 0, isScan: false })) {
-      this.#parked.addWithBody(ParkedKind.together, slot, events);
-      this.#forKeys(events, 0, n, 'await');
+      this.#waiting.parkTogether(events, slot);
     }
     this.#answer(head, firstRow, slot, n);
   }
@@ -381,166 +390,6 @@ export class StateMachine {
     this.#decisions = Math.imul(hash ^ high, 0x01000193) ^ (hash >>> 15);
   }
 
-  // ---- Waiting.
-
-  #park(kind: ParkedKind, slot: number, row: number): void {
-    const item = this.#parked.add(kind, slot, row);
-    const page = this.#parked.page(item);
-    const to = this.#parked.offset(item);
-    page.set(this.#row, to);
-    if (kind === ParkedKind.account) this.#claims.await(page, to, KeyKind.account);
-    else this.#forKeys(page, to, 1, 'await');
-  }
-
-  /** Does something with every key of this shard that the events have. */
-  #forKeys(events: Uint32Array, at: number, n: number, what: 'await' | 'leave' | 'mark'): void {
-    for (let i = 0; i < n; i++) {
-      const event = at + i * ROW_WORDS;
-      for (let key = 0; key < 3; key++) {
-        if (!this.#walks.isOwnKey(events, event, key)) continue;
-        const kind = key === 0 ? KeyKind.transfer : KeyKind.account;
-        this.#claims[what](events, event + key * 4, kind);
-      }
-    }
-  }
-
-  #areFree(events: Uint32Array, at: number): boolean {
-    const claims = this.#claims;
-    return (
-      claims.isFree(events, at, KeyKind.transfer, true) &&
-      claims.isFree(events, at + 4, KeyKind.account, true) &&
-      claims.isFree(events, at + 8, KeyKind.account, true)
-    );
-  }
-
-  /** Gives every parked item its turn, in order, as far as its keys are free and the frame has room. */
-  #pump(): void {
-    const parked = this.#parked;
-    this.#walks.freed = false;
-    this.pumpAgain = false;
-    this.#claims.beginScan();
-    let next = parked.first;
-    while (next !== -1) {
-      const item = next;
-      next = parked.next(item);
-      if (this.#group.rowsLeft < BATCH_EVENTS_MAX) {
-        this.pumpAgain = true;
-        return;
-      }
-      this.#turn(item);
-    }
-  }
-
-  #turn(item: number): void {
-    const parked = this.#parked;
-    const kind = parked.kind(item);
-    switch (kind) {
-      case ParkedKind.account:
-        this.#turnAccount(item);
-        return;
-      case ParkedKind.transfer:
-        this.#turnTransfer(item);
-        return;
-      case ParkedKind.start:
-        this.#turnStart(item, parked.page(item), parked.offset(item), 1);
-        return;
-      case ParkedKind.together:
-        this.#turnStart(item, parked.body(item), 0, parked.body(item).length / ROW_WORDS);
-        return;
-      case ParkedKind.walk: {
-        const body = parked.body(item);
-        const rows = body[LinkHead.rows]!;
-        if (!this.#walks.canVisit(body, 0, true)) {
-          this.#forKeys(body, LINK_HEAD_WORDS, rows, 'mark');
-          return;
-        }
-        this.#forKeys(body, LINK_HEAD_WORDS, rows, 'leave');
-        parked.remove(item);
-        this.#walks.visit(body);
-      }
-    }
-  }
-
-  #turnAccount(item: number): void {
-    const parked = this.#parked;
-    const page = parked.page(item);
-    const at = parked.offset(item);
-    if (!this.#claims.isFree(page, at, KeyKind.account, true)) {
-      this.#claims.mark(page, at, KeyKind.account);
-      return;
-    }
-    this.#claims.leave(page, at, KeyKind.account);
-    this.ledger.tick();
-    const request = parked.request(item);
-    let status: number = EventState.notStarted;
-    if (!this.requests.isLate(request)) {
-      this.#openParked(BatchKind.accounts, page, at);
-      status = createAccount(this.ledger, this.#columns, 0);
-      this.accountOutcomes[status] = this.accountOutcomes[status]! + 1;
-    }
-    this.#finish(item, status);
-  }
-
-  #turnTransfer(item: number): void {
-    const parked = this.#parked;
-    const page = parked.page(item);
-    const at = parked.offset(item);
-    if (!this.#areFree(page, at)) {
-      this.#forKeys(page, at, 1, 'mark');
-      return;
-    }
-    this.#forKeys(page, at, 1, 'leave');
-    this.ledger.tick();
-    let status: number = EventState.notStarted;
-    if (!this.requests.isLate(parked.request(item))) {
-      this.#openParked(BatchKind.transfers, page, at);
-      this.#rules.open(this.#columns, false);
-      const hash = this.ledger.transferIndex.hash(page, at);
-      status = this.#rules.create(0, this.#group.nextDerivedRow(), hash);
-      this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
-      if (status === TransferStatus.created) {
-        this.#columns.copyRow(0, this.#row, 0);
-        this.#row[30] = this.ledger.clockLow;
-        this.#row[31] = this.ledger.clockHigh;
-        this.#group.derive(this.#row, 0);
-      }
-    }
-    this.#finish(item, status);
-  }
-
-  #openParked(kind: BatchKind, page: Uint32Array, at: number): void {
-    this.#columns.openRows(kind, page, new Uint16Array(page.buffer), at, 1);
-  }
-
-  #finish(item: number, status: number): void {
-    const { stampLow, stampHigh } = this.ledger;
-    const slot = this.#parked.request(item);
-    const row = this.#parked.requestRow(item);
-    this.#parked.remove(item);
-    this.#decide(status, stampLow, stampHigh);
-    this.requests.settle(slot, row, status, stampLow, stampHigh);
-  }
-
-  #turnStart(item: number, events: Uint32Array, at: number, n: number): void {
-    const parked = this.#parked;
-    const slot = parked.request(item);
-    const row = parked.requestRow(item);
-    const isLate = this.requests.isLate(slot);
-    if (!isLate && !this.#walks.start(events, at, n, { slot, row, isScan: true })) {
-      this.#forKeys(events, at, n, 'mark');
-      return;
-    }
-    this.#forKeys(events, at, n, 'leave');
-    parked.remove(item);
-    if (!isLate) return;
-    for (let i = 0; i < n; i++) {
-      this.ledger.tick();
-      const { stampLow, stampHigh } = this.ledger;
-      this.#decide(EventState.notStarted, stampLow, stampHigh);
-      this.requests.settle(slot, row + i, EventState.notStarted, stampLow, stampHigh);
-    }
-  }
-
   // ---- Links.
 
   #receive(at: number): void {
@@ -551,20 +400,19 @@ export class StateMachine {
     this.received[from] = number;
     // Causes precede effects: this shard's clock moves past its sender's.
     this.ledger.advance(words[at + Input.stamp]!, words[at + Input.stamp + 1]!);
-    const base = at + INPUT_WORDS;
-    const kind = words[base + LinkHead.kind]!;
-    if (kind === LinkKind.apply) this.#walks.apply(words, base);
-    else if (kind === LinkKind.ack) this.#walks.acknowledge(words, base);
+    const message = at + INPUT_WORDS;
+    const kind = words[message + LinkHead.kind]!;
+    if (kind === LinkKind.apply) this.#walks.apply(words, message);
+    else if (kind === LinkKind.ack) this.#walks.acknowledge(words, message);
     else {
       assert(kind === LinkKind.walk, 'a link message has a known kind');
       const end = at + words[at + Input.bytes]! / 4;
-      const body = words.slice(base, end);
+      const body = words.slice(message, end);
       if (this.#walks.canVisit(body, 0, false) && this.#group.rowsLeft > BATCH_EVENTS_MAX) {
         this.#walks.visit(body);
         return;
       }
-      this.#parked.addWithBody(ParkedKind.walk, 0, body);
-      this.#forKeys(body, LINK_HEAD_WORDS, body[LinkHead.rows]!, 'await');
+      this.#waiting.parkWalk(body);
     }
   }
 
@@ -577,7 +425,7 @@ export class StateMachine {
       claims: this.#claims,
       walks: this.#walks,
       counters: [this.sent, this.received],
-      parked: this.#parked.count,
+      parked: this.#waiting.count,
     });
   }
 }

@@ -10,12 +10,15 @@
  * Called by the state machine, which decides when something may start (`claims`, `parked`); knows nothing of requests but their slots.
  */
 import { assert } from './assert.ts';
-import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
-import { Carried } from './carried.ts';
-import { KeyKind, OWNER_AWAY, type Claims } from './claims.ts';
-import type { TransferRules } from './create-transfer.ts';
-import type { Group } from './group.ts';
-import { positionHigh, positionRow, positionSequence, positionState, TransferState, type Ledger } from './ledger.ts';
+import { ROW_WORDS } from './batch.ts';
+import { isOwnKey, KeyKind, keyKind, KEYS_PER_EVENT, OWNER_AWAY, type Claims } from './claims.ts';
+import {
+  positionHigh,
+  positionRow,
+  positionSequence,
+  positionState,
+  TransferState,
+} from './ledger.ts';
 import { WALK_EVENTS_MAX } from './limits.ts';
 import {
   ApplyHead,
@@ -23,14 +26,16 @@ import {
   LINK_HEAD_WORDS,
   LinkHead,
   LinkKind,
+  nextShard,
   OUTCOME_WORDS,
   WalkHead,
   WordList,
+  type Outgoing,
 } from './link-message.ts';
 import type { OpenRequests } from './open-requests.ts';
 import { shardOf } from './placement.ts';
 import type { RecordShelf } from './record-shelf.ts';
-import { isTransient, TransferStatus } from './status.ts';
+import { WalkDecision, type DecisionParts } from './walk-decision.ts';
 
 const KEY_WORDS = 5;
 
@@ -58,23 +63,11 @@ interface Walk {
   outcomes: Uint32Array | null;
 }
 
-/** A message to another shard; the actor numbers it and keeps it until it is acknowledged. */
-export interface Outgoing {
-  readonly to: number;
-  readonly body: Uint32Array;
-}
-
-interface WalkParts {
-  readonly ledger: Ledger;
-  readonly group: Group;
+type WalkParts = Omit<DecisionParts, 'outgoing'> & {
   readonly claims: Claims;
-  readonly carried: Carried;
-  readonly rules: TransferRules;
   readonly shelf: RecordShelf;
   readonly requests: OpenRequests;
-  /** Takes note of every decision, for the frame. */
-  readonly decided: (status: number, low: number, high: number) => void;
-}
+};
 
 export class Walks {
   readonly #parts: WalkParts;
@@ -85,14 +78,14 @@ export class Walks {
   begun = 0;
   /** Claims were freed in this group: somebody parked may have a turn. */
   freed = false;
-  readonly #columns = new Columns();
   readonly #body = new WordList();
   readonly #record = new Uint32Array(ROW_WORDS);
-  readonly #outcomes = new WordList();
-  #failed: number[] = [];
+  readonly #decision: WalkDecision;
 
   constructor(parts: WalkParts) {
     this.#parts = parts;
+    const { outgoing } = this;
+    this.#decision = new WalkDecision({ ...parts, outgoing });
   }
 
   get underWay(): number {
@@ -105,14 +98,19 @@ export class Walks {
    * Takes n events (32 words each at `at`) of a request into the walk that begins in this group, if their keys are free or that walk's
    * own. False when they have to wait.
    */
-  start(events: Uint32Array, at: number, n: number, request: { readonly slot: number; readonly row: number; readonly isScan: boolean }): boolean {
+  start(
+    events: Uint32Array,
+    at: number,
+    n: number,
+    request: { readonly slot: number; readonly row: number; readonly isScan: boolean },
+  ): boolean {
     const path = this.#path(events, at, n);
     let draft: Draft | null = null;
     for (let i = 0; i < n; i++) {
       const event = at + i * ROW_WORDS;
-      for (let key = 0; key < 3; key++) {
-        if (!this.isOwnKey(events, event, key)) continue;
-        const kind = key === 0 ? KeyKind.transfer : KeyKind.account;
+      for (let key = 0; key < KEYS_PER_EVENT; key++) {
+        if (!isOwnKey(this.#parts.ledger, events, event, key)) continue;
+        const kind = keyKind(key);
         const word = event + key * 4;
         if (this.#parts.claims.isAwaited(events, word, kind, request.isScan)) return false;
         const owner = this.#parts.claims.owner(events, word, kind);
@@ -145,7 +143,13 @@ export class Walks {
     return draft;
   }
 
-  #join(draft: Draft, events: Uint32Array, at: number, n: number, request: { readonly slot: number; readonly row: number }): void {
+  #join(
+    draft: Draft,
+    events: Uint32Array,
+    at: number,
+    n: number,
+    request: { readonly slot: number; readonly row: number },
+  ): void {
     draft.events.append(events, at, n * ROW_WORDS);
     for (let i = 0; i < n; i++) {
       const pair = draft.requests.extend(2);
@@ -157,9 +161,9 @@ export class Walks {
   }
 
   #claimKeys(events: Uint32Array, event: number, owner: number, keys: WordList): void {
-    for (let key = 0; key < 3; key++) {
-      if (!this.isOwnKey(events, event, key)) continue;
-      const kind = key === 0 ? KeyKind.transfer : KeyKind.account;
+    for (let key = 0; key < KEYS_PER_EVENT; key++) {
+      if (!isOwnKey(this.#parts.ledger, events, event, key)) continue;
+      const kind = keyKind(key);
       const word = event + key * 4;
       if (!this.#parts.claims.claim(events, word, kind, owner)) continue;
       const to = keys.extend(KEY_WORDS);
@@ -168,13 +172,11 @@ export class Walks {
     }
   }
 
-  /** Keys of an event in the order of its row: its id (at home, the debit account's shard), its debit and its credit account. */
-  isOwnKey(events: Uint32Array, event: number, key: number): boolean {
-    const { shard, shards } = this.#parts.ledger;
-    return shardOf(events, event + (key === 2 ? 8 : 4), shards) === shard;
-  }
-
-  #path(events: Uint32Array, at: number, n: number): { readonly low: number; readonly high: number } {
+  #path(
+    events: Uint32Array,
+    at: number,
+    n: number,
+  ): { readonly low: number; readonly high: number } {
     const { shards } = this.#parts.ledger;
     let low = 0;
     let high = 0;
@@ -215,9 +217,9 @@ export class Walks {
     const rows = body[at + LinkHead.rows]!;
     for (let i = 0; i < rows; i++) {
       const event = at + LINK_HEAD_WORDS + i * ROW_WORDS;
-      for (let key = 0; key < 3; key++) {
-        if (!this.isOwnKey(body, event, key)) continue;
-        const kind = key === 0 ? KeyKind.transfer : KeyKind.account;
+      for (let key = 0; key < KEYS_PER_EVENT; key++) {
+        if (!isOwnKey(this.#parts.ledger, body, event, key)) continue;
+        const kind = keyKind(key);
         if (!this.#parts.claims.isFree(body, event + key * 4, kind, isScan)) return false;
       }
     }
@@ -227,8 +229,10 @@ export class Walks {
   /** Claims and passes on, or, on the last shard, decides. */
   visit(body: Uint32Array): void {
     const rows = body[LinkHead.rows]!;
-    if (nextShard(body[WalkHead.pathLow]!, body[WalkHead.pathHigh]!, this.#parts.ledger.shard) === -1) {
-      this.#decide(body);
+    if (
+      nextShard(body[WalkHead.pathLow]!, body[WalkHead.pathHigh]!, this.#parts.ledger.shard) === -1
+    ) {
+      this.#decision.decide(body);
       return;
     }
     const keys = new WordList();
@@ -300,129 +304,35 @@ export class Walks {
     this.outgoing.push({ to, body: out });
   }
 
-  // ---- Decide: the commit point of every event of the walk.
-
-  #decide(body: Uint32Array): void {
-    const { ledger, group, carried, rules } = this.#parts;
-    this.#load(body);
-    const rows = body[LinkHead.rows]!;
-    const halves = new Uint16Array(body.buffer, body.byteOffset, body.length * 2);
-    this.#columns.openRows(BatchKind.transfers, body, halves, LINK_HEAD_WORDS, rows);
-    rules.open(this.#columns, true);
-    const outcomes = this.#outcomes;
-    outcomes.length = 0;
-    this.#failed = [];
-    for (let i = 0; i < rows; i++) {
-      ledger.tick();
-      const event = LINK_HEAD_WORDS + i * ROW_WORDS;
-      const isHome = shardOf(body, event + 4, ledger.shards) === ledger.shard;
-      const hash = isHome ? ledger.transferIndex.hash(body, event) : 0;
-      const status = rules.create(i, group.nextDerivedRow(), hash);
-      if (isHome && status === TransferStatus.created) this.#derive(body, event);
-      if (!isHome && isTransient(status)) this.#failed.push(event);
-      this.#parts.decided(status, ledger.stampLow, ledger.stampHigh);
-      const to = outcomes.extend(OUTCOME_WORDS);
-      outcomes.words[to] = status;
-      outcomes.words[to + 1] = ledger.stampLow;
-      outcomes.words[to + 2] = ledger.stampHigh;
-      outcomes.words[to + 3] = 0;
-    }
-    const low = body[WalkHead.pathLow]!;
-    const high = body[WalkHead.pathHigh]!;
-    for (let shard = nextShard(low, high, -1); shard !== ledger.shard; shard = nextShard(low, high, shard)) {
-      this.#sendChanges(shard, body);
-    }
-    carried.clear();
-  }
-
-  #derive(body: Uint32Array, event: number): void {
-    const record = this.#record;
-    for (let w = 0; w < ROW_WORDS; w++) record[w] = body[event + w]!;
-    record[30] = this.#parts.ledger.clockLow;
-    record[31] = this.#parts.ledger.clockHigh;
-    this.#parts.group.derive(record, 0);
-  }
-
-  #load(body: Uint32Array): void {
-    const { carried, ledger } = this.#parts;
-    carried.clear();
-    let at = LINK_HEAD_WORDS + body[LinkHead.rows]! * ROW_WORDS;
-    for (let i = 0; i < body[WalkHead.accounts]!; i++, at += ROW_WORDS) carried.addAccount(body, at);
-    for (let i = 0; i < body[WalkHead.records]!; i++, at += ROW_WORDS) {
-      carried.addTransfer(body, at, shardOf(body, at + 4, ledger.shards));
-    }
-    for (let i = 0; i < body[WalkHead.failed]!; i++, at += FAILED_WORDS) {
-      carried.addFailed(body, at, body[at + 4]!);
-    }
-  }
-
-  /** What one shard of the way has to apply. */
-  #sendChanges(shard: number, walk: Uint32Array): void {
-    const { carried, ledger } = this.#parts;
-    const body = this.#body;
-    body.length = 0;
-    body.extend(LINK_HEAD_WORDS);
-    body.words.fill(0, 0, LINK_HEAD_WORDS);
-    const accounts = walk[WalkHead.accounts]!;
-    const before = accounts + walk[WalkHead.records]!;
-    const append = (from: number, to: number, id: number): number => {
-      let count = 0;
-      for (let row = from; row < to; row++) {
-        const at = row * ROW_WORDS;
-        if (!carried.isTouched(row) || shardOf(carried.rows, at + id, ledger.shards) !== shard) continue;
-        body.append(carried.rows, at, ROW_WORDS);
-        count++;
-      }
-      return count;
-    };
-    const transferRows = append(before, carried.count, 4);
-    const accountRows = append(0, accounts, 0);
-    let failedIds = 0;
-    for (const event of this.#failed) {
-      if (shardOf(walk, event + 4, ledger.shards) !== shard) continue;
-      body.append(walk, event, 4);
-      failedIds++;
-    }
-    const isFirst = shard === walk[LinkHead.first];
-    if (isFirst) body.append(this.#outcomes.words, 0, this.#outcomes.length);
-    const words = body.words;
-    words[LinkHead.kind] = LinkKind.apply;
-    words[LinkHead.rows] = transferRows;
-    words[LinkHead.first] = walk[LinkHead.first]!;
-    words[LinkHead.walk] = walk[LinkHead.walk]!;
-    words[ApplyHead.accounts] = accountRows;
-    words[ApplyHead.failed] = failedIds;
-    words[ApplyHead.outcomes] = isFirst ? this.#outcomes.length / OUTCOME_WORDS : 0;
-    this.outgoing.push({ to: shard, body: body.copy() });
-  }
-
   // ---- Apply.
 
-  apply(body: Uint32Array, base: number): void {
+  apply(body: Uint32Array, message: number): void {
     const { ledger, claims, group } = this.#parts;
-    const key = walkKey(body[base + LinkHead.first]!, body[base + LinkHead.walk]!);
+    const key = walkKey(body[message + LinkHead.first]!, body[message + LinkHead.walk]!);
     const walk = this.#walks.get(key);
     assert(walk !== undefined, 'a decision comes back to a walk under way');
     for (let at = 0; at < walk.keys.length; at += KEY_WORDS) {
       claims.release(walk.keys, at, walk.keys[at + 4]!);
     }
     this.freed = true;
-    let at = base + LINK_HEAD_WORDS;
-    for (let i = 0; i < body[base + LinkHead.rows]!; i++, at += ROW_WORDS) {
+    let at = message + LINK_HEAD_WORDS;
+    for (let i = 0; i < body[message + LinkHead.rows]!; i++, at += ROW_WORDS) {
       const row = group.derive(body, at);
       this.#settleId(body, at, row, TransferState.created);
     }
-    for (let i = 0; i < body[base + ApplyHead.accounts]!; i++, at += ROW_WORDS) {
+    for (let i = 0; i < body[message + ApplyHead.accounts]!; i++, at += ROW_WORDS) {
       const slot = ledger.accountIndex.find(body, at, ledger.accountIndex.hash(body, at));
       assert(slot !== -1, 'a changed account exists');
       const row = ledger.accountIndex.valueLow(slot);
-      ledger.accounts.chunk(row).set(body.subarray(at, at + ROW_WORDS), ledger.accounts.offset(row));
+      ledger.accounts
+        .chunk(row)
+        .set(body.subarray(at, at + ROW_WORDS), ledger.accounts.offset(row));
     }
-    for (let i = 0; i < body[base + ApplyHead.failed]!; i++, at += 4) {
+    for (let i = 0; i < body[message + ApplyHead.failed]!; i++, at += 4) {
       this.#settleId(body, at, 0, TransferState.failed);
     }
     if (walk.first === ledger.shard) {
-      walk.outcomes = body.slice(at, at + body[base + ApplyHead.outcomes]! * OUTCOME_WORDS);
+      walk.outcomes = body.slice(at, at + body[message + ApplyHead.outcomes]! * OUTCOME_WORDS);
       this.#answer(walk);
       return;
     }
@@ -442,8 +352,10 @@ export class Walks {
     index.insert(ids, at, hash, sequence >>> 0, positionHigh(sequence, row, state));
   }
 
-  acknowledge(body: Uint32Array, base: number): void {
-    const walk = this.#walks.get(walkKey(body[base + LinkHead.first]!, body[base + LinkHead.walk]!));
+  acknowledge(body: Uint32Array, message: number): void {
+    const walk = this.#walks.get(
+      walkKey(body[message + LinkHead.first]!, body[message + LinkHead.walk]!),
+    );
     assert(walk !== undefined, 'an acknowledgement comes back to a walk under way');
     walk.acknowledgements--;
     this.#answer(walk);
@@ -467,7 +379,12 @@ export class Walks {
   digest(mix: (words: Uint32Array, at: number, count: number) => number): number {
     let sum = this.begun;
     for (const [, walk] of [...this.#walks].toSorted(([a], [b]) => a - b)) {
-      const head = Uint32Array.of(walk.first, walk.number, walk.acknowledgements, walk.outcomes?.length ?? 0);
+      const head = Uint32Array.of(
+        walk.first,
+        walk.number,
+        walk.acknowledgements,
+        walk.outcomes?.length ?? 0,
+      );
       sum = (Math.imul(sum, 31) + mix(head, 0, 4) + mix(walk.keys, 0, walk.keys.length)) | 0;
     }
     return sum >>> 0;
@@ -482,12 +399,4 @@ function countBits(mask: number): number {
   let count = 0;
   for (let rest = mask; rest !== 0; rest &= rest - 1) count++;
   return count;
-}
-
-/** The next shard of a way after this one, or -1. */
-export function nextShard(low: number, high: number, shard: number): number {
-  for (let next = shard + 1; next < 64; next++) {
-    if (((next < 32 ? low >>> next : high >>> (next - 32)) & 1) === 1) return next;
-  }
-  return -1;
 }

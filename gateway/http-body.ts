@@ -30,6 +30,10 @@ export function readBody(payload: IncomingMessage, admission: Admission, done: B
     }
     done(null, chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
   };
+  // Every request closes in the end: an error, with its stack, is made only for those that were cut off.
+  const fail = (): void => {
+    if (!isDone) finish(cutOff());
+  };
   payload.on('data', (chunk: Buffer) => {
     if (isDone) return;
     try {
@@ -43,8 +47,8 @@ export function readBody(payload: IncomingMessage, admission: Admission, done: B
     if (bytes > BODY_BYTES_MAX) finish(tooLarge());
   });
   payload.on('end', () => finish(null));
-  payload.on('error', () => finish(cutOff()));
-  payload.on('close', () => finish(cutOff()));
+  payload.on('error', () => fail());
+  payload.on('close', () => fail());
 }
 
 const tooLarge = (): SyceeError =>

@@ -62,21 +62,23 @@ export class CreateCall implements Call {
   }
 
   /** What is to be done when every part of the first round is answered. */
-  then(next: () => void): void {
+  whenAnswered(next: () => void): void {
     if (this.#partsOut === 0) next();
     else this.#next = next;
   }
 
   /** The second round has nowhere to go. */
-  abandon(shard: number): void {
-    void shard;
+  abandon(): void {
     this.#lose();
     if (this.#partsOut === 0) this.#finish();
   }
 
   expire(): void {
     this.#settle(
-      new SyceeError('unknown', 'the deadline passed before the answer came: it may or may not have happened, ask again with the same ids'),
+      new SyceeError(
+        'unknown',
+        'the deadline passed before the answer came: it may or may not have happened, ask again with the same ids',
+      ),
     );
   }
 
@@ -118,18 +120,33 @@ export class CreateCall implements Call {
     if (this.#notStarted === 0) {
       this.isDone = true;
       const { events: n } = this;
-      this.#resolve({ n, statuses: this.#statuses, timestamps: this.#timestamps, positions: this.#positions });
+      this.#resolve({
+        n,
+        statuses: this.#statuses,
+        timestamps: this.#timestamps,
+        positions: this.#positions,
+      });
     } else if (this.#notStarted === this.events) {
-      this.#settle(new SyceeError('deadline_exceeded', 'the deadline had passed; nothing was started'));
+      this.#settle(
+        new SyceeError('deadline_exceeded', 'the deadline had passed; nothing was started'),
+      );
     } else {
-      this.#settle(new SyceeError('unknown', 'a part of the batch was not started before the deadline: ask again with the same ids'));
+      this.#settle(
+        new SyceeError(
+          'unknown',
+          'a part of the batch was not started before the deadline: ask again with the same ids',
+        ),
+      );
     }
   }
 
   #lose(): void {
     this.#isLost = true;
     this.#settle(
-      new SyceeError('unknown', 'a shard went away before it answered: it may or may not have happened, ask again with the same ids'),
+      new SyceeError(
+        'unknown',
+        'a shard went away before it answered: it may or may not have happened, ask again with the same ids',
+      ),
     );
   }
 

@@ -134,7 +134,8 @@ export class Link {
     const { words } = this.#reader;
     const at = this.#reader.at / 4;
     const number = words[at + 2]! + words[at + 3]! * 4294967296;
-    switch (words[at]) {
+    const kind: number = words[at]!;
+    switch (kind) {
       case FrameKind.hello:
         this.#welcome(number, sent);
         break;
@@ -143,7 +144,7 @@ export class Link {
         this.forget(number);
         break;
       default:
-        assert(words[at] === FrameKind.part, 'a link frame has a known kind');
+        assert(kind === FrameKind.part, 'a link frame has a known kind');
         this.#readPart(number, at);
     }
     this.#reader.release();

@@ -42,7 +42,12 @@ abstract class ReadCall<Result> implements Call {
         this.#partDone();
       },
       failed: (shard) => {
-        this.refuse(new SyceeError('shard_unavailable', `shard ${shard} went away before it answered; ask again`));
+        this.refuse(
+          new SyceeError(
+            'shard_unavailable',
+            `shard ${shard} went away before it answered; ask again`,
+          ),
+        );
         this.#partDone();
       },
     };
@@ -104,12 +109,22 @@ export interface WantedRecords {
 }
 
 export class PositionsCall extends ReadCall<WantedRecords> {
-  readonly #found: { readonly row: number; readonly shard: number; readonly low: number; readonly high: number }[] = [];
+  readonly #found: {
+    readonly row: number;
+    readonly shard: number;
+    readonly low: number;
+    readonly high: number;
+  }[] = [];
 
   protected take(shard: number, words: Uint32Array, at: number, rows: Uint16Array): void {
     for (let i = 0; i < words[at + Reply.n]!; i++) {
       const from = at + REPLY_HEAD_WORDS + i * POSITION_WORDS;
-      this.#found.push({ row: rows[words[from]!]!, shard, low: words[from + 1]!, high: words[from + 2]! });
+      this.#found.push({
+        row: rows[words[from]!]!,
+        shard,
+        low: words[from + 1]!,
+        high: words[from + 2]!,
+      });
     }
   }
 
@@ -124,12 +139,18 @@ export class PositionsCall extends ReadCall<WantedRecords> {
   }
 }
 
-export class DigestCall extends ReadCall<{ readonly position: Position; readonly words: readonly [number, number] }[]> {
-  readonly #digests: { readonly position: Position; readonly words: readonly [number, number] }[] = [];
+export class DigestCall extends ReadCall<
+  { readonly position: Position; readonly words: readonly [number, number] }[]
+> {
+  readonly #digests: { readonly position: Position; readonly words: readonly [number, number] }[] =
+    [];
 
   protected take(shard: number, words: Uint32Array, at: number): void {
     const from = at + REPLY_HEAD_WORDS;
-    this.#digests.push({ position: positionOf(shard, words, at), words: [words[from]!, words[from + 1]!] });
+    this.#digests.push({
+      position: positionOf(shard, words, at),
+      words: [words[from]!, words[from + 1]!],
+    });
   }
 
   protected result(): { readonly position: Position; readonly words: readonly [number, number] }[] {

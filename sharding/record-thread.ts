@@ -39,7 +39,9 @@ export class RecordThread {
   #isGone = false;
 
   constructor(options: RecordThreadOptions) {
-    this.#worker = new Worker(new URL('./record-worker.ts', import.meta.url), { workerData: options });
+    this.#worker = new Worker(new URL('./record-worker.ts', import.meta.url), {
+      workerData: options,
+    });
     this.#worker.on('message', (message: FromThread) => this.#settle(message));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', () => this.#fail(new Error('the reader of records has ended')));
@@ -51,14 +53,14 @@ export class RecordThread {
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ type: 'read', id, wanted } satisfies ToThread);
+      this.#worker.postMessage({ type: 'read', id, wanted } satisfies ToThread, []);
     });
   }
 
   async stop(): Promise<void> {
     const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
     if (this.#isGone) return;
-    this.#worker.postMessage({ type: 'stop' } satisfies ToThread);
+    this.#worker.postMessage({ type: 'stop' } satisfies ToThread, []);
     await ended;
   }
 
@@ -88,7 +90,12 @@ export function runRecordThread({ shards, clusterId, directories }: RecordThread
   const journals: (JournalReader | undefined)[] = [];
   const readers: (RecordReader | undefined)[] = [];
   const readerOf = (shard: number): RecordReader => {
-    journals[shard] ??= JournalReader.open({ directory: directories[shard]!, clusterId, shard, shards });
+    journals[shard] ??= JournalReader.open({
+      directory: directories[shard]!,
+      clusterId,
+      shard,
+      shards,
+    });
     readers[shard] ??= new RecordReader(journals[shard], shards);
     return readers[shard];
   };
@@ -103,23 +110,33 @@ export function runRecordThread({ shards, clusterId, directories }: RecordThread
       const rows = readRows(wanted, readerOf);
       port.postMessage({ type: 'rows', id, rows } satisfies FromThread, [rows.buffer]);
     } catch (error: unknown) {
-      port.postMessage({ type: 'failed', id, error: serializeError(error) } satisfies FromThread);
+      port.postMessage(
+        { type: 'failed', id, error: serializeError(error) } satisfies FromThread,
+        [],
+      );
     }
   });
 }
 
 /** Reads in order of position, so that each frame is read once, and gives the rows back in the order in which they were asked for. */
-function readRows(wanted: Uint32Array, readerOf: (shard: number) => RecordReader): Uint32Array<ArrayBuffer> {
+function readRows(
+  wanted: Uint32Array,
+  readerOf: (shard: number) => RecordReader,
+): Uint32Array<ArrayBuffer> {
   const count = wanted.length / WANTED_WORDS;
   const rows = new Uint32Array(count * ROW_WORDS);
   const sequenceOf = (i: number): number =>
     positionSequence(wanted[i * WANTED_WORDS + 1]!, wanted[i * WANTED_WORDS + 2]!);
   const order = Array.from({ length: count }, (_, i) => i).toSorted(
-    (a, b) => wanted[a * WANTED_WORDS]! - wanted[b * WANTED_WORDS]! || sequenceOf(a) - sequenceOf(b),
+    (a, b) =>
+      wanted[a * WANTED_WORDS]! - wanted[b * WANTED_WORDS]! || sequenceOf(a) - sequenceOf(b),
   );
   for (const i of order) {
     const reader = readerOf(wanted[i * WANTED_WORDS]!);
-    rows.set(reader.record(sequenceOf(i), positionRow(wanted[i * WANTED_WORDS + 2]!)), i * ROW_WORDS);
+    rows.set(
+      reader.record(sequenceOf(i), positionRow(wanted[i * WANTED_WORDS + 2]!)),
+      i * ROW_WORDS,
+    );
   }
   return rows;
 }

@@ -26,7 +26,13 @@ export interface ReplayOptions {
 }
 
 /** Brings the machine to the state after the last row. Throws DATA_DAMAGED, naming the sequence, where a frame does not come out as stored. */
-export function replayJournal({ journal, machine, group, records, onGroup }: ReplayOptions): Replayed {
+export function replayJournal({
+  journal,
+  machine,
+  group,
+  records,
+  onGroup,
+}: ReplayOptions): Replayed {
   const began = performance.now();
   let sequence = 0;
   let events = 0;
@@ -39,7 +45,12 @@ export function replayJournal({ journal, machine, group, records, onGroup }: Rep
   return { sequence, groups: sequence, events, seconds: (performance.now() - began) / 1000 };
 }
 
-function replayGroup(row: JournalRow, machine: StateMachine, group: Group, records: RecordReader): void {
+function replayGroup(
+  row: JournalRow,
+  machine: StateMachine,
+  group: Group,
+  records: RecordReader,
+): void {
   const { sequence, frame } = row;
   const defect = group.load(frame, sequence);
   if (defect !== null) throw damaged(sequence, defect);

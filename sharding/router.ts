@@ -14,11 +14,11 @@ import type { CreateReply, RowsReply } from '../engine/reply.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { BatchOrder } from './batch-order.ts';
 import { CreateCall } from './create-call.ts';
-import { digestText } from './replay.ts';
 import { AccountsCall, DigestCall, PositionsCall } from './read-call.ts';
 import type { RecordThread } from './record-thread.ts';
-import { RequestType } from './shard-protocol.ts';
+import { digestText } from './replay.ts';
 import type { ShardClient } from './shard-client.ts';
+import { RequestType } from './shard-protocol.ts';
 import { splitBatch, splitBytes, type EncodedBatch } from './split-batch.ts';
 
 export interface ShardStatus {
@@ -86,8 +86,8 @@ export class Router {
     const call = new AccountsCall(ids.n, this.#deadline(deadlineMs));
     const refusal = this.#admit(ids.n);
     if (refusal !== null) return Promise.reject(refusal);
-    const { rows, counts } = this.#byShard((i) => this.#shardOfColumn(0, i));
-    this.#sendReads(RequestType.lookupAccounts, call, source, rows, counts);
+    const split = this.#byShard((i) => this.#shardOfColumn(0, i));
+    this.#sendReads(RequestType.lookupAccounts, call, source, split);
     return call.promise;
   }
 
@@ -101,7 +101,7 @@ export class Router {
     const all = Uint16Array.from({ length: ids.n }, (_, i) => i);
     const rows = this.#shards.map(() => all);
     const counts = this.#shards.map(() => ids.n);
-    this.#sendReads(RequestType.lookupTransfers, call, source, rows, counts);
+    this.#sendReads(RequestType.lookupTransfers, call, source, { rows, counts });
     const { wanted, positions } = await call.promise;
     if (wanted.length === 0) return { n: 0, rows: new Uint32Array(0), positions };
     const found = await this.#records.read(wanted);
@@ -116,7 +116,9 @@ export class Router {
     empty.words[0] = (BatchKind.ids << 24) | 1;
     empty.words[2] = 16;
     const row = Uint16Array.of(0);
-    this.#sendReads(RequestType.stateDigest, call, empty, this.#shards.map(() => row), this.#shards.map(() => 1));
+    const rows = this.#shards.map(() => row);
+    const counts = this.#shards.map(() => 1);
+    this.#sendReads(RequestType.stateDigest, call, empty, { rows, counts });
     const digests = await call.promise;
     return digests.map(({ position, words }) => ({
       shard: position.shard,
@@ -190,7 +192,10 @@ export class Router {
     return shardOf(words, at[column]! + i * step[column]!, this.#shards.length);
   }
 
-  #byShard(shard: (i: number) => number): { readonly rows: Uint16Array[]; readonly counts: number[] } {
+  #byShard(shard: (i: number) => number): {
+    readonly rows: Uint16Array[];
+    readonly counts: number[];
+  } {
     const { n } = this.#columns;
     const rows = this.#shards.map(() => new Uint16Array(n));
     const counts = this.#shards.map(() => 0);
@@ -228,12 +233,12 @@ export class Router {
     this.#begin(call);
     for (let k = 0; k < this.#shards.length; k++) {
       if (split.counts[k] === 0) continue;
-      this.#sendPart(call, k, type, source, split.rows[k]!.slice(0, split.counts[k]));
+      this.#sendPart(call, { k, type }, source, split.rows[k]!.slice(0, split.counts[k]));
     }
     if (rest !== null) {
       const mask = { low: this.#order.restMaskLow, high: this.#order.restMaskHigh };
       const rows = rest;
-      call.then(() => this.#sendRest(call, batch, rows, mask));
+      call.whenAnswered(() => this.#sendRest(call, batch, rows, mask));
     }
     return call.promise;
   }
@@ -293,7 +298,12 @@ export class Router {
     return null;
   }
 
-  #sendPart(call: CreateCall, k: number, type: number, source: EncodedBatch, rows: Uint16Array): void {
+  #sendPart(
+    call: CreateCall,
+    { k, type }: { readonly k: number; readonly type: number },
+    source: EncodedBatch,
+    rows: Uint16Array,
+  ): void {
     const bytes = splitBytes(source, rows.length);
     const target = this.#shards[k]!.reserve(bytes);
     assert(target !== null, 'the room was there a moment ago');
@@ -302,18 +312,26 @@ export class Router {
   }
 
   /** The second round: the rest, in order, as one walk; or as one part, when it is all on one shard. */
-  #sendRest(call: CreateCall, batch: Batch, rows: Uint16Array, mask: { readonly low: number; readonly high: number }): void {
+  #sendRest(
+    call: CreateCall,
+    batch: Batch,
+    rows: Uint16Array,
+    mask: { readonly low: number; readonly high: number },
+  ): void {
     const k = lowestBit(mask.low, mask.high);
-    const isOneShard = (mask.low & (mask.low - 1)) === 0 && (mask.high & (mask.high - 1)) === 0 && (mask.low === 0 || mask.high === 0);
+    const isOneShard =
+      (mask.low & (mask.low - 1)) === 0 &&
+      (mask.high & (mask.high - 1)) === 0 &&
+      (mask.low === 0 || mask.high === 0);
     const type = isOneShard ? RequestType.createTransfers : RequestType.createTransfersTogether;
     const send = (): boolean => {
       if (!this.#shards[k]!.isUp) {
-        call.abandon(k);
+        call.abandon();
         return true;
       }
       const source = this.#open(batch, BatchKind.transfers);
       if (this.#shards[k]!.reserve(splitBytes(source, rows.length)) === null) return false;
-      this.#sendPart(call, k, type, source, rows);
+      this.#sendPart(call, { k, type }, source, rows);
       return true;
     };
     if (this.#waitingRests.length > 0 || !send()) this.#waitingRests.push(send);
@@ -323,8 +341,7 @@ export class Router {
     type: number,
     call: AccountsCall | PositionsCall | DigestCall,
     source: EncodedBatch,
-    rows: readonly Uint16Array[],
-    counts: readonly number[],
+    { rows, counts }: { readonly rows: readonly Uint16Array[]; readonly counts: readonly number[] },
   ): void {
     call.onRelease(this.#release);
     const refusal = this.#reserveAll(source, counts);
@@ -354,11 +371,17 @@ function lowestBit(low: number, high: number): number {
 }
 
 function overloaded(): SyceeError {
-  return new SyceeError('overloaded', 'more is under way than the ledger takes; nothing was done, ask again with the same ids');
+  return new SyceeError(
+    'overloaded',
+    'more is under way than the ledger takes; nothing was done, ask again with the same ids',
+  );
 }
 
 function unavailable(shard: number): SyceeError {
-  return new SyceeError('shard_unavailable', `shard ${shard} is not there just now; nothing was done, ask again with the same ids`);
+  return new SyceeError(
+    'shard_unavailable',
+    `shard ${shard} is not there just now; nothing was done, ask again with the same ids`,
+  );
 }
 
 function late(): SyceeError {

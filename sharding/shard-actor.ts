@@ -21,8 +21,8 @@ import { type Link } from './link.ts';
 import { RecordReader } from './record-reader.ts';
 import { replayJournal, type Replayed } from './replay.ts';
 import { ReplyOutbox } from './reply-outbox.ts';
-import { RingReader, RingWriter } from './ring.ts';
-import { ShardCounters } from './shard-counters.ts';
+import type { RingReader, RingWriter } from './ring.ts';
+import type { ShardCounters } from './shard-counters.ts';
 import { RequestType } from './shard-protocol.ts';
 import { ShardReads } from './shard-reads.ts';
 
@@ -229,7 +229,10 @@ export class ShardActor {
       left.set(to, behind - 1);
       const link = links[to];
       if (link === undefined) {
-        throw new DataDirectoryError('DATA_DAMAGED', `the journal speaks of shard ${to}, which there is not`);
+        throw new DataDirectoryError(
+          'DATA_DAMAGED',
+          `the journal speaks of shard ${to}, which there is not`,
+        );
       }
       const number = sent[to]! - behind + 1;
       link.send({ number, clockLow: ledger.clockLow, clockHigh: ledger.clockHigh, body });

@@ -60,9 +60,15 @@ export class ShardClient {
   }
 
   /** Makes room for a request with a body of so many bytes; null: the ring is full. The body goes behind `bodyAt` words. */
-  reserve(bytes: number): { readonly words: Uint32Array; readonly halves: Uint16Array; readonly at: number } | null {
+  reserve(
+    bytes: number,
+  ): { readonly words: Uint32Array; readonly halves: Uint16Array; readonly at: number } | null {
     if (!this.#writer.reserve(INPUT_WORDS * 4 + bytes)) return null;
-    return { words: this.#writer.words, halves: this.#writer.halves, at: this.#writer.at / 4 + INPUT_WORDS };
+    return {
+      words: this.#writer.words,
+      halves: this.#writer.halves,
+      at: this.#writer.at / 4 + INPUT_WORDS,
+    };
   }
 
   /** Sends what was reserved. */

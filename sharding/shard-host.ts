@@ -66,7 +66,8 @@ export class ShardHost {
 
   get state(): HostState {
     if (this.#isGivenUp) return 'failed';
-    switch (this.counters[Counter.state]) {
+    const state: number = this.counters[Counter.state]!;
+    switch (state) {
       case ShardState.running:
         return 'running';
       case ShardState.stopped:
@@ -78,7 +79,8 @@ export class ShardHost {
 
   /** Begins a life. Resolves when the shard has recovered; rejects with what it failed of, if it fails before. */
   start(): Promise<void> {
-    const { shard, shards, seed, clusterId, clockOffset, directory, counters, doorbells } = this.#parts;
+    const { shard, shards, seed, clusterId, clockOffset, directory, counters, doorbells } =
+      this.#parts;
     const { port1, port2 } = new MessageChannel();
     const sealer = this.#parts.sealer();
     const options: ShardThreadOptions = {

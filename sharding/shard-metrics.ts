@@ -15,6 +15,9 @@ export interface ShardMetrics {
   /** Groups per bucket, not cumulative, one more than there are bounds. */
   readonly commitSecondsBuckets: readonly number[];
   readonly groupSizeBuckets: readonly number[];
+  /** Upper bounds of the buckets. */
+  readonly commitSecondsBounds: readonly number[];
+  readonly groupSizeBounds: readonly number[];
   readonly bytesJournalled: number;
   readonly parked: number;
   readonly claimed: number;
@@ -45,6 +48,8 @@ export function readShardMetrics(host: ShardHost, client: ShardClient): ShardMet
     commitNanosecondsSum: counters[Counter.commitNanoseconds]!,
     commitSecondsBuckets: buckets(Counter.commitBuckets, COMMIT_BUCKETS),
     groupSizeBuckets: buckets(Counter.groupBuckets, GROUP_BUCKETS),
+    commitSecondsBounds: COMMIT_BUCKETS,
+    groupSizeBounds: GROUP_BUCKETS,
     bytesJournalled: counters[Counter.bytes]!,
     parked: counters[Counter.parked]!,
     claimed: counters[Counter.claimed]!,

@@ -10,7 +10,12 @@ import { InputType } from '../engine/group.ts';
 import { ReplyKind } from '../engine/open-requests.ts';
 
 /** Frames in the request ring beside the journalled inputs. */
-export const RequestType = { ...InputType, lookupAccounts: 16, lookupTransfers: 17, stateDigest: 18 } as const;
+export const RequestType = {
+  ...InputType,
+  lookupAccounts: 16,
+  lookupTransfers: 17,
+  stateDigest: 18,
+} as const;
 
 /** Frames in the reply ring. `refused` carries its reason in the word after the header. */
 export { ReplyKind };
@@ -51,7 +56,13 @@ export type ControlMessage =
 export type ShardFault = 'throw' | 'spin';
 
 export type FromShard =
-  | { readonly type: 'recovered'; readonly sequence: number; readonly groups: number; readonly events: number; readonly seconds: number }
+  | {
+      readonly type: 'recovered';
+      readonly sequence: number;
+      readonly groups: number;
+      readonly events: number;
+      readonly seconds: number;
+    }
   | { readonly type: 'failed'; readonly error: SerializedError }
   | { readonly type: 'stopped' };
 
@@ -67,7 +78,14 @@ export interface SerializedError {
 /** Classes and own fields do not survive `postMessage`: errors cross as plain objects, recognised by `code`. */
 export function serializeError(error: unknown): SerializedError {
   if (!(error instanceof Error)) {
-    return { name: 'Error', message: String(error), code: undefined, exitCode: undefined, stack: undefined, cause: undefined };
+    return {
+      name: 'Error',
+      message: String(error),
+      code: undefined,
+      exitCode: undefined,
+      stack: undefined,
+      cause: undefined,
+    };
   }
   const { code, exitCode } = error as { code?: unknown; exitCode?: unknown };
   return {
@@ -113,7 +131,9 @@ export const Counter = {
 export const COUNTERS = 200;
 
 /** Upper bounds: seconds of a commit, events of a group. The last bucket has none. */
-export const COMMIT_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+export const COMMIT_BUCKETS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1,
+];
 export const GROUP_BUCKETS = [0, 1, 4, 16, 64, 256, 1024, 4096, 8192, 16_384, 32_768];
 
 export const ShardState = { recovering: 0, running: 1, failed: 2, stopped: 3 } as const;

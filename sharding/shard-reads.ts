@@ -3,7 +3,7 @@
  * turn into records. Never wait for claims, change nothing, are not journalled.
  */
 import { assert } from '../engine/assert.ts';
-import { BatchKind, Columns, ROW_WORDS, type BatchKind as Kind } from '../engine/batch.ts';
+import { BatchKind, Columns, ROW_WORDS } from '../engine/batch.ts';
 import { Input, INPUT_WORDS } from '../engine/group.ts';
 import { positionState, TransferState } from '../engine/ledger.ts';
 import { WordList } from '../engine/link-message.ts';
@@ -49,7 +49,7 @@ export class ShardReads {
     }
     const columns = this.#columns;
     columns.openBatch(ring.words, ring.halves, (at + INPUT_WORDS) * 4, ring.zero);
-    assert((columns.kind as Kind) === BatchKind.ids, 'a look-up names ids');
+    assert(columns.kind === BatchKind.ids, 'a look-up names ids');
     const ids = new Uint32Array(columns.n * 4);
     for (let i = 0; i < columns.n; i++) {
       const from = columns.at[0]! + i * columns.step[0]!;

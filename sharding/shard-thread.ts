@@ -91,11 +91,14 @@ export function doorbellsOf(buffer: SharedArrayBuffer, shards: number): Doorbell
 }
 
 /** Does what the supervisor says. True: stop. */
-function followControl({ control }: ShardThreadOptions, links: readonly (Link | undefined)[]): boolean {
+function followControl(
+  { control }: ShardThreadOptions,
+  links: readonly (Link | undefined)[],
+): boolean {
   for (;;) {
-    const received = receiveMessageOnPort(control) as { readonly message: ControlMessage } | undefined;
+    const received = receiveMessageOnPort(control);
     if (received === undefined) return false;
-    const { message } = received;
+    const message = received.message as ControlMessage;
     switch (message.type) {
       case 'relink':
         links[message.rings.peer]?.relink(message.rings);

@@ -24,7 +24,12 @@ export function splitBytes(source: EncodedBatch, count: number): number {
 }
 
 /** Writes the rows into `target` at word `to`. The rows are in the order in which they go out. */
-export function splitBatch(source: EncodedBatch, rows: Uint16Array, count: number, target: EncodedBatch): void {
+export function splitBatch(
+  source: EncodedBatch,
+  rows: Uint16Array,
+  count: number,
+  target: EncodedBatch,
+): void {
   const { words, halves, at } = source;
   const masks = words[at + 1]!;
   const n = words[at]! & 0xffffff;

@@ -9,7 +9,7 @@
 import { DataDirectory } from '../persistence/data-directory.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import { SegmentSealer } from '../persistence/segment-sealer.ts';
-import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
+import { type Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { RecordThread } from './record-thread.ts';
 import { ringBuffer } from './ring.ts';
 import { Router, type RouterStatus, type ShardStatus } from './router.ts';
@@ -17,7 +17,13 @@ import { ShardClient } from './shard-client.ts';
 import { countersBuffer } from './shard-counters.ts';
 import { ShardHost, type HostParts } from './shard-host.ts';
 import { readShardMetrics, type ShardMetrics } from './shard-metrics.ts';
-import { Counter, linkRingBytes, type FromShard, type SerializedError, type ShardFault } from './shard-protocol.ts';
+import {
+  Counter,
+  linkRingBytes,
+  type FromShard,
+  type SerializedError,
+  type ShardFault,
+} from './shard-protocol.ts';
 import { doorbellsOf } from './shard-thread.ts';
 
 export interface SupervisorOptions {
@@ -103,7 +109,9 @@ export class Supervisor {
     };
   }
 
-  #linksOf(k: number): { peer: number; incoming: SharedArrayBuffer; outgoing: SharedArrayBuffer }[] {
+  #linksOf(
+    k: number,
+  ): { peer: number; incoming: SharedArrayBuffer; outgoing: SharedArrayBuffer }[] {
     const links = [];
     for (let peer = 0; peer < this.#links.length; peer++) {
       if (peer === k) continue;
@@ -228,7 +236,8 @@ export class Supervisor {
       const { sequence, events, seconds } = message;
       this.#clients[k]!.isUp = true;
       const rate = seconds > 0 ? Math.round(events / seconds) : 0;
-      if (sequence > 0) this.#log(`shard ${k} recovered to sequence ${sequence}: ${events} events at ${rate}/s`);
+      if (sequence > 0)
+        this.#log(`shard ${k} recovered to sequence ${sequence}: ${events} events at ${rate}/s`);
     } else if (message.type === 'failed') {
       this.#log(`shard ${k}: ${message.error.message}`);
     }

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { InProcessClient } from '../../client/in-process-client.ts';
+import { open, type InProcessClient } from '../../client/in-process-client.ts';
 import { shardOf } from '../../engine/placement.ts';
 import type { ShardOf } from './model-ledger.ts';
 
@@ -72,7 +72,6 @@ export class TestSystem implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { open } = await import('../../client/in-process-client.ts');
     this.#client = await open({ directory: this.directory, shards: this.shards });
   }
 

@@ -85,7 +85,7 @@ export class RandomBatches {
     if (this.#isFirst) {
       this.#isFirst = false;
       const some = this.#accounts.filter(() => this.#prng.chance(this.#mix.firstAccounts));
-      if (some.length > 0) return { type: 'accounts', events: some };
+      return { type: 'accounts', events: some.length > 0 ? some : this.#accounts };
     }
     if (this.#prng.chance(this.#mix.accountBatches)) {
       const count = Math.min(size, SMALL_BATCH_MAX);

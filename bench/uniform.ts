@@ -2,15 +2,15 @@
  * Uniform load: debit and credit accounts drawn evenly, nothing hot. Accounts are created, the load runs warm and then measured, and
  * afterwards the books are compared and the journals replayed. What is not measured: creating accounts, and limits, which none has.
  */
-import { open } from '../../client/in-process-client.ts';
-import type { LatencyMs } from '../../lib/histogram.ts';
-import { Books } from '../books.ts';
-import { type HttpFigures, runHttpRounds } from '../http-rounds.ts';
-import { createAccounts, runLoad } from '../load.ts';
-import type { BenchOptions } from '../options.ts';
-import { residentBytes, startTarget, type Target } from '../target.ts';
-import { compareDigests, type Replay, replayJournals, verifyBalances } from '../verify.ts';
-import { Workload, type WorkloadOptions } from '../workload.ts';
+import { open } from '../client/in-process-client.ts';
+import type { LatencyMs } from '../lib/histogram.ts';
+import { Books } from './books.ts';
+import { type HttpFigures, runHttpRounds } from './http-rounds.ts';
+import { createAccounts, runLoad } from './load.ts';
+import type { BenchOptions } from './options.ts';
+import { residentBytes, startTarget, type Target } from './target.ts';
+import { compareDigests, type Replay, replayJournals, verifyBalances } from './verify.ts';
+import { Workload, type WorkloadOptions } from './workload.ts';
 
 /** Rows in a slot where requests have one transfer each: the slots then only say who pays whom. */
 const HTTP_SLOT_ROWS = 1024;

@@ -1,0 +1,115 @@
+/**
+ * Load, SIGKILL, restart, again and again on one data directory: nothing that was answered is lost, nothing is done twice.
+ *
+ * CYCLES says how often (100), SEED with what (a fixed one). The seed draws the transfers, the batches, and after how many answers the process is killed;
+ * where exactly the threads are then is left to the machine.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Client } from '../../client/client.ts';
+import { connectHttp } from '../../client/http-client.ts';
+import { connect } from '../../client/nats-client.ts';
+import { findNatsServer, type NatsServer, startNatsServer } from '../../lib/nats-server.ts';
+import { Prng } from '../../lib/prng.ts';
+import { placementOf, type ServeProcess, spawnProcess, startProcess, TempDirectory } from '../support/cluster.ts';
+import { digestPairs } from '../support/replay-directory.ts';
+import { TransferBooks } from '../support/transfer-books.ts';
+
+const SHARDS = 2;
+const SEED = Number(process.env['SEED'] ?? 20_260_101);
+const CYCLES = Number(process.env['CYCLES'] ?? 100);
+const CYCLE_MS_MAX = 5000;
+const HTTP_LOADS = 4;
+const NATS_LOADS = 2;
+/** In so many of a hundred cycles the process is killed while it starts as well. */
+const KILLED_AT_START = 8;
+
+let nats: NatsServer | undefined;
+beforeAll(async () => {
+  if (findNatsServer() !== undefined) nats = await startNatsServer();
+});
+afterAll(async () => nats?.stop());
+
+test(
+  `after each of ${CYCLES} kills under load everything that was acknowledged is there, and no more`,
+  { timeout: 60_000 + CYCLES * CYCLE_MS_MAX },
+  async () => {
+    await using directory = new TempDirectory();
+    // Compiled code is kept from one start to the next: a cycle is short.
+    await using compiled = new TempDirectory();
+    const options = {
+      directory: directory.path,
+      shards: SHARDS,
+      env: { NODE_COMPILE_CACHE: compiled.path },
+      ...(nats === undefined ? {} : { nats }),
+    };
+    const prng = new Prng(SEED);
+    const books = new TransferBooks({ prng, shards: SHARDS, shardOf: placementOf(SHARDS), accountCount: 16 });
+    let cycle = 0;
+    try {
+      await startOrderly(options, books);
+      for (; cycle < CYCLES; cycle++) {
+        if (prng.chance(KILLED_AT_START)) await killAtStart(options, prng);
+        await using served = await startProcess(options);
+        await using client = connectHttp(served.url);
+        await books.settle(client);
+        await books.audit(client);
+        await loadUntilKilled(served, books, prng);
+      }
+      await using served = await startProcess(options);
+      await using client = connectHttp(served.url);
+      await books.settle(client);
+      await books.audit(client, 'all');
+      served.kill('SIGTERM');
+      expect(await served.exit, served.stderr).toMatchObject({ code: 0 });
+    } catch (error: unknown) {
+      throw new Error(`cycle ${cycle}: ${String(error)}\nrun it again with SEED=${SEED} CYCLES=${CYCLES}`, { cause: error });
+    }
+    expect(books.createdCount).toBeGreaterThan(CYCLES);
+    for (const { live, replayed } of await digestPairs(directory.path)) expect(replayed).toBe(live);
+  },
+);
+
+type Options = Parameters<typeof startProcess>[0];
+
+/** A first life that ends in order: it leaves accounts, and its compiled code. */
+async function startOrderly(options: Options, books: TransferBooks): Promise<void> {
+  await using served = await startProcess(options);
+  await using client = connectHttp(served.url);
+  await books.createAccounts(client);
+  served.kill('SIGTERM');
+  expect(await served.exit, served.stderr).toMatchObject({ code: 0 });
+}
+
+async function killAtStart(options: Options, prng: Prng): Promise<void> {
+  await using served = await spawnProcess(options);
+  await Promise.race([served.exit, pause(prng.between(50, 400))]);
+  expect(served.child.hasExited, served.stderr).toBe(false);
+  served.kill('SIGKILL');
+  await served.exit;
+}
+
+/** Several clients over both edges, each with its next batch as soon as the last one is answered, until the process is gone. */
+async function loadUntilKilled(served: ServeProcess, books: TransferBooks, prng: Prng): Promise<void> {
+  const clients: Client[] = [];
+  for (let i = 0; i < HTTP_LOADS; i++) clients.push(connectHttp(served.url));
+  if (nats !== undefined) {
+    const { url } = nats;
+    clients.push(...(await Promise.all(Array.from({ length: NATS_LOADS }, () => connect({ servers: url })))));
+  }
+  let answersLeft = prng.between(1, 120);
+  const { promise: isDue, resolve: onDue } = Promise.withResolvers<void>();
+  const load = async (client: Client): Promise<void> => {
+    while (await books.send(client, books.next(prng.chance(30) ? 1 : prng.between(2, 30)))) {
+      if (--answersLeft === 0) onDue();
+    }
+  };
+  const loads = Promise.all(clients.map(load));
+  await Promise.race([isDue, loads]);
+  await pause(prng.below(8));
+  served.kill('SIGKILL');
+  await served.exit;
+  // Nobody answers over NATS any more: what is under way there ends with its client.
+  await Promise.all(clients.map((client) => client.close()));
+  await loads;
+}

@@ -2,6 +2,7 @@
  * Accounts, 32 words each (the row layout of batch.ts), in chunks of fixed size: growing adds a chunk and moves nothing. Rows are numbered in
  * order of creation and never move or go away. Which row belongs to an id is the account index's business.
  */
+import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
 
@@ -42,6 +43,12 @@ export class AccountTable {
     const chunk = this.#chunks[row >>> CHUNK_SHIFT]!;
     const at = (row & (CHUNK_ROWS - 1)) * ROW_WORDS;
     return (chunk[at]! + chunk[at + 16]!) | 0;
+  }
+
+  /** Whether the row's id is the one at `words[at]`. */
+  // Hot path.
+  hasId(row: number, words: Uint32Array, at: number): boolean {
+    return equals(this.chunk(row), this.offset(row), words, at);
   }
 
   /** Word offset of the row in its chunk. */

@@ -31,10 +31,8 @@ export function createAccount(ledger: Ledger, columns: Columns, i: number): Acco
   if (isZero(words, idAt)) return AccountStatus.id_must_not_be_zero;
   if (isMax(words, idAt)) return AccountStatus.id_must_not_be_int_max;
   const hash = ledger.accountIndex.hash(words, idAt);
-  const slot = ledger.accountIndex.find(words, idAt, hash);
-  if (slot !== -1) {
-    return existingAccount(ledger, columns, i, ledger.accountIndex.valueLow(slot));
-  }
+  const known = ledger.accountIndex.find(words, idAt, hash);
+  if (known !== -1) return existingAccount(ledger, columns, i, known);
   if (flags === ACCOUNT_FLAGS_SERVED) return AccountStatus.flags_are_mutually_exclusive;
   for (let column: number = Account.debitsPending; column <= Account.creditsPosted; column++) {
     if (isZero(words, at[column]! + i * step[column]!)) continue;
@@ -54,7 +52,7 @@ export function createAccount(ledger: Ledger, columns: Columns, i: number): Acco
   columns.copyRow(i, chunk, to);
   chunk[to + 30] = ledger.clockLow;
   chunk[to + 31] = ledger.clockHigh;
-  ledger.accountIndex.insert(words, idAt, hash, row, 1);
+  ledger.accountIndex.insert(hash, row);
   return AccountStatus.created;
 }
 

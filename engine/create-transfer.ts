@@ -46,12 +46,11 @@ export class TransferRules {
   #offset = 0;
   #dr: Uint32Array;
   #drAt = 0;
-  /** Of the block that was looked ahead at: account rows, -1 where there is none; hashes on the way to them. */
+  /** Of the block that was looked ahead at: likely rows of debit and credit account, -1 where there is none; and their hashes. */
   #block = -1;
   #blockEnd = -1;
-  readonly #drRows = new Int32Array(BLOCK_ROWS);
-  readonly #crRows = new Int32Array(BLOCK_ROWS);
-  readonly #hashes = new Uint32Array(2 * BLOCK_ROWS);
+  readonly #rows = new Int32Array(2 * BLOCK_ROWS);
+  readonly #hashes = new Int32Array(2 * BLOCK_ROWS);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
   readonly #sum = new Uint32Array(8);
@@ -93,22 +92,15 @@ export class TransferRules {
     const drStart = at[Transfer.debitAccountId]! + from * drStep;
     const crStart = at[Transfer.creditAccountId]! + from * crStep;
     let touched = this.touched;
-    for (let i = 0; i < to - from; i++) {
-      const dr = index.hash(words, drStart + i * drStep);
-      const cr = index.hash(words, crStart + i * crStep);
-      hashes[2 * i] = dr;
-      hashes[2 * i + 1] = cr;
-      touched = (touched + index.touch(dr) + index.touch(cr)) | 0;
+    // One short loop for each step: the shorter it is, the more of its cache misses the processor has under way.
+    const n = to - from;
+    for (let i = 0; i < n; i++) {
+      hashes[2 * i] = index.hash(words, drStart + i * drStep);
+      hashes[2 * i + 1] = index.hash(words, crStart + i * crStep);
     }
-    for (let i = 0; i < to - from; i++) {
-      const dr = index.find(words, drStart + i * drStep, hashes[2 * i]!);
-      const cr = index.find(words, crStart + i * crStep, hashes[2 * i + 1]!);
-      this.#drRows[i] = dr === -1 ? -1 : index.valueLow(dr);
-      this.#crRows[i] = cr === -1 ? -1 : index.valueLow(cr);
-    }
-    for (let i = 0; i < to - from; i++) {
-      touched = (touched + accounts.touch(this.#drRows[i]!) + accounts.touch(this.#crRows[i]!)) | 0;
-    }
+    for (let i = 0; i < 2 * n; i++) touched = (touched + index.touch(hashes[i]!)) | 0;
+    for (let i = 0; i < 2 * n; i++) this.#rows[i] = index.guess(hashes[i]!);
+    for (let i = 0; i < 2 * n; i++) touched = (touched + accounts.touch(this.#rows[i]!)) | 0;
     this.touched = touched;
     this.#block = from;
     this.#blockEnd = to;
@@ -138,14 +130,15 @@ export class TransferRules {
       if (home !== this.#ledger.shard) return this.#createAway(i, idAt, home);
     }
     const index = this.#ledger.transferIndex;
-    const slot = index.find(words, idAt, hash);
-    if (slot !== -1) return this.#existing(i, idAt, slot);
+    const slot = index.search(words, idAt, hash);
+    if (slot >= 0) return this.#existing(i, idAt, slot);
     const status = this.#judgeAndApply(i);
     if (status === TransferStatus.created || isTransient(status)) {
       const state =
         status === TransferStatus.created ? TransferState.created : TransferState.failed;
       const sequence = this.#group.sequence;
-      index.insert(words, idAt, hash, sequence >>> 0, positionHigh(sequence, position, state));
+      const high = positionHigh(sequence, position, state);
+      index.insertAt(slot, words, idAt, hash, sequence >>> 0, high);
     }
     return status;
   }
@@ -250,12 +243,20 @@ export class TransferRules {
       return TransferStatus.code_must_not_be_zero;
     }
     const isAhead = i >= this.#block && i < this.#blockEnd;
-    if (!(isAhead ? this.#take(this.#drRows[i - this.#block]!) : this.#find(words, drIdAt))) {
+    if (
+      !(isAhead
+        ? this.#takeGuess(this.#rows[2 * (i - this.#block)]!, words, drIdAt)
+        : this.#find(words, drIdAt))
+    ) {
       return TransferStatus.debit_account_not_found;
     }
     this.#dr = this.#chunk;
     this.#drAt = this.#offset;
-    if (!(isAhead ? this.#take(this.#crRows[i - this.#block]!) : this.#find(words, crIdAt))) {
+    if (
+      !(isAhead
+        ? this.#takeGuess(this.#rows[2 * (i - this.#block) + 1]!, words, crIdAt)
+        : this.#find(words, crIdAt))
+    ) {
       return TransferStatus.credit_account_not_found;
     }
     const drLedger = this.#dr[this.#drAt + LEDGER]!;
@@ -316,8 +317,15 @@ export class TransferRules {
       return offset !== -1;
     }
     const index = ledger.accountIndex;
-    const slot = index.find(words, at, index.hash(words, at));
-    return this.#take(slot === -1 ? -1 : index.valueLow(slot));
+    return this.#take(index.find(words, at, index.hash(words, at)));
+  }
+
+  /** Takes the row that was looked ahead at, unless another account has the same hash. */
+  // Hot path.
+  #takeGuess(row: number, words: Uint32Array, at: number): boolean {
+    if (row === -1) return false;
+    if (!this.#ledger.accounts.hasId(row, words, at)) return this.#find(words, at);
+    return this.#take(row);
   }
 
   // Hot path.

@@ -2,6 +2,7 @@
  * The ledger's state on one shard: accounts, the index from account id to row, the index from transfer id to position, and the clock.
  * A transfer's record is in the journal; here is only where, in 24 bytes.
  */
+import { AccountIndex } from './account-index.ts';
 import { AccountTable } from './account-table.ts';
 import { assert } from './assert.ts';
 import { IdIndex } from './id-index.ts';
@@ -21,7 +22,7 @@ export class Ledger {
   readonly shard: number;
   readonly shards: number;
   readonly accounts = new AccountTable();
-  readonly accountIndex: IdIndex;
+  readonly accountIndex: AccountIndex;
   readonly transferIndex: IdIndex;
   /** The shard's clock, ns since the epoch: the timestamp of the newest event. Congruent to the shard modulo the shards. */
   clockLow = 0;
@@ -34,7 +35,7 @@ export class Ledger {
     assert(shard < shards, 'a shard is one of the shards');
     this.shard = shard;
     this.shards = shards;
-    this.accountIndex = new IdIndex(seed);
+    this.accountIndex = new AccountIndex(this.accounts, seed);
     this.transferIndex = new IdIndex(seed ^ 0x9e3779b9);
     this.clockLow = shard;
   }

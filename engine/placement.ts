@@ -14,10 +14,10 @@ const ID_BYTES = 16;
 export function shardOf(words: Uint32Array, at: number, shards: number): number {
   if (shards === 1) return 0;
   assert(shards > 1 && shards <= SHARDS_MAX, 'a shard count within its bound');
-  let hash = murmurRound(0, words[at]!);
-  hash = murmurRound(hash, words[at + 1]!);
-  hash = murmurRound(hash, words[at + 2]!);
-  hash = murmurRound(hash, words[at + 3]!) ^ ID_BYTES;
+  let hash = murmurRound(0, words[at]! | 0);
+  hash = murmurRound(hash, words[at + 1]! | 0);
+  hash = murmurRound(hash, words[at + 2]! | 0);
+  hash = murmurRound(hash, words[at + 3]! | 0) ^ ID_BYTES;
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   hash = (hash ^ (hash >>> 16)) >>> 0;
@@ -32,12 +32,15 @@ function murmurRound(hash: number, word: number): number {
   return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
 }
 
-/** A 32-bit hash, unsigned, of the id that begins at word `at`; independent of `shardOf`. Hot path. */
+/**
+ * A 32-bit hash of the id that begins at word `at`; independent of `shardOf`. Signed, because V8 keeps every signed 32-bit number without a
+ * box, and an unsigned one only inside one compiled function. Hot path.
+ */
 export function hashId(words: Uint32Array, at: number, seed: number): number {
-  const a = xxRound((seed + 0x24234428) | 0, words[at]!);
-  const b = xxRound((seed + 0x85ebca77) | 0, words[at + 1]!);
-  const c = xxRound(seed | 0, words[at + 2]!);
-  const d = xxRound((seed - 0x9e3779b1) | 0, words[at + 3]!);
+  const a = xxRound((seed + 0x24234428) | 0, words[at]! | 0);
+  const b = xxRound((seed + 0x85ebca77) | 0, words[at + 1]! | 0);
+  const c = xxRound(seed | 0, words[at + 2]! | 0);
+  const d = xxRound((seed - 0x9e3779b1) | 0, words[at + 3]! | 0);
   let hash =
     ((a << 1) | (a >>> 31)) +
     ((b << 7) | (b >>> 25)) +
@@ -46,7 +49,7 @@ export function hashId(words: Uint32Array, at: number, seed: number): number {
     ID_BYTES;
   hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca77);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae3d);
-  return (hash ^ (hash >>> 16)) >>> 0;
+  return (hash ^ (hash >>> 16)) | 0;
 }
 
 function xxRound(lane: number, word: number): number {

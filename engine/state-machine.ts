@@ -51,7 +51,7 @@ export class StateMachine {
   readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
   readonly #row = new Uint32Array(ROW_WORDS);
   /** Hashes of transfer ids, by frame row, from `want` to `execute`. */
-  readonly #hashes = new Uint32Array(GROUP_ROWS_MAX + 1);
+  readonly #hashes = new Int32Array(GROUP_ROWS_MAX + 1);
   #decisions = 0;
   /** Numbers of the messages sent to and received from each shard. */
   readonly sent: Float64Array;
@@ -154,12 +154,9 @@ export class StateMachine {
     const step = columns.step[Transfer.id]!;
     for (let from = 0; from < n; from += BLOCK_ROWS) {
       const to = Math.min(from + BLOCK_ROWS, n);
+      for (let i = from; i < to; i++) hashes[firstRow + i] = index.hash(words, start + i * step);
       let touched = this.#rules.touched;
-      for (let i = from; i < to; i++) {
-        const hash = index.hash(words, start + i * step);
-        hashes[firstRow + i] = hash;
-        touched = (touched + index.touch(hash)) | 0;
-      }
+      for (let i = from; i < to; i++) touched = (touched + index.touch(hashes[firstRow + i]!)) | 0;
       this.#rules.touched = touched;
       for (let i = from; i < to; i++) {
         const slot = index.find(words, start + i * step, hashes[firstRow + i]!);

@@ -257,9 +257,8 @@ export class Walks {
     failed.append(body, from + accountWords + recordWords, body[WalkHead.failed]! * FAILED_WORDS);
     for (let key = 0; key < keys.length; key += KEY_WORDS) {
       if (keys[key + 4] === KeyKind.account) {
-        const slot = ledger.accountIndex.find(keys, key, ledger.accountIndex.hash(keys, key));
-        if (slot === -1) continue;
-        const row = ledger.accountIndex.valueLow(slot);
+        const row = ledger.accountIndex.find(keys, key, ledger.accountIndex.hash(keys, key));
+        if (row === -1) continue;
         accounts.append(ledger.accounts.chunk(row), ledger.accounts.offset(row), ROW_WORDS);
         continue;
       }
@@ -321,9 +320,8 @@ export class Walks {
       this.#settleId(body, at, row, TransferState.created);
     }
     for (let i = 0; i < body[message + ApplyHead.accounts]!; i++, at += ROW_WORDS) {
-      const slot = ledger.accountIndex.find(body, at, ledger.accountIndex.hash(body, at));
-      assert(slot !== -1, 'a changed account exists');
-      const row = ledger.accountIndex.valueLow(slot);
+      const row = ledger.accountIndex.find(body, at, ledger.accountIndex.hash(body, at));
+      assert(row !== -1, 'a changed account exists');
       ledger.accounts
         .chunk(row)
         .set(body.subarray(at, at + ROW_WORDS), ledger.accounts.offset(row));

@@ -104,9 +104,8 @@ export class ShardReads {
     const { accountIndex, accounts } = this.#machine.ledger;
     let n = 0;
     for (let i = 0; i < ids.length / 4; i++) {
-      const slot = accountIndex.find(ids, i * 4, accountIndex.hash(ids, i * 4));
-      if (slot === -1) continue;
-      const row = accountIndex.valueLow(slot);
+      const row = accountIndex.find(ids, i * 4, accountIndex.hash(ids, i * 4));
+      if (row === -1) continue;
       const at = this.#words.extend(2);
       this.#words.words[at] = i;
       this.#words.words[at + 1] = 0;

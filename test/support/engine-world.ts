@@ -334,9 +334,8 @@ export class EngineWorld {
     return ids.flatMap((id) => {
       const { accountIndex, accounts } = this.#shards[this.shardOf(id)]!.machine.ledger;
       const words = wordsOf(id);
-      const slot = accountIndex.find(words, 0, accountIndex.hash(words, 0));
-      if (slot === -1) return [];
-      const row = accountIndex.valueLow(slot);
+      const row = accountIndex.find(words, 0, accountIndex.hash(words, 0));
+      if (row === -1) return [];
       const at = accounts.offset(row);
       const copy = accounts.chunk(row).slice(at, at + ROW_WORDS);
       return objectsOfRows(BatchKind.accounts, copy, 1) as readonly StoredAccount[];

@@ -65,8 +65,9 @@ export class TransferBooks {
     }));
   }
 
-  get openCount(): number {
-    return this.#open.size;
+  /** Ids of the transfers that nobody has answered for. */
+  get openIds(): readonly bigint[] {
+    return [...this.#open].map(({ transfer }) => transfer.id);
   }
 
   get createdCount(): number {

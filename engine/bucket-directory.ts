@@ -1,0 +1,181 @@
+/**
+ * Extendible hashing: a directory of buckets, each an open-addressed chunk of fixed size. A full bucket splits in two, so that no step ever
+ * rehashes or copies more than one bucket. What a slot holds is its index's business (account-index.ts, id-index.ts).
+ *
+ * The hash is bent before it picks a bucket, so that the buckets' loads spread over a factor of two. With an even spread all of them
+ * would fill up, and split, at the same moment, and the memory per slot would swing between its best and twice that; so it stays near
+ * slot bytes / (0.72 * 0.8), always.
+ *
+ * Invariants: a slot is taken when its last word is not 0; nothing is ever removed; the load of a bucket stays below FILL_MAX, so that
+ * probing ends. Hashes are seeded per data directory: nobody outside can choose ids that collide.
+ */
+import { assert } from './assert.ts';
+
+/** Powers of two are given as shifts: places are found with shifts and masks. */
+export const BUCKET_SHIFT = 11;
+const BUCKET_SLOTS = 1 << BUCKET_SHIFT;
+export const SLOT_MASK = BUCKET_SLOTS - 1;
+const FILL_MAX = Math.floor(BUCKET_SLOTS * 0.8);
+/** Buckets of one allocation: large enough for huge pages, small enough to waste little. */
+const SLAB_SHIFT = 6;
+const SLAB_MASK = (1 << SLAB_SHIFT) - 1;
+/** Slot numbers stay below 2^31: about a billion. */
+const BUCKETS_MAX = 1 << (31 - BUCKET_SHIFT);
+
+export class BucketDirectory {
+  readonly #slotWords: number;
+  readonly #bucketWords: number;
+  readonly #hashOf: (words: Uint32Array, at: number) => number;
+  readonly #slabs: Uint32Array[] = [];
+  #buckets = 0;
+  #depth = 0;
+  #directory = new Uint32Array(1);
+  #depths = new Uint8Array(16);
+  #fills = new Uint16Array(16);
+  #count = 0;
+
+  /** `hashOf` gives the hash of what is in the slot at a word offset. */
+  constructor(slotWords: number, hashOf: (words: Uint32Array, at: number) => number) {
+    this.#slotWords = slotWords;
+    this.#bucketWords = slotWords * BUCKET_SLOTS;
+    this.#hashOf = hashOf;
+    this.#newBucket(0);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get byteLength(): number {
+    return (
+      this.#slabs.length * (SLAB_MASK + 1) * this.#bucketWords * 4 + this.#directory.byteLength
+    );
+  }
+
+  // Hot path.
+  bucketOf(hash: number): number {
+    return this.#directory[this.#entry(hash)]!;
+  }
+
+  /** The buffer in which the bucket lies. */
+  // Hot path.
+  slab(bucket: number): Uint32Array {
+    return this.#slabs[bucket >>> SLAB_SHIFT]!;
+  }
+
+  /** Word offset of the bucket's first slot. */
+  // Hot path.
+  start(bucket: number): number {
+    return (bucket & SLAB_MASK) * this.#bucketWords;
+  }
+
+  // Hot path.
+  hasRoom(bucket: number): boolean {
+    return this.#fills[bucket]! < FILL_MAX;
+  }
+
+  /** A slot of the bucket was taken. */
+  // Hot path.
+  took(bucket: number): void {
+    this.#fills[bucket] = this.#fills[bucket]! + 1;
+    this.#count++;
+  }
+
+  /** The bucket where this hash belongs, split until it has room. */
+  makeRoom(hash: number): number {
+    let bucket = this.bucketOf(hash);
+    while (!this.hasRoom(bucket)) {
+      this.#split(this.#entry(hash), bucket);
+      bucket = this.bucketOf(hash);
+    }
+    return bucket;
+  }
+
+  /** Word offset in the bucket's slab of the empty slot where the search for this hash ends. */
+  // Hot path.
+  emptySlot(bucket: number, hash: number): number {
+    const slab = this.slab(bucket);
+    const start = this.start(bucket);
+    const last = this.#slotWords - 1;
+    let slot = hash & SLOT_MASK;
+    while (slab[start + slot * this.#slotWords + last] !== 0) slot = (slot + 1) & SLOT_MASK;
+    return start + slot * this.#slotWords;
+  }
+
+  /** Calls back for every taken slot, in no order that anything may depend on. */
+  forEach(visit: (words: Uint32Array, at: number) => void): void {
+    const step = this.#slotWords;
+    for (let bucket = 0; bucket < this.#buckets; bucket++) {
+      const slab = this.slab(bucket);
+      const start = this.start(bucket);
+      for (let word = start; word < start + this.#bucketWords; word += step) {
+        if (slab[word + step - 1] !== 0) visit(slab, word);
+      }
+    }
+  }
+
+  /** The place in the directory: the bent hash as a fraction of 1. The slope falls from 4/3 to 2/3, a factor of two. */
+  // Hot path.
+  #entry(hash: number): number {
+    const x = (hash >>> 0) * 2 ** -32;
+    return (x * (4 / 3 - x * (1 / 3)) * this.#directory.length) | 0;
+  }
+
+  #newBucket(depth: number): number {
+    const bucket = this.#buckets++;
+    assert(bucket < BUCKETS_MAX, 'the index is within its bound');
+    if ((bucket & SLAB_MASK) === 0) {
+      this.#slabs.push(new Uint32Array((SLAB_MASK + 1) * this.#bucketWords));
+    }
+    if (bucket === this.#fills.length) {
+      const fills = new Uint16Array(bucket * 2);
+      fills.set(this.#fills);
+      this.#fills = fills;
+      const depths = new Uint8Array(bucket * 2);
+      depths.set(this.#depths);
+      this.#depths = depths;
+    }
+    this.#depths[bucket] = depth;
+    return bucket;
+  }
+
+  /** Halves a full bucket: what belongs to the upper half of its range goes to a new one. */
+  #split(entry: number, bucket: number): void {
+    const depth = this.#depths[bucket]!;
+    let at = entry;
+    if (depth === this.#depth) {
+      this.#doubleDirectory();
+      at = entry * 2;
+    }
+    const width = 2 ** (this.#depth - depth);
+    const first = at - (at % width);
+    const upper = this.#newBucket(depth + 1);
+    this.#depths[bucket] = depth + 1;
+    this.#directory.fill(upper, first + width / 2, first + width);
+
+    const slab = this.slab(bucket);
+    const start = this.start(bucket);
+    const old = slab.slice(start, start + this.#bucketWords);
+    slab.fill(0, start, start + this.#bucketWords);
+    this.#fills[bucket] = 0;
+    const step = this.#slotWords;
+    for (let word = 0; word < old.length; word += step) {
+      if (old[word + step - 1] === 0) continue;
+      const hash = this.#hashOf(old, word);
+      const target = this.bucketOf(hash);
+      assert(target === bucket || target === upper, 'a split keeps to its own range');
+      const to = this.emptySlot(target, hash);
+      const words = this.slab(target);
+      for (let w = 0; w < step; w++) words[to + w] = old[word + w]!;
+      this.#fills[target] = this.#fills[target]! + 1;
+    }
+  }
+
+  #doubleDirectory(): void {
+    assert(this.#directory.length < BUCKETS_MAX * 4, 'the directory is within its bound');
+    const old = this.#directory;
+    this.#directory = new Uint32Array(old.length * 2);
+    for (let i = 0; i < old.length; i++) this.#directory.fill(old[i]!, i * 2, i * 2 + 2);
+    this.#depth++;
+  }
+}

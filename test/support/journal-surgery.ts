@@ -1,0 +1,69 @@
+/** Damage by hand: rows of a closed shard's journal are read, altered, and written back, so that a start can be seen to refuse them. */
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { JournalReader } from '../../persistence/journal-reader.ts';
+import type { JournalRow } from '../../persistence/journal.ts';
+import { SqliteJournal } from '../../persistence/sqlite-journal.ts';
+
+interface Meta {
+  format: number;
+  readonly clusterId: string;
+  readonly shards: number;
+}
+
+const metaFile = (directory: string): string => join(directory, 'sycee.json');
+
+export function readMeta(directory: string): Meta {
+  return JSON.parse(readFileSync(metaFile(directory), 'utf8')) as Meta;
+}
+
+export function writeMeta(directory: string, change: Partial<Meta>): void {
+  writeFileSync(metaFile(directory), JSON.stringify({ ...readMeta(directory), ...change }));
+}
+
+export function shardDirectory(directory: string, shard: number): string {
+  return join(directory, `shard-${String(shard).padStart(3, '0')}`);
+}
+
+/** Names of the segments of a shard, in order. */
+export function segments(directory: string, shard: number): readonly string[] {
+  const names = readdirSync(shardDirectory(directory, shard));
+  return names.filter((name) => /^segment-\d+\.sqlite$/.test(name)).toSorted();
+}
+
+/** Runs SQL on one segment. */
+export function alterSegment(path: string, alter: (connection: Database.Database) => void): void {
+  const connection = new Database(path, { fileMustExist: true });
+  try {
+    alter(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/** Writes the journal of a shard anew, with a sound chain: rows as `change` gives them, a segment for each so many bytes. */
+export function rewriteJournal(
+  directory: string,
+  shard: number,
+  options: { readonly segmentBytesMax?: number; readonly change?: (row: JournalRow) => JournalRow },
+): void {
+  const { clusterId, shards } = readMeta(directory);
+  const own = shardDirectory(directory, shard);
+  const identity = { directory: own, clusterId, shard, shards };
+  const rows = readRows(identity);
+  rmSync(own, { recursive: true });
+  mkdirSync(own);
+  const { change = (row) => row, segmentBytesMax } = options;
+  using journal = SqliteJournal.open({ ...identity, segmentBytesMax });
+  for (const row of rows) journal.append(change(row));
+}
+
+function readRows(identity: Parameters<typeof JournalReader.open>[0]): readonly JournalRow[] {
+  using reader = JournalReader.open(identity);
+  return [...reader.rows(1)].map(({ sequence, timestamp, frame }) => ({
+    sequence,
+    timestamp,
+    frame: new Uint8Array(frame),
+  }));
+}

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The command line: picks a verb and hands over. Verbs do their work in serve.ts and bench/run.ts; settings are read in config.ts. */
+import { HELP as BENCH_USAGE } from './bench/options.ts';
 import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config.ts';
 import { nearest } from './lib/nearest.ts';
 import manifest from './package.json' with { type: 'json' };
@@ -56,7 +57,11 @@ const LATER_VERBS: readonly string[] = [
 const VERBS = {
   serve: { line: 'run the ledger and its edges', usage: serveUsage, run: runServe },
   init: { line: 'make a data directory', usage: initUsage, run: runInit },
-  bench: { line: 'measure, and verify what was measured', usage: benchUsage, run: runBenchVerb },
+  bench: {
+    line: 'measure, and verify what was measured',
+    usage: () => BENCH_USAGE,
+    run: runBenchVerb,
+  },
   version: { line: 'print the version', usage: versionUsage, run: runVersion },
   help: { line: 'print this', usage: helpText, run: runHelp },
 } as const satisfies Record<string, Verb>;
@@ -189,24 +194,6 @@ function initUsage(): string {
     '',
     'examples:',
     '  sycee init --data ./data --shards 2',
-  ].join('\n');
-}
-
-function benchUsage(): string {
-  return [
-    'usage: sycee bench SHAPE [options]',
-    '',
-    '  --transport NAME        in-process, nats or http [in-process]',
-    '  --shards N              shards of the ledger that is measured',
-    '  --batch N               events in a request',
-    '  --accounts N            accounts to spread the transfers over',
-    '  --cross-shard PERCENT   how many transfers go from one shard to another',
-    '  --seconds S             how long to measure',
-    '  --json                  the last line is one JSON document',
-    '',
-    'examples:',
-    '  sycee bench uniform --transport in-process --shards 1 --batch 8189 --accounts 1000000 --seconds 10 --json',
-    '  sycee bench uniform --transport nats --batch 8189 --seconds 10',
   ].join('\n');
 }
 

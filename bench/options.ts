@@ -26,13 +26,13 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const HELP = `Usage: sycee bench SCENARIO [options]
+export const HELP = `usage: sycee bench SCENARIO [options]
 
 Measures this machine, with every reply durable, and checks the books afterwards. A run that does not verify fails.
 
   uniform                debit and credit accounts drawn evenly
 
-Options
+options:
   --transport NAME       in-process, nats or http                     (in-process)
   --shards N             1 to ${SHARDS_MAX}                                     (1)
   --batch N              transfers in one request, 1 to ${BATCH_EVENTS_MAX}; http: 1 (${BATCH_EVENTS_MAX})
@@ -48,13 +48,13 @@ Options
   --list                 list the scenarios
   --help                 this text
 
-Examples
+examples:
   sycee bench uniform --accounts 1000000
   sycee bench uniform --shards 2 --cross-shard 50 --json
   sycee bench uniform --transport nats
   sycee bench uniform --transport http --seconds 20
 
-Exit codes: 0 measured and verified, 1 failed or not verified, 2 wrong usage.`;
+exit codes: 0 measured and verified, 1 failed or not verified, 2 wrong usage.`;
 
 export type Asked = { readonly type: 'help' } | { readonly type: 'list' } | Run;
 interface Run {

@@ -24,7 +24,9 @@ let lastTransfer = 0n;
 beforeAll(async () => {
   const server = findNatsServer() === undefined ? undefined : await startNatsServer();
   if (server !== undefined) stack.defer(() => server.stop());
-  served = stack.use(await startProcess({ shards: 2, ...(server === undefined ? {} : { nats: server }) }));
+  served = stack.use(
+    await startProcess({ shards: 2, ...(server === undefined ? {} : { nats: server }) }),
+  );
   if (server !== undefined) {
     nats = await connectNats({ servers: server.url });
     stack.defer(() => nats.close());
@@ -39,7 +41,9 @@ afterEach(async () => {
   expect(served.child.hasExited, served.stderr).toBe(false);
   await using client = connectHttp(served.url);
   const id = ++lastTransfer;
-  const { results } = await client.createTransfers([{ id, debitAccountId: 1n, creditAccountId: 2n, amount: 1n, ledger: 1, code: 1 }]);
+  const { results } = await client.createTransfers([
+    { id, debitAccountId: 1n, creditAccountId: 2n, amount: 1n, ledger: 1, code: 1 },
+  ]);
   expect(results).toMatchObject([{ status: 'created' }]);
   const { accounts } = await client.lookupAccounts([1n, 2n, 50n]);
   expect(accounts).toMatchObject([{ debitsPosted: lastTransfer }, { creditsPosted: lastTransfer }]);
@@ -54,13 +58,25 @@ interface Refusal {
   readonly ms: number;
 }
 
-async function post(route: string, body: string | Uint8Array, headers: Record<string, string>): Promise<Refusal> {
+async function post(
+  route: string,
+  body: string | Uint8Array,
+  headers: Record<string, string>,
+): Promise<Refusal> {
   const began = performance.now();
-  const answer = await fetch(`${served.url}${route}`, { method: 'POST', headers, body: body as string });
+  const answer = await fetch(`${served.url}${route}`, {
+    method: 'POST',
+    headers,
+    body: body as string,
+  });
   const text = await answer.text();
   expect(answer.headers.get('content-type'), text).toContain('application/problem+json');
   expect(text).not.toMatch(/\bat .*\.(?:ts|js):\d/);
-  return { status: answer.status, problem: JSON.parse(text) as Refusal['problem'], ms: performance.now() - began };
+  return {
+    status: answer.status,
+    problem: JSON.parse(text) as Refusal['problem'],
+    ms: performance.now() - began,
+  };
 }
 
 const statusOf = { malformed_request: 400, too_large: 413, unsupported_media_type: 415 } as const;
@@ -69,7 +85,12 @@ test('every hostile body is refused by HTTP with its problem', async () => {
   for (const { what, body, type, code = 'malformed_request' } of HOSTILE_INPUTS) {
     for (const route of ['/v1/transfers', '/v1/accounts']) {
       const { status, problem, ms } = await post(route, body, { 'content-type': type });
-      expect([what, status, problem.code, problem.status]).toEqual([what, statusOf[code], code, statusOf[code]]);
+      expect([what, status, problem.code, problem.status]).toEqual([
+        what,
+        statusOf[code],
+        code,
+        statusOf[code],
+      ]);
       expect(ms, what).toBeLessThan(ANSWER_MS_MAX);
     }
     const { status } = await post('/v1/accounts/lookup', body, { 'content-type': type });
@@ -100,20 +121,25 @@ test('bodies of 64 MB are refused without being kept, announced or not, and whoe
   const body = new Uint8Array(64 << 20).fill(0x20);
   for (let i = 0; i < 4; i++) {
     expect(await headOfAnswer(body, i % 2 === 0)).toMatch(/^HTTP\/1\.1 413 /);
-    const { status, problem } = await post('/v1/transfers', body, { 'content-type': 'application/json' });
+    const { status, problem } = await post('/v1/transfers', body, {
+      'content-type': 'application/json',
+    });
     expect([status, problem.code]).toEqual([413, 'too_large']);
   }
   expect((await residentBytes()) - before).toBeLessThan(MEMORY_GROWTH_BYTES_MAX);
 });
 
-/** Writes until the server has answered or cut; a server that refuses early need not read on. */
+/** Writes everything, and reads meanwhile. */
 function headOfAnswer(body: Uint8Array, isAnnounced: boolean): Promise<string> {
   const { port } = new URL(served.url);
   const socket = connectSocket(Number(port), '127.0.0.1');
   const length = isAnnounced ? `Content-Length: ${body.length}` : 'Transfer-Encoding: chunked';
-  socket.write(`POST /v1/transfers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${length}\r\n\r\n`);
+  socket.write(
+    `POST /v1/transfers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${length}\r\n\r\n`,
+  );
   if (!isAnnounced) socket.write(`${body.length.toString(16)}\r\n`);
   socket.write(body);
+  if (!isAnnounced) socket.write('\r\n0\r\n\r\n');
   return new Promise((resolve) => {
     let text = '';
     const end = (): void => {
@@ -142,23 +168,39 @@ test('compressed bodies are not unpacked', async () => {
   expect((await post('/v1/accounts', small, headers)).status).toBe(400);
 });
 
-test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'application/jsonx', 'application/xml'])(
-  'the type %s is refused',
-  async (type) => {
-    const { status, problem } = await post('/v1/transfers', '{"id":50}', { 'content-type': type });
-    expect([status, problem.code]).toEqual([415, 'unsupported_media_type']);
-  },
-);
+test.each([
+  'text/plain',
+  'application/x-www-form-urlencoded',
+  'multipart/form-data',
+  'application/jsonx',
+  'application/xml',
+])('the type %s is refused', async (type) => {
+  const { status, problem } = await post('/v1/transfers', '{"id":50}', { 'content-type': type });
+  expect([status, problem.code]).toEqual([415, 'unsupported_media_type']);
+});
 
-test.each(['acct.%3E', '*', '%00', '1%0d%0aX: y', '__proto__', 'constructor', '..%2f..%2fetc', "1'--", '%F0%28', '1'.repeat(60), '-1', '1e3', '0x1'])(
-  'the path /v1/accounts/%s names no account',
-  async (id) => {
-    const answer = await fetch(`${served.url}/v1/accounts/${id}`);
-    expect(answer.headers.get('content-type')).toContain('application/problem+json');
-    expect(await answer.json()).toMatchObject({ code: expect.stringMatching(/^(malformed_request|not_found)$/) });
-    expect([400, 404]).toContain(answer.status);
-  },
-);
+test.each([
+  'acct.%3E',
+  '*',
+  '%00',
+  '1%0d%0aX: y',
+  '__proto__',
+  'constructor',
+  '..%2f..%2fetc',
+  "1'--",
+  '%F0%28',
+  '1'.repeat(60),
+  '-1',
+  '1e3',
+  '0x1',
+])('the path /v1/accounts/%s names no account', async (id) => {
+  const answer = await fetch(`${served.url}/v1/accounts/${id}`);
+  expect(answer.headers.get('content-type')).toContain('application/problem+json');
+  expect(await answer.json()).toMatchObject({
+    code: expect.stringMatching(/^(malformed_request|not_found)$/),
+  });
+  expect([400, 404]).toContain(answer.status);
+});
 
 test('subjects with wildcards and answers to subjects of the server have no effect', async (context) => {
   needNatsServer(context);
@@ -167,7 +209,11 @@ test('subjects with wildcards and answers to subjects of the server have no effe
     nats.publish('sycee.v1.create_accounts', body, { reply });
   }
   nats.publish('sycee.v1.create_accounts', body);
-  for (const subject of ['sycee.v1.shard.9.create_accounts.x', 'sycee.v1.drop_accounts', 'sycee.v2.create_accounts']) {
+  for (const subject of [
+    'sycee.v1.shard.9.create_accounts.x',
+    'sycee.v1.drop_accounts',
+    'sycee.v2.create_accounts',
+  ]) {
     await expect(nats.request(subject, body, { timeout: 2000 })).rejects.toThrow('no responders');
   }
   await nats.flush();
@@ -179,7 +225,10 @@ test('bytes that are no HTTP are answered and cut', async () => {
     ['NONSENSE\r\n\r\n', 400],
     ['GET / HTTP/9.9\r\n\r\n', 400],
     [`GET /${'x'.repeat(40_000)} HTTP/1.1\r\n\r\n`, 431],
-    ['POST /v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
+    [
+      'POST /v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n',
+      400,
+    ],
   ] as const) {
     const socket = connectSocket(Number(port), '127.0.0.1');
     socket.write(bytes);

@@ -1,5 +1,10 @@
 /** Every operation of a real process over a real NATS server, in every form: JSON and msgpack, one, many, and columns. */
-import { connect as connectNats, headers as newHeaders, type Msg, type NatsConnection } from '@nats-io/transport-node';
+import {
+  connect as connectNats,
+  headers as newHeaders,
+  type Msg,
+  type NatsConnection,
+} from '@nats-io/transport-node';
 import { Packr, Unpackr } from 'msgpackr';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connect } from '../../client/nats-client.ts';
@@ -25,13 +30,23 @@ beforeAll(async () => {
   served = stack.use(await startProcess({ shards: SHARDS, nats: server }));
   nats = await connectNats({ servers: url });
   stack.defer(() => nats.close());
-  await json('create_accounts', Array.from({ length: 8 }, (_, i) => account(i + 1)));
+  await json(
+    'create_accounts',
+    Array.from({ length: 8 }, (_, i) => account(i + 1)),
+  );
 });
 afterAll(() => stack.disposeAsync());
 beforeEach((context) => needNatsServer(context));
 
 const account = (id: number | string): object => ({ id, ledger: 1, code: 1 });
-const transfer = (id: number, amount = 5): object => ({ id, debit_account_id: 1, credit_account_id: '2', amount, ledger: 1, code: 1 });
+const transfer = (id: number, amount = 5): object => ({
+  id,
+  debit_account_id: 1,
+  credit_account_id: '2',
+  amount,
+  ledger: 1,
+  code: 1,
+});
 const nextId = (): number => ++lastId;
 
 const ask = (operation: string, body: string | Uint8Array): Promise<Msg> =>
@@ -53,37 +68,91 @@ function u128s(...values: readonly number[]): Uint8Array {
   return bytes;
 }
 
-const POSITION = { shard: expect.any(Number) as number, sequence: expect.anything() as unknown, timestamp: expect.anything() as unknown };
+const POSITION = {
+  shard: expect.any(Number) as number,
+  sequence: expect.anything() as unknown,
+  timestamp: expect.anything() as unknown,
+};
 const NANOSECONDS = expect.stringMatching(/^[0-9]{19}$/) as string;
 
 test('one object is answered with its result, in JSON and in msgpack', async () => {
   const [one, two, three] = [nextId(), nextId(), nextId()];
-  expect(await json('create_accounts', account(one))).toEqual({ status: 'created', timestamp: NANOSECONDS, positions: [POSITION] });
-  expect(await json('create_transfers', transfer(one))).toEqual({ status: 'created', timestamp: NANOSECONDS, positions: [POSITION] });
-  expect(await packed('create_accounts', account(two))).toMatchObject({ status: 'created', timestamp: expect.any(BigInt) as bigint });
+  expect(await json('create_accounts', account(one))).toEqual({
+    status: 'created',
+    timestamp: NANOSECONDS,
+    positions: [POSITION],
+  });
+  expect(await json('create_transfers', transfer(one))).toEqual({
+    status: 'created',
+    timestamp: NANOSECONDS,
+    positions: [POSITION],
+  });
+  expect(await packed('create_accounts', account(two))).toMatchObject({
+    status: 'created',
+    timestamp: expect.any(BigInt) as bigint,
+  });
   expect(await packed('create_transfers', transfer(two))).toMatchObject({ status: 'created' });
-  expect(await packed('create_transfers', { ...transfer(three), id: u128s(three), amount: '7' })).toMatchObject({ status: 'created' });
+  expect(
+    await packed('create_transfers', { ...transfer(three), id: u128s(three), amount: '7' }),
+  ).toMatchObject({ status: 'created' });
 });
 
 test('many objects are answered in request order, with outcomes as data', async () => {
   const id = nextId();
-  const events = [transfer(id), transfer(id), transfer(id, 6), { ...transfer(nextId()), credit_account_id: 999_999 }, { ...transfer(nextId()), code: 0 }];
-  const statuses = ['created', 'exists', 'exists_with_different_amount', 'credit_account_not_found', 'code_must_not_be_zero'];
-  const answer = (await json('create_transfers', events)) as { results: { status: string; timestamp: string }[] };
+  const events = [
+    transfer(id),
+    transfer(id),
+    transfer(id, 6),
+    { ...transfer(nextId()), credit_account_id: 999_999 },
+    { ...transfer(nextId()), code: 0 },
+  ];
+  const statuses = [
+    'created',
+    'exists',
+    'exists_with_different_amount',
+    'credit_account_not_found',
+    'code_must_not_be_zero',
+  ];
+  const answer = (await json('create_transfers', events)) as {
+    results: { status: string; timestamp: string }[];
+  };
   expect(answer.results.map(({ status }) => status)).toEqual(statuses);
   expect(answer.results[1]!.timestamp).toBe(answer.results[0]!.timestamp);
   const again = (await packed('create_transfers', events)) as { results: { status: string }[] };
-  expect(again.results.map(({ status }) => status)).toEqual(['exists', 'exists', statuses[2], 'id_already_failed', statuses[4]]);
+  expect(again.results.map(({ status }) => status)).toEqual([
+    'exists',
+    'exists',
+    statuses[2],
+    'id_already_failed',
+    statuses[4],
+  ]);
 });
 
 test('columns are answered in columns', async () => {
   const ids = [nextId(), nextId(), nextId()];
-  const columns = { n: 3, id: u128s(...ids), debit_account_id: u128s(1, 3, 5), credit_account_id: u128s(2, 4, 6), amount: u128s(10, 20, 30), ledger: 1, code: 1 };
-  const answer = (await packed('create_transfers', columns)) as { n: number; status: Uint8Array; timestamp: Uint8Array };
+  const columns = {
+    n: 3,
+    id: u128s(...ids),
+    debit_account_id: u128s(1, 3, 5),
+    credit_account_id: u128s(2, 4, 6),
+    amount: u128s(10, 20, 30),
+    ledger: 1,
+    code: 1,
+  };
+  const answer = (await packed('create_transfers', columns)) as {
+    n: number;
+    status: Uint8Array;
+    timestamp: Uint8Array;
+  };
   expect(answer).toMatchObject({ n: 3, positions: expect.arrayContaining([POSITION]) as unknown });
   expect([...answer.status]).toEqual([0, 0, 0, 0, 0, 0]);
   expect(answer.timestamp).toHaveLength(24);
-  const found = (await packed('lookup_transfers', { n: 3, id: u128s(...ids) })) as { n: number; id: Uint8Array; amount: Uint8Array; timestamp: Uint8Array };
+  const found = (await packed('lookup_transfers', { n: 3, id: u128s(...ids) })) as {
+    n: number;
+    id: Uint8Array;
+    amount: Uint8Array;
+    timestamp: Uint8Array;
+  };
   expect(found.n).toBe(3);
   expect(Buffer.from(found.id)).toEqual(Buffer.from(columns.id));
   expect(Buffer.from(found.amount)).toEqual(Buffer.from(columns.amount));
@@ -93,9 +162,15 @@ test('columns are answered in columns', async () => {
 test('look-ups find what is there, in request order', async () => {
   const id = nextId();
   await json('create_transfers', transfer(id, 9));
-  expect(await json('lookup_accounts', { ids: [2, 777_777, '1'] })).toMatchObject({ accounts: [{ id: '2' }, { id: '1' }] });
-  expect(await json('lookup_transfers', { ids: [id, 888_888] })).toMatchObject({ transfers: [{ id: String(id), amount: '9' }] });
-  expect(await packed('lookup_accounts', { ids: [1] })).toMatchObject({ accounts: [{ ledger: 1 }] });
+  expect(await json('lookup_accounts', { ids: [2, 777_777, '1'] })).toMatchObject({
+    accounts: [{ id: '2' }, { id: '1' }],
+  });
+  expect(await json('lookup_transfers', { ids: [id, 888_888] })).toMatchObject({
+    transfers: [{ id: String(id), amount: '9' }],
+  });
+  expect(await packed('lookup_accounts', { ids: [1] })).toMatchObject({
+    accounts: [{ ledger: 1 }],
+  });
   expect(await packed('lookup_accounts', { ids: [777_777] })).toMatchObject({ accounts: [] });
 });
 
@@ -106,14 +181,23 @@ test('the subjects of a shard take the same requests', async () => {
     while (shardOf(id) !== shard) id = BigInt(nextId());
     const answer = await json(`shard.${shard}.create_accounts`, account(String(id)));
     expect(answer).toMatchObject({ status: 'created', positions: [{ shard }] });
-    expect(await json(`shard.${shard}.lookup_accounts`, { ids: [String(id)] })).toMatchObject({ accounts: [{ id: String(id) }] });
+    expect(await json(`shard.${shard}.lookup_accounts`, { ids: [String(id)] })).toMatchObject({
+      accounts: [{ id: String(id) }],
+    });
   }
 });
 
 test('a full batch of columns and of objects goes through, and an answer that does not fit is refused', async () => {
   const ids = Array.from({ length: BATCH_EVENTS_MAX }, (_, i) => 1_000_000 + i);
   await using client = await connect({ servers: url });
-  const transfers = ids.map((id) => ({ id: BigInt(id), debitAccountId: 1n, creditAccountId: 2n, amount: 1n, ledger: 1, code: 1 }));
+  const transfers = ids.map((id) => ({
+    id: BigInt(id),
+    debitAccountId: 1n,
+    creditAccountId: 2n,
+    amount: 1n,
+    ledger: 1,
+    code: 1,
+  }));
   const { results } = await client.createTransfers(transfers, { deadlineMs: 20_000 });
   expect(results.every(({ status }) => status === 'created')).toBe(true);
   const refused = await ask('lookup_transfers', JSON.stringify({ ids }));
@@ -132,7 +216,11 @@ test('refusals are told in headers and as a problem in the form of the request',
     const answer = await ask(operation, body);
     expect(answer.headers?.get('Nats-Service-Error-Code')).toBe('400');
     expect(answer.headers?.get('Nats-Service-Error')).toMatch(/^malformed_request: /);
-    expect(answer.json()).toMatchObject({ code: 'malformed_request', status: 400, type: expect.any(String) as string });
+    expect(answer.json()).toMatchObject({
+      code: 'malformed_request',
+      status: 400,
+      type: expect.any(String) as string,
+    });
   }
   const answer = await ask('create_transfers', packr.pack({ amount: 0.5 }));
   expect(answer.headers?.get('Nats-Service-Error-Code')).toBe('400');
@@ -151,14 +239,26 @@ test('a deadline header that is wrong is refused, and one that is long enough ch
 });
 
 test('the service is discovered, and counts', async () => {
-  const ping = (await nats.request('$SRV.PING.sycee', '', { timeout: 5000 })).json<{ id: string }>();
+  const ping = (await nats.request('$SRV.PING.sycee', '', { timeout: 5000 })).json<{
+    id: string;
+  }>();
   expect(ping).toMatchObject({ type: 'io.nats.micro.v1.ping_response', name: 'sycee' });
-  const described = (await nats.request(`$SRV.INFO.sycee.${ping.id}`, '', { timeout: 5000 })).json<{ endpoints: { subject: string }[] }>();
+  const described = (await nats.request(`$SRV.INFO.sycee.${ping.id}`, '', { timeout: 5000 })).json<{
+    endpoints: { subject: string }[];
+  }>();
   expect(described.endpoints.map(({ subject }) => subject)).toEqual(
-    expect.arrayContaining(['sycee.v1.create_accounts', 'sycee.v1.create_transfers', 'sycee.v1.lookup_accounts', 'sycee.v1.lookup_transfers', 'sycee.v1.status']),
+    expect.arrayContaining([
+      'sycee.v1.create_accounts',
+      'sycee.v1.create_transfers',
+      'sycee.v1.lookup_accounts',
+      'sycee.v1.lookup_transfers',
+      'sycee.v1.status',
+    ]),
   );
   const count = async (): Promise<number> => {
-    const stats = (await nats.request('$SRV.STATS.sycee', '', { timeout: 5000 })).json<{ endpoints: { name: string; num_requests: number }[] }>();
+    const stats = (await nats.request('$SRV.STATS.sycee', '', { timeout: 5000 })).json<{
+      endpoints: { name: string; num_requests: number }[];
+    }>();
     return stats.endpoints.find(({ name }) => name === 'create_transfers')!.num_requests;
   };
   const before = await count();
@@ -168,6 +268,13 @@ test('the service is discovered, and counts', async () => {
 
 test('the status says how many shards run', async () => {
   const status = await json('status', {});
-  expect(status).toMatchObject({ name: 'sycee', ready: true, shards: [{ shard: 0, state: 'running' }, { shard: 1, state: 'running' }] });
+  expect(status).toMatchObject({
+    name: 'sycee',
+    ready: true,
+    shards: [
+      { shard: 0, state: 'running' },
+      { shard: 1, state: 'running' },
+    ],
+  });
   expect(served.child.hasExited).toBe(false);
 });

@@ -1,7 +1,7 @@
 /** The NATS server dies and comes back on its port, under load: clients and the service find it again, and no transfer is lost or doubled. */
 import { expect, test } from 'vitest';
-import { connect } from '../../client/nats-client.ts';
 import { connectHttp } from '../../client/http-client.ts';
+import { connect } from '../../client/nats-client.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server.ts';
 import { Prng } from '../../lib/prng.ts';
 import { placementOf, startProcess } from '../support/cluster.ts';
@@ -21,10 +21,17 @@ test('a NATS server that is killed under load and comes back loses and doubles n
   await using served = await startProcess({ shards: SHARDS, nats: server });
   await using observer = connectHttp(served.url);
   const prng = new Prng(Number(process.env['SEED'] ?? 17));
-  const books = new TransferBooks({ prng, shards: SHARDS, shardOf: placementOf(SHARDS), accountCount: 12 });
+  const books = new TransferBooks({
+    prng,
+    shards: SHARDS,
+    shardOf: placementOf(SHARDS),
+    accountCount: 12,
+  });
   await books.createAccounts(observer);
   const clients = await Promise.all(
-    Array.from({ length: LOADS }, () => connect({ servers: server.url, tryMs: TRY_MS, nats: { reconnectTimeWait: 50 } })),
+    Array.from({ length: LOADS }, () =>
+      connect({ servers: server.url, tryMs: TRY_MS, nats: { reconnectTimeWait: 50 } }),
+    ),
   );
   for (const client of clients) stack.use(client);
 
@@ -48,13 +55,18 @@ test('a NATS server that is killed under load and comes back loses and doubles n
   );
   const more = async (count: number): Promise<void> => {
     const goal = answers + count;
-    await Promise.race([loads, new Promise<void>((resolve) => (onAnswer = () => (answers >= goal ? resolve() : undefined)))]);
+    await Promise.race([
+      loads,
+      new Promise<void>((resolve) => (onAnswer = () => (answers >= goal ? resolve() : undefined))),
+    ]);
   };
   for (let i = 0; i < RESTARTS; i++) {
     await more(prng.between(20, 80));
     await server.kill();
     // Without NATS the ledger serves on over HTTP.
-    expect(await observer.lookupAccounts([books.accounts[0]!.id])).toMatchObject({ accounts: [{}] });
+    expect(await observer.lookupAccounts([books.accounts[0]!.id])).toMatchObject({
+      accounts: [{}],
+    });
     server = await startNatsServer({ port: server.port });
   }
   await more(50);

@@ -18,9 +18,18 @@ test('SIGTERM under load loses nothing that was acknowledged, leaves no effect w
   await using nats = new AsyncDisposableStack();
   const server = findNatsServer() === undefined ? undefined : await startNatsServer();
   nats.defer(async () => server?.stop());
-  const options = { directory: directory.path, shards: SHARDS, ...(server === undefined ? {} : { nats: server }) };
+  const options = {
+    directory: directory.path,
+    shards: SHARDS,
+    ...(server === undefined ? {} : { nats: server }),
+  };
   const prng = new Prng(Number(process.env['SEED'] ?? 5));
-  const books = new TransferBooks({ prng, shards: SHARDS, shardOf: placementOf(SHARDS), accountCount: 12 });
+  const books = new TransferBooks({
+    prng,
+    shards: SHARDS,
+    shardOf: placementOf(SHARDS),
+    accountCount: 12,
+  });
   for (let round = 0; round < ROUNDS; round++) {
     await using served = await startProcess(options);
     const clients: Client[] = Array.from({ length: LOADS }, () => connectHttp(served.url));
@@ -37,7 +46,8 @@ test('SIGTERM under load loses nothing that was acknowledged, leaves no effect w
     const enough = prng.between(20, 200);
     let answers = 0;
     const load = async (client: Client): Promise<void> => {
-      while (await books.send(client, books.next(prng.between(1, 30)))) if (++answers === enough) served.kill('SIGTERM');
+      while (await books.send(client, books.next(prng.between(1, 30))))
+        if (++answers === enough) served.kill('SIGTERM');
     };
     const began = performance.now();
     const loads = Promise.all(clients.map(load));

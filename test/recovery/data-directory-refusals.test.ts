@@ -1,11 +1,25 @@
 /** What a start must refuse, through the command line: with an exit code and a sentence that says where, and without changing anything. */
-import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { open } from '../../client/in-process-client.ts';
 import { Child, TempDirectory } from '../support/cluster.ts';
-import { alterSegment, rewriteJournal, segments, shardDirectory, writeMeta } from '../support/journal-surgery.ts';
+import {
+  alterSegment,
+  rewriteJournal,
+  segments,
+  shardDirectory,
+  writeMeta,
+} from '../support/journal-surgery.ts';
 
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
 const SHARDS = 2;
@@ -21,11 +35,14 @@ beforeAll(async () => {
     const id = BigInt(i + 1);
     const debitAccountId = BigInt((i % 8) + 1);
     const creditAccountId = BigInt(((i + 1) % 8) + 1);
-    await client.createTransfers([{ id, debitAccountId, creditAccountId, amount: 5n, ledger: 1, code: 1 }]);
+    await client.createTransfers([
+      { id, debitAccountId, creditAccountId, amount: 5n, ledger: 1, code: 1 },
+    ]);
   }
   await client.close();
   // Several segments, as a large journal has them.
-  for (let shard = 0; shard < SHARDS; shard++) rewriteJournal(whole.path, shard, { segmentBytesMax: 120_000 });
+  for (let shard = 0; shard < SHARDS; shard++)
+    rewriteJournal(whole.path, shard, { segmentBytesMax: 120_000 });
 });
 afterAll(async () => whole[Symbol.asyncDispose]());
 
@@ -55,7 +72,13 @@ interface Case {
 }
 
 const CASES: readonly Case[] = [
-  { what: 'another shard count', damage: () => undefined, args: ['--shards', '3'], code: 4, says: ['2 shards', '3 were asked for'] },
+  {
+    what: 'another shard count',
+    damage: () => undefined,
+    args: ['--shards', '3'],
+    code: 4,
+    says: ['2 shards', '3 were asked for'],
+  },
   {
     what: 'another format of the directory',
     damage: (directory) => writeMeta(directory, { format: 99 }),
@@ -64,7 +87,8 @@ const CASES: readonly Case[] = [
   },
   {
     what: 'another format of a segment',
-    damage: (directory) => alterSegment(firstSegment(directory), (one) => {
+    damage: (directory) =>
+      alterSegment(firstSegment(directory), (one) => {
         one.exec('UPDATE meta SET format = 99');
         one.pragma('user_version = 99');
       }),
@@ -86,14 +110,18 @@ const CASES: readonly Case[] = [
   {
     what: 'a gap: the first segment is missing',
     damage: (directory) => {
-      for (const end of ['', '-wal', '-shm']) rmSync(firstSegment(directory) + end, { force: true });
+      for (const end of ['', '-wal', '-shm'])
+        rmSync(firstSegment(directory) + end, { force: true });
     },
     code: 3,
     says: ['segment-', 'the rows 1 to'],
   },
   {
     what: 'a row that was deleted',
-    damage: (directory) => alterSegment(firstSegment(directory), (one) => one.exec('DELETE FROM journal_row WHERE sequence = 3')),
+    damage: (directory) =>
+      alterSegment(firstSegment(directory), (one) =>
+        one.exec('DELETE FROM journal_row WHERE sequence = 3'),
+      ),
     code: 3,
     says: ['segment-000000000001.sqlite', 'sequence 3'],
   },
@@ -106,7 +134,9 @@ const CASES: readonly Case[] = [
   {
     what: 'a timestamp that was altered',
     damage: (directory) =>
-      alterSegment(firstSegment(directory), (one) => one.exec('UPDATE journal_row SET timestamp = timestamp + 2 WHERE sequence = 2')),
+      alterSegment(firstSegment(directory), (one) =>
+        one.exec('UPDATE journal_row SET timestamp = timestamp + 2 WHERE sequence = 2'),
+      ),
     code: 3,
     says: ['segment-000000000001.sqlite', 'sequence 2'],
   },
@@ -156,30 +186,39 @@ const CASES: readonly Case[] = [
 ];
 
 function flipBit(connection: Parameters<Parameters<typeof alterSegment>[1]>[0]): void {
-  const { frame } = connection.prepare('SELECT frame FROM journal_row WHERE sequence = 2').get() as { frame: Buffer };
+  const { frame } = connection
+    .prepare('SELECT frame FROM journal_row WHERE sequence = 2')
+    .get() as { frame: Buffer };
   frame[frame.length >> 1]! ^= 0x10;
   connection.prepare('UPDATE journal_row SET frame = ? WHERE sequence = 2').run(frame);
 }
 
-test.each(CASES)('$what is refused with exit code $code and a sentence', async ({ damage, args = [], code, says }) => {
-  await using own = new TempDirectory();
-  const directory = join(own.path, 'ledger');
-  cpSync(whole.path, directory, { recursive: true });
-  const more = damage(directory) ?? [];
-  const before = readdirSync(directory).toSorted();
-  const refused = await init(directory, ...args);
-  expect(refused.code, refused.sentence).toBe(code);
-  for (const words of [...says, ...more]) expect(refused.sentence).toContain(String(words));
-  expect(refused.sentence, 'no stack').not.toMatch(/\bat .*\.ts:\d/);
-  expect(readdirSync(directory).filter((name) => !name.startsWith('lock')).toSorted()).toEqual(
-    before.filter((name) => !name.startsWith('lock')),
-  );
-});
+test.each(CASES)(
+  '$what is refused with exit code $code and a sentence',
+  async ({ damage, args = [], code, says }) => {
+    await using own = new TempDirectory();
+    const directory = join(own.path, 'ledger');
+    cpSync(whole.path, directory, { recursive: true });
+    const more = damage(directory) ?? [];
+    const before = readdirSync(directory).toSorted();
+    const refused = await init(directory, ...args);
+    expect(refused.code, refused.sentence).toBe(code);
+    for (const words of [...says, ...more]) expect(refused.sentence).toContain(String(words));
+    expect(refused.sentence, 'no stack').not.toMatch(/\bat .*\.ts:\d/);
+    expect(
+      readdirSync(directory)
+        .filter((name) => !name.startsWith('lock'))
+        .toSorted(),
+    ).toEqual(before.filter((name) => !name.startsWith('lock')));
+  },
+);
 
 test('the same directory without damage is opened, and serves', async () => {
   const { code, sentence } = await init(whole.path);
   expect(code, sentence).toBe(0);
   await using client = await open({ directory: whole.path });
-  const { transfers } = await client.lookupTransfers(Array.from({ length: TRANSFERS }, (_, i) => BigInt(i + 1)));
+  const { transfers } = await client.lookupTransfers(
+    Array.from({ length: TRANSFERS }, (_, i) => BigInt(i + 1)),
+  );
   expect(transfers).toHaveLength(TRANSFERS);
 });

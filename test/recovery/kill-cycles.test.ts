@@ -11,7 +11,13 @@ import { connectHttp } from '../../client/http-client.ts';
 import { connect } from '../../client/nats-client.ts';
 import { findNatsServer, type NatsServer, startNatsServer } from '../../lib/nats-server.ts';
 import { Prng } from '../../lib/prng.ts';
-import { placementOf, type ServeProcess, spawnProcess, startProcess, TempDirectory } from '../support/cluster.ts';
+import {
+  placementOf,
+  type ServeProcess,
+  spawnProcess,
+  startProcess,
+  TempDirectory,
+} from '../support/cluster.ts';
 import { digestPairs } from '../support/replay-directory.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 
@@ -44,7 +50,12 @@ test(
       ...(nats === undefined ? {} : { nats }),
     };
     const prng = new Prng(SEED);
-    const books = new TransferBooks({ prng, shards: SHARDS, shardOf: placementOf(SHARDS), accountCount: 16 });
+    const books = new TransferBooks({
+      prng,
+      shards: SHARDS,
+      shardOf: placementOf(SHARDS),
+      accountCount: 16,
+    });
     let cycle = 0;
     try {
       await startOrderly(options, books);
@@ -63,7 +74,10 @@ test(
       served.kill('SIGTERM');
       expect(await served.exit, served.stderr).toMatchObject({ code: 0 });
     } catch (error: unknown) {
-      throw new Error(`cycle ${cycle}: ${String(error)}\nrun it again with SEED=${SEED} CYCLES=${CYCLES}`, { cause: error });
+      throw new Error(
+        `cycle ${cycle}: ${String(error)}\nrun it again with SEED=${SEED} CYCLES=${CYCLES}`,
+        { cause: error },
+      );
     }
     expect(books.createdCount).toBeGreaterThan(CYCLES);
     for (const { live, replayed } of await digestPairs(directory.path)) expect(replayed).toBe(live);
@@ -90,17 +104,23 @@ async function killAtStart(options: Options, prng: Prng): Promise<void> {
 }
 
 /** Several clients over both edges, each with its next batch as soon as the last one is answered, until the process is gone. */
-async function loadUntilKilled(served: ServeProcess, books: TransferBooks, prng: Prng): Promise<void> {
+async function loadUntilKilled(
+  served: ServeProcess,
+  books: TransferBooks,
+  prng: Prng,
+): Promise<void> {
   const clients: Client[] = [];
   for (let i = 0; i < HTTP_LOADS; i++) clients.push(connectHttp(served.url));
   if (nats !== undefined) {
     const { url } = nats;
-    clients.push(...(await Promise.all(Array.from({ length: NATS_LOADS }, () => connect({ servers: url })))));
+    clients.push(
+      ...(await Promise.all(Array.from({ length: NATS_LOADS }, () => connect({ servers: url })))),
+    );
   }
-  let answersLeft = prng.between(1, 120);
+  let answersLeft = prng.between(1, 60);
   const { promise: isDue, resolve: onDue } = Promise.withResolvers<void>();
   const load = async (client: Client): Promise<void> => {
-    while (await books.send(client, books.next(prng.chance(30) ? 1 : prng.between(2, 30)))) {
+    while (await books.send(client, books.next(prng.chance(30) ? 1 : prng.between(2, 12)))) {
       if (--answersLeft === 0) onDue();
     }
   };

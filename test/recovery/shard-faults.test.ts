@@ -4,8 +4,8 @@
  */
 import { expect, test } from 'vitest';
 import type { Client, TransferInput } from '../../client/client.ts';
-import type { SyceeError } from '../../lib/sycee-error.ts';
 import { Prng } from '../../lib/prng.ts';
+import type { SyceeError } from '../../lib/sycee-error.ts';
 import { placementOf } from '../support/cluster.ts';
 import { digestPairs, replayDirectory } from '../support/replay-directory.ts';
 import { Supervised } from '../support/supervised.ts';
@@ -19,7 +19,11 @@ const SPIN_MS_MAX = 15_000;
 const LOADS = 6;
 
 /** Accounts of one shard: two of them, on which nobody else works. */
-async function localPair(client: Client, shards: number, shard: number): Promise<readonly [bigint, bigint]> {
+async function localPair(
+  client: Client,
+  shards: number,
+  shard: number,
+): Promise<readonly [bigint, bigint]> {
   const shardOf = placementOf(shards);
   const ids: bigint[] = [];
   for (let id = 1_000_000n; ids.length < 2; id++) if (shardOf(id) === shard) ids.push(id);
@@ -27,7 +31,10 @@ async function localPair(client: Client, shards: number, shard: number): Promise
   return [ids[0]!, ids[1]!];
 }
 
-const transferOf = (id: bigint, [debitAccountId, creditAccountId]: readonly [bigint, bigint]): TransferInput => ({
+const transferOf = (
+  id: bigint,
+  [debitAccountId, creditAccountId]: readonly [bigint, bigint],
+): TransferInput => ({
   id,
   debitAccountId,
   creditAccountId,
@@ -37,12 +44,17 @@ const transferOf = (id: bigint, [debitAccountId, creditAccountId]: readonly [big
 });
 
 /** How a transfer ended without retries: its status, or the code of the rejection. */
-async function once(client: Client, transfer: TransferInput): Promise<{ readonly answer: string; readonly ms: number }> {
+async function once(
+  client: Client,
+  transfer: TransferInput,
+): Promise<{ readonly answer: string; readonly ms: number }> {
   const began = performance.now();
-  const answer = await client.createTransfers([transfer], { retries: 0, deadlineMs: SPIN_MS_MAX }).then(
-    ({ results }) => results[0]!.status as string,
-    (error: SyceeError) => error.code,
-  );
+  const answer = await client
+    .createTransfers([transfer], { retries: 0, deadlineMs: SPIN_MS_MAX })
+    .then(
+      ({ results }) => results[0]!.status as string,
+      (error: SyceeError) => error.code,
+    );
   return { answer, ms: performance.now() - began };
 }
 
@@ -53,21 +65,32 @@ interface Load {
 
 /** Transfers over all shards, until it is told to end. */
 function startLoad(client: Client, books: TransferBooks, prng: Prng): Load {
-  const load: { isEnding: boolean; done: Promise<unknown> } = { isEnding: false, done: Promise.resolve() };
+  const load: { isEnding: boolean; done: Promise<unknown> } = {
+    isEnding: false,
+    done: Promise.resolve(),
+  };
   const run = async (): Promise<void> => {
     // A shard that is away refuses at once: whoever is refused lets the others have the thread.
     while (!load.isEnding) {
-      if (!(await books.send(client, books.next(prng.between(1, 20))))) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (!(await books.send(client, books.next(prng.between(1, 20)))))
+        await new Promise((resolve) => setTimeout(resolve, 5));
     }
   };
   load.done = Promise.all(Array.from({ length: LOADS }, run));
   return load;
 }
 
-async function ready(shards: number): Promise<{ readonly system: Supervised; readonly books: TransferBooks; readonly prng: Prng }> {
+async function ready(
+  shards: number,
+): Promise<{ readonly system: Supervised; readonly books: TransferBooks; readonly prng: Prng }> {
   const system = await Supervised.start({ shards });
   const prng = new Prng(SEED);
-  const books = new TransferBooks({ prng, shards, shardOf: placementOf(shards), accountCount: 6 * shards });
+  const books = new TransferBooks({
+    prng,
+    shards,
+    shardOf: placementOf(shards),
+    accountCount: 6 * shards,
+  });
   await books.createAccounts(system.client);
   return { system, books, prng };
 }
@@ -81,7 +104,8 @@ async function auditAtRest(system: Supervised, books: TransferBooks): Promise<vo
   const live = await system.supervisor.digests();
   await system.supervisor.stop();
   const replayed = replayDirectory(system.directory);
-  for (const { shard, digest } of live) expect(replayed[shard]!.digest, `digest of shard ${shard}`).toBe(digest);
+  for (const { shard, digest } of live)
+    expect(replayed[shard]!.digest, `digest of shard ${shard}`).toBe(digest);
   for (const pair of await digestPairs(system.directory)) expect(pair.replayed).toBe(pair.live);
 }
 
@@ -117,7 +141,11 @@ test('two shards that fail at the same time come back, and what was between them
     system.supervisor.injectFault(0, 'throw');
     system.supervisor.injectFault(2, 'throw');
     await system.until('both are rebuilt', () =>
-      [0, 2].every((shard) => system.supervisor.metrics()[shard]!.restarts === round && system.state(shard) === 'running'),
+      [0, 2].every(
+        (shard) =>
+          system.supervisor.metrics()[shard]!.restarts === round &&
+          system.state(shard) === 'running',
+      ),
     );
   }
   load.isEnding = true;
@@ -131,7 +159,11 @@ test('callers of a shard that has died are told so at once, without an effect on
   const others = await localPair(system.client, 2, 0);
   system.supervisor.injectFault(FAULTY, 'throw');
   const answers = new Set<string>();
-  for (let id = 1n; system.supervisor.metrics()[FAULTY]!.restarts === 0 || system.state(FAULTY) !== 'running'; id++) {
+  for (
+    let id = 1n;
+    system.supervisor.metrics()[FAULTY]!.restarts === 0 || system.state(FAULTY) !== 'running';
+    id++
+  ) {
     const { answer, ms } = await once(system.client, transferOf(id, own));
     answers.add(answer);
     expect(['created', 'unknown', 'shard_unavailable']).toContain(answer);
@@ -170,7 +202,9 @@ test('a shard that dies again and again stays down, and the others go on serving
   const others = await localPair(system.client, 2, 0);
   let restarts = -1;
   while (system.state(FAULTY) !== 'failed') {
-    await system.until('it runs, or is given up', () => ['running', 'failed'].includes(system.state(FAULTY)));
+    await system.until('it runs, or is given up', () =>
+      ['running', 'failed'].includes(system.state(FAULTY)),
+    );
     const seen = system.supervisor.metrics()[FAULTY]!.restarts;
     if (seen === restarts) {
       await new Promise((resolve) => setImmediate(resolve));
@@ -183,7 +217,8 @@ test('a shard that dies again and again stays down, and the others go on serving
   expect(restarts).toBeGreaterThan(0);
   expect(system.lines.join('\n')).toContain(`shard ${FAULTY} stays down`);
   expect((await once(system.client, transferOf(1n, own))).answer).toBe('shard_unavailable');
-  for (let id = 2n; id < 50n; id++) expect((await once(system.client, transferOf(id, others))).answer).toBe('created');
+  for (let id = 2n; id < 50n; id++)
+    expect((await once(system.client, transferOf(id, others))).answer).toBe('created');
   const { accounts } = await system.client.lookupAccounts(others);
   expect(accounts).toMatchObject([{ debitsPosted: 48n }, { creditsPosted: 48n }]);
 });

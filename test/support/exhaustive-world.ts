@@ -94,7 +94,8 @@ interface Life {
   readonly key: number;
   readonly shard: number;
   readonly rows: readonly (MemoryJournalRow | undefined)[];
-  readonly digest: string;
+  /** Null while something is claimed: the digest would take longer than all the rest. */
+  readonly digest: string | null;
   /** By peer: all that was ever sent there, and how many were taken from there. */
   readonly sent: readonly (readonly Message[])[];
   readonly received: readonly number[];
@@ -450,7 +451,7 @@ export class ExhaustiveWorld {
       key: this.#lives++,
       shard,
       rows: machine.store.rows.slice(),
-      digest: machine.machine.digest().join(),
+      digest: claimedCount > 0 ? null : machine.machine.digest().join(),
       sent: Array.from({ length: this.#scenario.shards }, (_, peer) => [
         ...(before?.sent[peer] ?? []),
         ...this.#messages(machine.machine, peer),
@@ -504,7 +505,11 @@ export class ExhaustiveWorld {
       }
     };
     replayJournal({ journal, machine, group, records, onGroup });
-    assert(machine.digest().join() === life.digest, 'the replay gives the same state');
+    const { digest } = life;
+    assert(
+      digest === null || machine.digest().join() === digest,
+      'the replay gives the same state',
+    );
     for (const [peer, keys] of sent.entries()) {
       const before = life.sent[peer]!.map(({ key }) => key);
       assert(keys.join() === before.join(), 'the replay gives the same messages');

@@ -44,6 +44,8 @@ export class TransferBooks {
   readonly #banks: readonly bigint[];
   readonly #customers: readonly bigint[];
   readonly #open = new Set<Entry>();
+  /** What all transfers that are known to be created come to. */
+  readonly #balances = new Map<bigint, { debits: bigint; credits: bigint }>();
   /** Settled since the last audit. */
   #fresh: Entry[] = [];
   /** Where books and ledger differed at first, because a walk was still under way. */
@@ -57,6 +59,7 @@ export class TransferBooks {
     }
     this.#banks = ids.slice(0, shards);
     this.#customers = ids.slice(shards);
+    for (const id of ids) this.#balances.set(id, { debits: 0n, credits: 0n });
     this.accounts = ids.map((id, i) => ({
       id,
       ledger: LEDGER,
@@ -153,8 +156,11 @@ export class TransferBooks {
         throw new Error(`${name} was refused; now it is ${status}`);
       return;
     }
-    if (status === 'created' || status === 'exists') entry.outcome = { type: 'created', timestamp };
-    else if (BURNT.has(status)) entry.outcome = { type: 'refused' };
+    if (status === 'created' || status === 'exists') {
+      entry.outcome = { type: 'created', timestamp };
+      this.#balances.get(entry.transfer.debitAccountId)!.debits += entry.transfer.amount;
+      this.#balances.get(entry.transfer.creditAccountId)!.credits += entry.transfer.amount;
+    } else if (BURNT.has(status)) entry.outcome = { type: 'refused' };
     else throw new Error(`${name} is ${status}, which no order of events gives`);
     this.#open.delete(entry);
     this.#fresh.push(entry);
@@ -225,20 +231,18 @@ export class TransferBooks {
   }
 
   async #auditAccounts(client: Client): Promise<void> {
-    const wanted = this.#balances();
+    assert(this.#open.size === 0, 'balances are known when nothing is open');
     let difference: string | null = null;
     for (let reads = 0; reads < READS_MAX; reads++) {
-      difference = await this.#balanceDifference(client, wanted);
+      difference = await this.#balanceDifference(client);
       if (difference === null) return;
       this.lateBalances++;
     }
     throw new Error(`at rest, ${difference}`);
   }
 
-  async #balanceDifference(
-    client: Client,
-    wanted: ReadonlyMap<bigint, { readonly debits: bigint; readonly credits: bigint }>,
-  ): Promise<string | null> {
+  /** Every transfer has one debit and one credit, so equal balances are conserved money as well. */
+  async #balanceDifference(client: Client): Promise<string | null> {
     const { accounts } = await client.lookupAccounts(
       this.accounts.map(({ id }) => id),
       CALL,
@@ -259,23 +263,11 @@ export class TransferBooks {
       }
       if (debitsPending + creditsPending !== 0n)
         throw new Error(`account ${id} has pending amounts`);
-      const { debits, credits } = wanted.get(id)!;
+      const { debits, credits } = this.#balances.get(id)!;
       if (debits !== debitsPosted || credits !== creditsPosted) {
         return `account ${id} has debits ${debitsPosted} and credits ${creditsPosted} instead of ${debits} and ${credits}`;
       }
     }
     return null;
-  }
-
-  /** Every transfer has one debit and one credit, so equal balances are conserved money as well. */
-  #balances(): Map<bigint, { debits: bigint; credits: bigint }> {
-    assert(this.#open.size === 0, 'balances are known when nothing is open');
-    const balances = new Map(this.accounts.map(({ id }) => [id, { debits: 0n, credits: 0n }]));
-    for (const { transfer, outcome } of this.entries) {
-      if (outcome.type !== 'created') continue;
-      balances.get(transfer.debitAccountId)!.debits += transfer.amount;
-      balances.get(transfer.creditAccountId)!.credits += transfer.amount;
-    }
-    return balances;
   }
 }

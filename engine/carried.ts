@@ -6,16 +6,20 @@ import { ROW_WORDS } from './batch.ts';
 import { KeyTable } from './key-table.ts';
 import { TransferState } from './ledger.ts';
 
-const CAPACITY = 1 << 16;
+const KEYS_AT_FIRST = 1 << 10;
 const ACCOUNT = 1;
 /** Transfer ids are unique per home shard: the tag says which. */
 const TRANSFER = 2;
 
 export class Carried {
-  readonly #keys = new KeyTable(CAPACITY);
+  readonly #keys: KeyTable;
   rows = new Uint32Array(ROW_WORDS * 64);
   count = 0;
   #touched = new Uint8Array(64);
+
+  constructor(seed: number) {
+    this.#keys = new KeyTable(KEYS_AT_FIRST, seed);
+  }
 
   clear(): void {
     this.#keys.clear();
@@ -24,7 +28,8 @@ export class Carried {
 
   addAccount(source: Uint32Array, at: number): void {
     const row = this.#copy(source, at);
-    this.#keys.words[this.#keys.obtain(source, at, ACCOUNT) + 5] = row;
+    const entry = this.#keys.obtain(source, at, ACCOUNT);
+    this.#keys.words[entry + 5] = row;
   }
 
   /** A record of a transfer whose home is another shard; made by this walk or brought along. */
@@ -37,7 +42,8 @@ export class Carried {
   }
 
   addFailed(ids: Uint32Array, at: number, home: number): void {
-    this.#keys.words[this.#keys.obtain(ids, at, TRANSFER + home) + 6] = TransferState.failed;
+    const entry = this.#keys.obtain(ids, at, TRANSFER + home);
+    this.#keys.words[entry + 6] = TransferState.failed;
   }
 
   #copy(source: Uint32Array, at: number): number {

@@ -6,7 +6,6 @@
  */
 import { assert } from './assert.ts';
 import { KeyTable } from './key-table.ts';
-import { SHARD_EVENTS_IN_FLIGHT_MAX } from './limits.ts';
 import { shardOf } from './placement.ts';
 
 export const KeyKind = { account: 1, transfer: 2 } as const;
@@ -28,8 +27,7 @@ export function isOwnKey(
   return shardOf(events, event + (key === 2 ? 8 : 4), here.shards) === here.shard;
 }
 
-/** Every event in flight has at most two accounts and one id here; the next power of two leaves the table a quarter empty. */
-const KEYS_MAX = SHARD_EVENTS_IN_FLIGHT_MAX * 4;
+const KEYS_AT_FIRST = 1 << 12;
 const OWNER = 5;
 const WAITERS = 6;
 const MARK = 7;
@@ -38,8 +36,12 @@ const MARK = 7;
 export const OWNER_AWAY = 0xffffffff;
 
 export class Claims {
-  readonly #keys = new KeyTable(KEYS_MAX);
+  readonly #keys: KeyTable;
   #scan = 0;
+
+  constructor(seed: number) {
+    this.#keys = new KeyTable(KEYS_AT_FIRST, seed);
+  }
 
   get count(): number {
     return this.#keys.count;

@@ -129,11 +129,12 @@ export class Group {
     );
   }
 
-  /** Copies a request frame (header and batch) as it lies in a ring. */
-  addRequest(source: Uint32Array, word: number, words: number): void {
+  /** Copies a request frame (header and batch) as it lies in a ring. Returns the word offset of its header. */
+  addRequest(source: Uint32Array, word: number, words: number): number {
     const at = this.#append(words);
     this.words.set(source.subarray(word, word + words), at);
     this.#openRequest(at);
+    return at;
   }
 
   #openRequest(at: number): void {

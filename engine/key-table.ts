@@ -1,25 +1,27 @@
 /**
  * A small hash table of keys (a 128-bit id and a tag) with three value words each, from which keys can be removed: what is claimed or
  * waited for, what a walk has brought along. Linear probing; removal shifts the followers back, so places are valid until the next
- * `obtain` or `remove` only. The capacity is fixed: what is in it is bounded by what is in flight.
+ * `obtain` or `remove` only. It doubles when it fills up: what is in it is bounded by what is in flight. The hash is seeded, so that nobody
+ * outside can choose ids that collide; the order of places shows nowhere.
  */
 import { assert } from './assert.ts';
 import { hashId } from './placement.ts';
 
 const ENTRY_WORDS = 8;
 const TAG = 4;
-const SEED = 0x5bd1e995;
 
 export class KeyTable {
-  readonly words: Uint32Array;
-  readonly #capacity: number;
+  words: Uint32Array;
+  #capacity: number;
+  readonly #seed: number;
   /** Where entries were made since the last clear, so that clearing after a few does not cost the whole table. */
-  readonly #made: Uint32Array;
+  #made: Uint32Array;
   #count = 0;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, seed: number) {
     assert((capacity & (capacity - 1)) === 0, 'a power of two');
     this.#capacity = capacity;
+    this.#seed = seed | 0;
     this.words = new Uint32Array(capacity * ENTRY_WORDS);
     this.#made = new Uint32Array(capacity >> 4);
   }
@@ -33,7 +35,7 @@ export class KeyTable {
   find(ids: Uint32Array, at: number, tag: number): number {
     const words = this.words;
     const mask = this.#capacity - 1;
-    let slot = hashId(ids, at, SEED ^ tag) & mask;
+    let slot = hashId(ids, at, this.#seed ^ tag) & mask;
     for (;;) {
       const word = slot * ENTRY_WORDS;
       if (words[word + TAG] === 0) return -1;
@@ -55,10 +57,10 @@ export class KeyTable {
   obtain(ids: Uint32Array, at: number, tag: number): number {
     const found = this.find(ids, at, tag);
     if (found !== -1) return found;
-    assert(this.#count < this.#capacity * 0.9, 'keys are bounded by what is in flight');
+    if (this.#count >= this.#capacity * 0.75) this.#grow();
     const words = this.words;
     const mask = this.#capacity - 1;
-    let slot = hashId(ids, at, SEED ^ tag) & mask;
+    let slot = hashId(ids, at, this.#seed ^ tag) & mask;
     while (words[slot * ENTRY_WORDS + TAG] !== 0) slot = (slot + 1) & mask;
     const word = slot * ENTRY_WORDS;
     for (let w = 0; w < 4; w++) words[word + w] = ids[at + w]!;
@@ -71,6 +73,19 @@ export class KeyTable {
     return word;
   }
 
+  #grow(): void {
+    const old = this.words;
+    this.#capacity *= 2;
+    this.words = new Uint32Array(this.#capacity * ENTRY_WORDS);
+    this.#made = new Uint32Array(this.#capacity >> 4);
+    this.#count = 0;
+    for (let from = 0; from < old.length; from += ENTRY_WORDS) {
+      if (old[from + TAG] === 0) continue;
+      const to = this.obtain(old, from, old[from + TAG]!);
+      for (let w = TAG + 1; w < ENTRY_WORDS; w++) this.words[to + w] = old[from + w]!;
+    }
+  }
+
   remove(entry: number): void {
     const words = this.words;
     const mask = this.#capacity - 1;
@@ -80,7 +95,7 @@ export class KeyTable {
       slot = (slot + 1) & mask;
       const word = slot * ENTRY_WORDS;
       if (words[word + TAG] === 0) break;
-      const wanted = hashId(words, word, SEED ^ words[word + TAG]!) & mask;
+      const wanted = hashId(words, word, this.#seed ^ words[word + TAG]!) & mask;
       // An entry may move back into the hole unless its wanted place lies after the hole.
       if (((slot - wanted) & mask) < ((slot - hole) & mask)) continue;
       words.copyWithin(hole * ENTRY_WORDS, word, word + ENTRY_WORDS);

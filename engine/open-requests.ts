@@ -10,8 +10,15 @@ import type { Ledger } from './ledger.ts';
 import { WordList } from './link-message.ts';
 
 export const REPLY_HEAD_WORDS = 8;
-/** `late`: the request's deadline had passed, nothing was started. */
-export const ReplyKind = { created: 1, accounts: 2, positions: 3, digest: 4, late: 5 } as const;
+/** `late`: the request's deadline had passed; `overloaded`: too much waits on the shard. Nothing of the request was started. */
+export const ReplyKind = {
+  created: 1,
+  accounts: 2,
+  positions: 3,
+  digest: 4,
+  late: 5,
+  overloaded: 6,
+} as const;
 export const Reply = { kind: 0, request: 1, n: 2, session: 3, sequence: 4, clock: 6 } as const;
 
 export interface RequestHead {
@@ -43,6 +50,8 @@ export class OpenRequests {
   /** Where each reply begins. */
   readonly replyAt: number[] = [];
   sequence = 0;
+  /** Rows of all open requests that have no outcome yet. */
+  waitingRows = 0;
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
@@ -80,6 +89,7 @@ export class OpenRequests {
 
   addWaiting(slot: number, rows: number): void {
     this.#at(slot).waiting += rows;
+    this.waitingRows += rows;
   }
 
   isLate(slot: number): boolean {
@@ -93,6 +103,7 @@ export class OpenRequests {
   settle(slot: number, row: number, status: number, low: number, high: number): void {
     const one = this.#at(slot);
     assert(one.waiting > 0, 'a row is settled once');
+    this.waitingRows--;
     one.statuses[row] = status;
     one.stamps[2 * row] = low;
     one.stamps[2 * row + 1] = high;

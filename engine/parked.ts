@@ -1,10 +1,10 @@
 /**
  * Events and walks that wait for keys, in order of arrival. Single events lie in a pool of rows; walks that arrived over a link, and
- * requests that are one walk together, are kept whole. Bounded by what is in flight.
+ * requests that are one walk together, are kept whole. The actor refuses requests beyond a bound of rows that wait; what comes over links is
+ * bounded by the same on the other shards.
  */
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
-import { SHARD_EVENTS_IN_FLIGHT_MAX } from './limits.ts';
 
 export const ParkedKind = { account: 1, transfer: 2, start: 3, together: 4, walk: 5 } as const;
 export type ParkedKind = (typeof ParkedKind)[keyof typeof ParkedKind];
@@ -15,11 +15,11 @@ const PAGE_ROWS = 1024;
 export class Parked {
   /** Rows lie in pages, made when they are first needed. */
   readonly #pages: Uint32Array[] = [];
-  readonly #next = new Int32Array(SHARD_EVENTS_IN_FLIGHT_MAX);
-  readonly #previous = new Int32Array(SHARD_EVENTS_IN_FLIGHT_MAX);
-  readonly #kinds = new Uint8Array(SHARD_EVENTS_IN_FLIGHT_MAX);
-  readonly #requests = new Int32Array(SHARD_EVENTS_IN_FLIGHT_MAX);
-  readonly #requestRows = new Uint16Array(SHARD_EVENTS_IN_FLIGHT_MAX);
+  #next = new Int32Array(PAGE_ROWS);
+  #previous = new Int32Array(PAGE_ROWS);
+  #kinds = new Uint8Array(PAGE_ROWS);
+  #requests = new Int32Array(PAGE_ROWS);
+  #requestRows = new Uint16Array(PAGE_ROWS);
   readonly #bodies = new Map<number, Uint32Array>();
   #first = NONE;
   #last = NONE;
@@ -71,7 +71,7 @@ export class Parked {
   add(kind: ParkedKind, request: number, requestRow: number): number {
     let item = this.#free;
     if (item === NONE) {
-      assert(this.#used < SHARD_EVENTS_IN_FLIGHT_MAX, 'parked items are bounded at admission');
+      if (this.#used === this.#next.length) this.#grow();
       item = this.#used++;
       if (item % PAGE_ROWS === 0) this.#pages.push(new Uint32Array(PAGE_ROWS * ROW_WORDS));
     } else this.#free = this.#next[item]!;
@@ -85,6 +85,15 @@ export class Parked {
     this.#last = item;
     this.#count++;
     return item;
+  }
+
+  #grow(): void {
+    const size = this.#used * 2;
+    this.#next = grown(new Int32Array(size), this.#next);
+    this.#previous = grown(new Int32Array(size), this.#previous);
+    this.#kinds = grown(new Uint8Array(size), this.#kinds);
+    this.#requests = grown(new Int32Array(size), this.#requests);
+    this.#requestRows = grown(new Uint16Array(size), this.#requestRows);
   }
 
   addWithBody(kind: ParkedKind, request: number, body: Uint32Array): number {
@@ -105,4 +114,9 @@ export class Parked {
     this.#free = item;
     this.#count--;
   }
+}
+
+function grown<T extends Int32Array | Uint8Array | Uint16Array>(made: T, old: T): T {
+  made.set(old);
+  return made;
 }

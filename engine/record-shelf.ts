@@ -5,15 +5,18 @@
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
 import { KeyTable } from './key-table.ts';
-import { GROUP_ROWS_MAX } from './limits.ts';
 
-const CAPACITY = 1 << 17;
+const KEYS_AT_FIRST = 1 << 10;
 
 export class RecordShelf {
-  readonly #keys = new KeyTable(CAPACITY);
+  readonly #keys: KeyTable;
   #rows = new Uint32Array(ROW_WORDS * 16);
   readonly sequences: number[] = [];
   readonly rowNumbers: number[] = [];
+
+  constructor(seed: number) {
+    this.#keys = new KeyTable(KEYS_AT_FIRST, seed);
+  }
 
   get count(): number {
     return this.sequences.length;
@@ -29,7 +32,6 @@ export class RecordShelf {
   /** Notes that the record of this id is needed, and where it lies. */
   want(ids: Uint32Array, at: number, sequence: number, row: number): void {
     if (this.#keys.find(ids, at, 1) !== -1) return;
-    assert(this.count <= GROUP_ROWS_MAX * 1.5, 'wanted records are bounded by the rows in flight');
     const entry = this.#keys.obtain(ids, at, 1);
     this.#keys.words[entry + 5] = this.count;
     this.sequences.push(sequence);

@@ -39,11 +39,11 @@ const STATUS_COUNTERS = 72;
 
 export class StateMachine {
   readonly ledger: Ledger;
-  readonly shelf = new RecordShelf();
+  readonly shelf: RecordShelf;
   readonly requests: OpenRequests;
   readonly #group: Group;
-  readonly #claims = new Claims();
-  readonly #carried = new Carried();
+  readonly #claims: Claims;
+  readonly #carried: Carried;
   readonly #rules: TransferRules;
   readonly #walks: Walks;
   readonly #waiting: Waiting;
@@ -65,6 +65,9 @@ export class StateMachine {
     this.#group = group;
     this.ledger = new Ledger(options);
     this.requests = new OpenRequests(this.ledger);
+    this.shelf = new RecordShelf(options.seed);
+    this.#claims = new Claims(options.seed);
+    this.#carried = new Carried(options.seed);
     this.sent = new Float64Array(options.shards);
     this.received = new Float64Array(options.shards);
     this.acknowledged = new Float64Array(options.shards);

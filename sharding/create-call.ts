@@ -31,6 +31,8 @@ export class CreateCall implements Call {
   #partsOut = 0;
   #notStarted = 0;
   #isLost = false;
+  #isOverloaded = false;
+  #nextRows = 0;
   #next: (() => void) | null = null;
 
   constructor({ n, deadlineMs, release }: CreateCallOptions) {
@@ -61,10 +63,11 @@ export class CreateCall implements Call {
     };
   }
 
-  /** What is to be done when every part of the first round is answered. */
-  whenAnswered(next: () => void): void {
-    if (this.#partsOut === 0) next();
-    else this.#next = next;
+  /** What is to be done with so many rows when every part of the first round is answered. */
+  whenAnswered(rows: number, next: () => void): void {
+    assert(this.#partsOut > 0, 'the first conflict is with something of the first round');
+    this.#next = next;
+    this.#nextRows = rows;
   }
 
   /** The second round has nowhere to go. */
@@ -84,8 +87,10 @@ export class CreateCall implements Call {
 
   #take(shard: number, words: Uint32Array, at: number, rows: Uint16Array | null): void {
     const count = rows === null ? this.events : rows.length;
-    if (words[at + Reply.kind] === ReplyKind.late) {
+    const kind = words[at + Reply.kind]!;
+    if (kind === ReplyKind.late || kind === ReplyKind.overloaded) {
       this.#notStarted += count;
+      if (kind === ReplyKind.overloaded) this.#isOverloaded = true;
       return;
     }
     assert(words[at + Reply.n] === count, 'an outcome for every row');
@@ -106,10 +111,14 @@ export class CreateCall implements Call {
     if (this.#partsOut > 0) return;
     const next = this.#next;
     this.#next = null;
-    // A second round after a loss or past the deadline would be half a batch more: the caller asks again with all of it.
-    if (next !== null && !this.#isLost && !this.isDone && this.#notStarted === 0) next();
+    if (next === null) {
+      this.#finish();
+      return;
+    }
+    // A second round after a loss, past the deadline, or after half a first round would be one more half: the caller asks again for all.
+    if (!this.#isLost && !this.isDone && this.#notStarted === 0) next();
     else {
-      if (next !== null && this.#notStarted > 0) this.#lose();
+      this.#notStarted += this.#nextRows;
       this.#finish();
     }
   }
@@ -126,6 +135,8 @@ export class CreateCall implements Call {
         timestamps: this.#timestamps,
         positions: this.#positions,
       });
+    } else if (this.#notStarted === this.events && this.#isOverloaded) {
+      this.#settle(overloaded());
     } else if (this.#notStarted === this.events) {
       this.#settle(
         new SyceeError('deadline_exceeded', 'the deadline had passed; nothing was started'),
@@ -134,7 +145,7 @@ export class CreateCall implements Call {
       this.#settle(
         new SyceeError(
           'unknown',
-          'a part of the batch was not started before the deadline: ask again with the same ids',
+          'a part of the batch was not started: ask again with the same ids',
         ),
       );
     }
@@ -163,4 +174,11 @@ export function positionOf(shard: number, words: Uint32Array, at: number): Posit
     sequence: words[at + Reply.sequence]! + words[at + Reply.sequence + 1]! * 4294967296,
     timestamp: (BigInt(words[at + Reply.clock + 1]!) << 32n) | BigInt(words[at + Reply.clock]!),
   };
+}
+
+export function overloaded(): SyceeError {
+  return new SyceeError(
+    'overloaded',
+    'more is under way than the ledger takes; nothing was done, ask again with the same ids',
+  );
 }

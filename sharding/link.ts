@@ -62,15 +62,16 @@ export class Link {
     this.#reader = new RingReader(rings.incoming);
   }
 
-  /** Words that are not in the ring yet. */
-  get unsent(): number {
-    let words = 0;
-    for (let i = this.#next; i < this.#outbox.length; i++) words += this.#outbox[i]!.body.length;
-    return words;
-  }
-
+  /** Messages that the peer is not known to have. */
   get kept(): number {
     return this.#outbox.length;
+  }
+
+  /** Something would go out if the ring had room. */
+  get isBlocked(): boolean {
+    return (
+      this.#helloDue || (this.#peerIsThere && (this.#ackDue || this.#next < this.#outbox.length))
+    );
   }
 
   /** The peer came back, or this shard did: new rings, and both say again what they have. */

@@ -4,7 +4,7 @@ import { Reply, REPLY_HEAD_WORDS } from '../engine/open-requests.ts';
 import type { Position, RowsReply } from '../engine/reply.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { positionOf } from './create-call.ts';
-import { WANTED_WORDS } from './record-thread.ts';
+import { type RecordThread, WANTED_WORDS } from './record-thread.ts';
 import type { Call } from './router.ts';
 import type { InFlight } from './shard-client.ts';
 import { POSITION_WORDS } from './shard-reads.ts';
@@ -66,14 +66,32 @@ abstract class ReadCall<Result> implements Call {
   #partDone(): void {
     this.#partsOut--;
     if (this.#partsOut > 0) return;
+    if (this.isDone) {
+      this.#release(this);
+      return;
+    }
+    const result = this.result();
+    if (result instanceof Promise) {
+      result.then(
+        (value: Result) => this.#finish(value),
+        (error: unknown) => {
+          this.#release(this);
+          this.refuse(error as SyceeError);
+        },
+      );
+    } else this.#finish(result);
+  }
+
+  #finish(result: Result): void {
     this.#release(this);
     if (this.isDone) return;
     this.isDone = true;
-    this.#resolve(this.result());
+    this.#resolve(result);
   }
 
   protected abstract take(shard: number, words: Uint32Array, at: number, rows: Uint16Array): void;
-  protected abstract result(): Result;
+  /** Called when every part is there. What is still under way then counts as in flight. */
+  protected abstract result(): Result | Promise<Result>;
 }
 
 export class AccountsCall extends ReadCall<RowsReply> {
@@ -102,13 +120,9 @@ export class AccountsCall extends ReadCall<RowsReply> {
   }
 }
 
-export interface WantedRecords {
-  /** {shard, sequence low, second value word of the index} for each record, in request order, the lower shard first. */
-  readonly wanted: Uint32Array;
-  readonly positions: readonly Position[];
-}
-
-export class PositionsCall extends ReadCall<WantedRecords> {
+/** Positions from the shards, then their records from the reader thread: in request order, the lower shard first. */
+export class TransfersCall extends ReadCall<RowsReply> {
+  readonly #records: RecordThread;
   readonly #found: {
     readonly row: number;
     readonly shard: number;
@@ -116,26 +130,31 @@ export class PositionsCall extends ReadCall<WantedRecords> {
     readonly high: number;
   }[] = [];
 
+  constructor(n: number, deadlineMs: number, records: RecordThread) {
+    super(n, deadlineMs);
+    this.#records = records;
+  }
+
   protected take(shard: number, words: Uint32Array, at: number, rows: Uint16Array): void {
     for (let i = 0; i < words[at + Reply.n]!; i++) {
       const from = at + REPLY_HEAD_WORDS + i * POSITION_WORDS;
-      this.#found.push({
-        row: rows[words[from]!]!,
-        shard,
-        low: words[from + 1]!,
-        high: words[from + 2]!,
-      });
+      const row = rows[words[from]!]!;
+      this.#found.push({ row, shard, low: words[from + 1]!, high: words[from + 2]! });
     }
   }
 
-  protected result(): WantedRecords {
+  protected result(): RowsReply | Promise<RowsReply> {
+    const { positions } = this;
+    if (this.#found.length === 0) return { n: 0, rows: new Uint32Array(0), positions };
     const found = this.#found.toSorted((a, b) => a.row - b.row || a.shard - b.shard);
     const wanted = new Uint32Array(found.length * WANTED_WORDS);
     for (let i = 0; i < found.length; i++) {
       const { shard, low, high } = found[i]!;
       wanted.set([shard, low, high], i * WANTED_WORDS);
     }
-    return { wanted, positions: this.positions };
+    return this.#records
+      .read(wanted, this.deadlineMs)
+      .then((rows) => ({ n: rows.length / ROW_WORDS, rows, positions }));
   }
 }
 

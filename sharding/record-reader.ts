@@ -4,11 +4,15 @@
  */
 import { Columns, ROW_WORDS } from '../engine/batch.ts';
 import { copyFrameRow, Head } from '../engine/group.ts';
+import type { RecordShelf } from '../engine/record-shelf.ts';
 
 /** Bytes of frames kept at most; at least the newest one is. */
 const CACHE_BYTES_MAX = 32 << 20;
 /** A copy of each new frame this size and below is kept: a retry usually comes soon. Larger ones are read again when needed. */
 const KEEP_BYTES_MAX = 64 << 10;
+
+/** Records between two heartbeats. A record may cost the read of a frame: about a millisecond. */
+const BEAT_RECORDS = 16;
 
 interface OpenFrame {
   readonly words: Uint32Array;
@@ -35,6 +39,19 @@ export class RecordReader {
   record(sequence: number, row: number): Uint32Array {
     copyFrameRow(this.#frame(sequence), this.#columns, row, this.#record);
     return this.#record;
+  }
+
+  /** Hands in what the shelf wants: in order of position, so that each frame is read once. Calls `beat` now and then: it may take long. */
+  load(shelf: RecordShelf, beat?: () => void): void {
+    if (shelf.count === 0) return;
+    const { sequences, rowNumbers } = shelf;
+    const order = Array.from({ length: shelf.count }, (_, i) => i);
+    if (order.length > 1) order.sort((a, b) => sequences[a]! - sequences[b]!);
+    for (let i = 0; i < order.length; i++) {
+      const wanted = order[i]!;
+      if (i % BEAT_RECORDS === 0) beat?.();
+      shelf.put(wanted, this.record(sequences[wanted]!, rowNumbers[wanted]!));
+    }
   }
 
   /** Remembers a frame that was just written. */

@@ -21,7 +21,12 @@ export interface RecordThreadOptions {
 export const WANTED_WORDS = 3;
 
 type ToThread =
-  | { readonly type: 'read'; readonly id: number; readonly wanted: Uint32Array }
+  | {
+      readonly type: 'read';
+      readonly id: number;
+      readonly wanted: Uint32Array;
+      readonly deadlineMs: number;
+    }
   | { readonly type: 'stop' };
 type FromThread =
   | { readonly type: 'rows'; readonly id: number; readonly rows: Uint32Array }
@@ -33,47 +38,61 @@ interface Waiting {
 }
 
 export class RecordThread {
-  readonly #worker: Worker;
+  readonly #options: RecordThreadOptions;
+  #worker: Worker | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #last = 0;
-  #isGone = false;
+  #isStopping = false;
 
   constructor(options: RecordThreadOptions) {
-    this.#worker = new Worker(new URL('./record-worker.ts', import.meta.url), {
-      workerData: options,
-    });
-    this.#worker.on('message', (message: FromThread) => this.#settle(message));
-    this.#worker.on('error', (error) => this.#fail(error));
-    this.#worker.on('exit', () => this.#fail(new Error('the reader of records has ended')));
+    this.#options = options;
   }
 
-  /** The rows of the wanted positions, 32 words each, in order. */
-  read(wanted: Uint32Array): Promise<Uint32Array> {
-    if (this.#isGone) return Promise.reject(unavailable(undefined));
+  /** The rows of the wanted positions, 32 words each, in order. Not read any more when its turn comes after the deadline. */
+  read(wanted: Uint32Array, deadlineMs: number): Promise<Uint32Array> {
+    if (this.#isStopping) return Promise.reject(unavailable(undefined));
+    this.#worker ??= this.#start();
+    const worker = this.#worker;
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ type: 'read', id, wanted } satisfies ToThread, []);
+      worker.postMessage({ type: 'read', id, wanted, deadlineMs } satisfies ToThread, []);
     });
   }
 
+  /** The thread is there from the first read on, and again after one that it did not survive. */
+  #start(): Worker {
+    const url = new URL('./record-worker.ts', import.meta.url);
+    const worker = new Worker(url, { workerData: this.#options });
+    worker.on('message', (message: FromThread) => this.#settle(message));
+    worker.on('error', (error) => this.#fail(error));
+    worker.on('exit', () => {
+      this.#worker = undefined;
+      this.#fail(new Error('the reader of records has ended'));
+    });
+    return worker;
+  }
+
+  /** Ends the thread after what it is at; what waits is refused. */
   async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.#worker.once('exit', resolve));
-    if (this.#isGone) return;
-    this.#worker.postMessage({ type: 'stop' } satisfies ToThread, []);
+    this.#isStopping = true;
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
+    this.#fail(new Error('the ledger is stopping'));
+    worker.postMessage({ type: 'stop' } satisfies ToThread, []);
     await ended;
   }
 
   #settle(message: FromThread): void {
     const waiting = this.#waiting.get(message.id);
-    assert(waiting !== undefined, 'an answer has its question');
+    if (waiting === undefined) return;
     this.#waiting.delete(message.id);
     if (message.type === 'rows') waiting.resolve(message.rows);
     else waiting.reject(unavailable(message.error));
   }
 
   #fail(error: unknown): void {
-    this.#isGone = true;
     for (const { reject } of this.#waiting.values()) reject(unavailable(error));
     this.#waiting.clear();
   }
@@ -105,8 +124,9 @@ export function runRecordThread({ shards, clusterId, directories }: RecordThread
       port.close();
       return;
     }
-    const { id, wanted } = message;
+    const { id, wanted, deadlineMs } = message;
     try {
+      if (Date.now() > deadlineMs) throw new Error('the deadline has passed');
       const rows = readRows(wanted, readerOf);
       port.postMessage({ type: 'rows', id, rows } satisfies FromThread, [rows.buffer]);
     } catch (error: unknown) {

@@ -22,57 +22,50 @@ export interface ReplayOptions {
   readonly machine: StateMachine;
   readonly group: Group;
   readonly records: RecordReader;
-  readonly onGroup: (sequence: number) => void;
+  /** Called now and then while a group is at work. */
+  readonly beat?: () => void;
+  /** Called after each group. */
+  readonly onGroup?: (sequence: number) => void;
 }
 
 /** Brings the machine to the state after the last row. Throws DATA_DAMAGED, naming the sequence, where a frame does not come out as stored. */
-export function replayJournal({
-  journal,
-  machine,
-  group,
-  records,
-  onGroup,
-}: ReplayOptions): Replayed {
+export function replayJournal(options: ReplayOptions): Replayed {
   const began = performance.now();
   let sequence = 0;
   let events = 0;
-  for (const row of journal.rows(1)) {
+  for (const row of options.journal.rows(1)) {
     ({ sequence } = row);
-    replayGroup(row, machine, group, records);
-    events += group.words[Head.inputRows]!;
-    onGroup(sequence);
+    replayGroup(row, options);
+    events += options.group.words[Head.inputRows]!;
+    options.onGroup?.(sequence);
   }
   return { sequence, groups: sequence, events, seconds: (performance.now() - began) / 1000 };
 }
 
-function replayGroup(
-  row: JournalRow,
-  machine: StateMachine,
-  group: Group,
-  records: RecordReader,
-): void {
+function replayGroup(row: JournalRow, { machine, group, records, beat }: ReplayOptions): void {
   const { sequence, frame } = row;
   const defect = group.load(frame, sequence);
   if (defect !== null) throw damaged(sequence, defect);
   records.keep(sequence, frame);
-  const { shelf } = machine;
-  machine.want();
-  for (let i = 0; i < shelf.count; i++) {
-    shelf.put(i, records.record(shelf.sequences[i]!, shelf.rowNumbers[i]!));
+  try {
+    machine.want();
+    records.load(machine.shelf, beat);
+    machine.execute(group.words[Head.opened]!, group.words[Head.opened + 1]!);
+  } catch (error: unknown) {
+    // What could never have been journalled: the frame has its checksum, so whoever wrote it had other rules.
+    throw damaged(sequence, `it cannot be executed again (${String(error)})`, error);
   }
-  const low = group.words[Head.opened]!;
-  const high = group.words[Head.opened + 1]!;
-  machine.execute(low, high);
   const again = group.frame();
   if (again.byteLength !== frame.byteLength || Buffer.compare(again, frame) !== 0) {
     throw damaged(sequence, 'executed again, the group has another outcome');
   }
 }
 
-function damaged(sequence: number, rule: string): DataDirectoryError {
+function damaged(sequence: number, rule: string, cause?: unknown): DataDirectoryError {
   return new DataDirectoryError(
     'DATA_DAMAGED',
     `journal row ${sequence}: ${rule}. The journal was altered, or was written by a version with other rules; bring back a backup.`,
+    cause,
   );
 }
 
@@ -96,7 +89,7 @@ export function replayShard(options: ReplayShardOptions): ShardReplay {
   const group = new Group();
   const machine = new StateMachine({ shard, shards, seed }, group);
   const records = new RecordReader(journal, shards);
-  const replayed = replayJournal({ journal, machine, group, records, onGroup: () => undefined });
+  const replayed = replayJournal({ journal, machine, group, records });
   return { shard, ...replayed, digest: digestText(machine.digest()) };
 }
 

@@ -7,14 +7,14 @@
  * A rejected promise is a `SyceeError`: `unknown` when a shard or the deadline was lost after something was sent, else the reason why nothing was.
  */
 import { assert } from '../engine/assert.ts';
-import { BatchKind, Columns, ROW_WORDS, type Batch } from '../engine/batch.ts';
-import { BATCH_BYTES_MAX, BATCH_EVENTS_MAX, SHARD_EVENTS_IN_FLIGHT_MAX } from '../engine/limits.ts';
+import { batchDefect, BatchKind, Columns, Transfer, type Batch } from '../engine/batch.ts';
+import { BATCH_BYTES_MAX, SHARD_EVENTS_IN_FLIGHT_MAX } from '../engine/limits.ts';
 import { shardOf } from '../engine/placement.ts';
 import type { CreateReply, RowsReply } from '../engine/reply.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { BatchOrder } from './batch-order.ts';
-import { CreateCall } from './create-call.ts';
-import { AccountsCall, DigestCall, PositionsCall } from './read-call.ts';
+import { CreateCall, overloaded } from './create-call.ts';
+import { AccountsCall, DigestCall, TransfersCall } from './read-call.ts';
 import type { RecordThread } from './record-thread.ts';
 import { digestText } from './replay.ts';
 import type { ShardClient } from './shard-client.ts';
@@ -37,6 +37,8 @@ export interface RouterStatus {
 
 /** A deadline for who gives none: long enough for a shard to come back from a short journal. */
 const DEADLINE_MS_DEFAULT = 10_000;
+/** As nanoseconds it fits into 64 bits. */
+const DEADLINE_MS_MAX = 2 ** 43;
 const SWEEP_MS = 20;
 /** Word of the scratch where a batch is put; the words before it are zero, for absent columns. */
 const SCRATCH_AT = 4;
@@ -68,7 +70,7 @@ export class Router {
     this.#shards = shards;
     this.#records = records;
     this.#status = status;
-    this.#order = new BatchOrder(shards.length);
+    this.#order = new BatchOrder(shards.length, crypto.getRandomValues(new Uint32Array(1))[0]!);
     this.#sweep = setInterval(() => this.#expire(), SWEEP_MS);
     this.#sweep.unref();
   }
@@ -82,36 +84,31 @@ export class Router {
   }
 
   lookupAccounts(ids: Batch, deadlineMs: number): Promise<RowsReply> {
+    const refusal = this.#admit(ids, BatchKind.ids, deadlineMs);
+    if (refusal !== null) return Promise.reject(refusal);
     const source = this.#open(ids, BatchKind.ids);
     const call = new AccountsCall(ids.n, this.#deadline(deadlineMs));
-    const refusal = this.#admit(ids.n);
-    if (refusal !== null) return Promise.reject(refusal);
     const split = this.#byShard((i) => this.#shardOfColumn(0, i));
     this.#sendReads(RequestType.lookupAccounts, call, source, split);
     return call.promise;
   }
 
-  async lookupTransfers(ids: Batch, deadlineMs: number): Promise<RowsReply> {
+  lookupTransfers(ids: Batch, deadlineMs: number): Promise<RowsReply> {
+    const refusal = this.#admit(ids, BatchKind.ids, deadlineMs);
+    if (refusal !== null) return Promise.reject(refusal);
     const source = this.#open(ids, BatchKind.ids);
-    const deadline = this.#deadline(deadlineMs);
-    const call = new PositionsCall(ids.n, deadline);
-    const refusal = this.#admit(ids.n);
-    if (refusal !== null) throw refusal;
+    const call = new TransfersCall(ids.n, this.#deadline(deadlineMs), this.#records);
     // A transfer's id alone does not say which shard is its home: all are asked.
     const all = Uint16Array.from({ length: ids.n }, (_, i) => i);
     const rows = this.#shards.map(() => all);
     const counts = this.#shards.map(() => ids.n);
     this.#sendReads(RequestType.lookupTransfers, call, source, { rows, counts });
-    const { wanted, positions } = await call.promise;
-    if (wanted.length === 0) return { n: 0, rows: new Uint32Array(0), positions };
-    const found = await this.#records.read(wanted);
-    return { n: found.length / ROW_WORDS, rows: found, positions };
+    return call.promise;
   }
 
   async digests(): Promise<{ shard: number; sequence: number; digest: string }[]> {
     const call = new DigestCall(this.#shards.length, this.#deadline(Date.now() + 60_000));
-    const refusal = this.#admit(1);
-    if (refusal !== null) throw refusal;
+    if (this.#isClosed) throw new SyceeError('not_ready', 'the ledger is stopping');
     const empty = { words: new Uint32Array(4), halves: new Uint16Array(8), at: 0 };
     empty.words[0] = (BatchKind.ids << 24) | 1;
     empty.words[2] = 16;
@@ -135,24 +132,37 @@ export class Router {
     return this.#events;
   }
 
-  /** Takes no more; resolves when everything that was taken is answered. */
+  /** Takes no more; resolves when everybody who asked has an answer. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    while (this.#calls.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    while (this.#hasOpenCalls()) await new Promise((resolve) => setTimeout(resolve, 1));
     clearInterval(this.#sweep);
+  }
+
+  #hasOpenCalls(): boolean {
+    for (const call of this.#calls) if (!call.isDone) return true;
+    return false;
   }
 
   /** Called when replies have come: rings may have room again. */
   resume(): void {
-    while (this.#waitingRests.length > 0 && this.#waitingRests[0]!()) this.#waitingRests.shift();
+    if (this.#waitingRests.length === 0) return;
+    this.#waitingRests = this.#waitingRests.filter((send) => !send());
   }
 
   // ---- Admission.
 
-  #admit(events: number): SyceeError | null {
+  /** Why a batch is not taken, or null. */
+  #admit(batch: Batch, kind: BatchKind, deadlineMs: number): SyceeError | null {
     if (this.#isClosed) return new SyceeError('not_ready', 'the ledger is stopping');
-    if (this.#events + events > SHARD_EVENTS_IN_FLIGHT_MAX) return overloaded();
-    return null;
+    const defect = batchDefect(batch.words, 0, batch.byteLength);
+    if (defect !== null || batch.kind !== kind) {
+      return malformed('batch', defect ?? 'a batch of another kind');
+    }
+    if (!(deadlineMs >= 0 && deadlineMs <= DEADLINE_MS_MAX)) {
+      return malformed('deadlineMs', 'milliseconds since the epoch, or 0');
+    }
+    return this.#events + batch.n > SHARD_EVENTS_IN_FLIGHT_MAX ? overloaded() : null;
   }
 
   #deadline(deadlineMs: number): number {
@@ -180,8 +190,7 @@ export class Router {
 
   /** Puts the batch where its columns can be read, and opens it. */
   #open(batch: Batch, kind: BatchKind): EncodedBatch {
-    assert(batch.kind === kind, 'a batch of the kind that the operation wants');
-    assert(batch.n > 0 && batch.n <= BATCH_EVENTS_MAX, 'between one event and a full batch');
+    assert(batch.kind === kind, 'an admitted batch is of the kind that the operation wants');
     this.#scratch.set(batch.words, SCRATCH_AT);
     this.#columns.openBatch(this.#scratch, this.#scratchHalves, SCRATCH_AT * 4, 0);
     return { words: this.#scratch, halves: this.#scratchHalves, at: SCRATCH_AT };
@@ -207,7 +216,7 @@ export class Router {
   }
 
   #create(batch: Batch, kind: BatchKind, deadlineMs: number): Promise<CreateReply> {
-    const refusal = this.#admit(batch.n);
+    const refusal = this.#admit(batch, kind, deadlineMs);
     if (refusal !== null) return Promise.reject(refusal);
     const deadline = this.#deadline(deadlineMs);
     if (deadline <= Date.now()) return Promise.reject(late());
@@ -223,8 +232,8 @@ export class Router {
     else {
       const order = this.#order;
       order.plan(this.#columns);
-      const isDown = this.#downShard();
-      if (isDown !== -1 && this.#touches(isDown)) return Promise.reject(unavailable(isDown));
+      const down = this.#downShard();
+      if (down !== -1) return Promise.reject(unavailable(down));
       split = this.#byShardFirst();
       if (order.restCount > 0) rest = this.#restRows();
     }
@@ -238,7 +247,7 @@ export class Router {
     if (rest !== null) {
       const mask = { low: this.#order.restMaskLow, high: this.#order.restMaskHigh };
       const rows = rest;
-      call.whenAnswered(() => this.#sendRest(call, batch, rows, mask));
+      call.whenAnswered(rows.length, () => this.#sendRest(call, batch, rows, mask));
     }
     return call.promise;
   }
@@ -256,17 +265,16 @@ export class Router {
     return call.promise;
   }
 
-  /** A shard that is not there just now, or -1. */
+  /** A shard that an account of the open batch is on and that is not there just now, or -1. */
   #downShard(): number {
-    return this.#shards.findIndex((shard) => !shard.isUp);
-  }
-
-  /** Whether a transfer of the open batch has an account on that shard. */
-  #touches(shard: number): boolean {
+    if (this.#shards.every((shard) => shard.isUp)) return -1;
     for (let i = 0; i < this.#columns.n; i++) {
-      if (this.#shardOfColumn(1, i) === shard || this.#shardOfColumn(2, i) === shard) return true;
+      for (const column of [Transfer.debitAccountId, Transfer.creditAccountId]) {
+        const k = this.#shardOfColumn(column, i);
+        if (!this.#shards[k]!.isUp) return k;
+      }
     }
-    return false;
+    return -1;
   }
 
   #byShardFirst(): { readonly rows: Uint16Array[]; readonly counts: number[] } {
@@ -325,7 +333,7 @@ export class Router {
       (mask.low === 0 || mask.high === 0);
     const type = isOneShard ? RequestType.createTransfers : RequestType.createTransfersTogether;
     const send = (): boolean => {
-      if (!this.#shards[k]!.isUp) {
+      if (call.isDone || !this.#shards[k]!.isUp) {
         call.abandon();
         return true;
       }
@@ -334,12 +342,12 @@ export class Router {
       this.#sendPart(call, { k, type }, source, rows);
       return true;
     };
-    if (this.#waitingRests.length > 0 || !send()) this.#waitingRests.push(send);
+    if (!send()) this.#waitingRests.push(send);
   }
 
   #sendReads(
     type: number,
-    call: AccountsCall | PositionsCall | DigestCall,
+    call: AccountsCall | TransfersCall | DigestCall,
     source: EncodedBatch,
     { rows, counts }: { readonly rows: readonly Uint16Array[]; readonly counts: readonly number[] },
   ): void {
@@ -370,18 +378,15 @@ function lowestBit(low: number, high: number): number {
   return low !== 0 ? 31 - Math.clz32(low & -low) : 63 - Math.clz32(high & -high);
 }
 
-function overloaded(): SyceeError {
-  return new SyceeError(
-    'overloaded',
-    'more is under way than the ledger takes; nothing was done, ask again with the same ids',
-  );
-}
-
 function unavailable(shard: number): SyceeError {
   return new SyceeError(
     'shard_unavailable',
     `shard ${shard} is not there just now; nothing was done, ask again with the same ids`,
   );
+}
+
+function malformed(field: string, rule: string): SyceeError {
+  return new SyceeError('malformed_request', `${field}: ${rule}`, { field, rule });
 }
 
 function late(): SyceeError {

@@ -13,7 +13,9 @@
  */
 import { assert } from '../engine/assert.ts';
 import { Group, Head, Input, INPUT_WORDS, InputType } from '../engine/group.ts';
+import { SHARD_EVENTS_IN_FLIGHT_MAX } from '../engine/limits.ts';
 import { linkRows } from '../engine/link-message.ts';
+import { ReplyKind } from '../engine/open-requests.ts';
 import { StateMachine } from '../engine/state-machine.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import type { Journal } from '../persistence/journal.ts';
@@ -76,6 +78,7 @@ export class ShardActor {
       machine: this.#machine,
       group: this.#group,
       records: this.#records,
+      beat: () => counters.beat(),
       onGroup: (sequence) => {
         this.#keepMessages();
         for (const link of links) link?.forget(this.#machine.acknowledged[link.peer]!);
@@ -111,7 +114,7 @@ export class ShardActor {
   /** Something is waiting for room in a ring: the caller looks again soon, without a doorbell. */
   get hasBacklog(): boolean {
     if (this.#replies.count > 0) return true;
-    return this.#options.links.some((link) => link !== undefined && link.unsent > 0);
+    return this.#options.links.some((link) => link !== undefined && link.isBlocked);
   }
 
   /** Journals the digest of the state, which the next recovery compares with its own. */
@@ -163,10 +166,38 @@ export class ShardActor {
       const bytes = words[at + Input.bytes]!;
       const rows = words[at + INPUT_WORDS]! & 0xffffff;
       if (!this.#group.takes(bytes, rows)) return;
-      if (this.#isLate(words, at)) this.#reads.refuse(words[at + Input.request]!);
-      else this.#group.addRequest(words, at, bytes / 4);
+      if (this.#isLate(words, at)) this.#reads.refuse(words[at + Input.request]!, ReplyKind.late);
+      else if (this.#isFull(rows)) {
+        this.#reads.refuse(words[at + Input.request]!, ReplyKind.overloaded);
+      } else this.#addRequest(words, at, bytes / 4);
       requests.release();
     }
+  }
+
+  /**
+   * Too much waits here already. The router admits no more than fits, but it forgets what it admitted when a shard dies, and the journal
+   * does not: callers that ask again would double it with every death.
+   */
+  #isFull(rows: number): boolean {
+    const { waitingRows } = this.#machine.requests;
+    return (
+      waitingRows > 0 && waitingRows + this.#group.inputRows + rows > SHARD_EVENTS_IN_FLIGHT_MAX
+    );
+  }
+
+  /** A deadline is journalled as the ledger's clock has it, which is ahead of the wall's when that was put back. */
+  #addRequest(words: Uint32Array, at: number, count: number): void {
+    const added = this.#group.addRequest(words, at, count);
+    const target = this.#group.words;
+    const low = target[added + Input.deadline]!;
+    const high = target[added + Input.deadline + 1]!;
+    if ((low | high) === 0) return;
+    const { clockLow, clockHigh } = this.#machine.ledger;
+    const ahead = ((BigInt(clockHigh) << 32n) | BigInt(clockLow)) - this.#options.now();
+    if (ahead <= 0n) return;
+    const deadline = ((BigInt(high) << 32n) | BigInt(low)) + ahead;
+    target[added + Input.deadline] = Number(deadline & 0xffffffffn);
+    target[added + Input.deadline + 1] = Number((deadline >> 32n) & 0xffffffffn);
   }
 
   /** What has not started by its deadline is not started. */
@@ -194,7 +225,8 @@ export class ShardActor {
     const { journal, counters, now, links } = this.#options;
     const machine = this.#machine;
     this.#addAcknowledgements();
-    this.#loadRecords();
+    machine.want();
+    this.#records.load(machine.shelf, () => counters.beat());
     const time = now();
     machine.execute(Number(time & 0xffffffffn), Number(time >> 32n));
     const frame = this.#group.frame();
@@ -208,14 +240,6 @@ export class ShardActor {
     this.#keepMessages();
     this.#replies.addGroup(machine.requests, this.#options.session);
     counters.endCommit(began, this.#group, machine);
-  }
-
-  #loadRecords(): void {
-    const { shelf } = this.#machine;
-    this.#machine.want();
-    for (let i = 0; i < shelf.count; i++) {
-      shelf.put(i, this.#records.record(shelf.sequences[i]!, shelf.rowNumbers[i]!));
-    }
   }
 
   /** Hands the messages of the group to their links. */

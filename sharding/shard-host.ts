@@ -10,6 +10,7 @@ import {
   ShardState,
   type ControlMessage,
   type FromShard,
+  type LinkCounters,
   type LinkRings,
   type SerializedError,
   type ShardThreadOptions,
@@ -33,6 +34,9 @@ export interface HostParts {
 }
 
 export type HostState = 'recovering' | 'running' | 'failed' | 'stopped';
+
+/** How long a thread may take to finish its group, and to close its journal. */
+const STOP_WAIT_MS = 10_000;
 
 export class ShardHost {
   readonly #parts: HostParts;
@@ -65,7 +69,9 @@ export class ShardHost {
   }
 
   get state(): HostState {
-    if (this.#isGivenUp) return 'failed';
+    if (this.#isGivenUp || this.#worker === undefined) {
+      return this.counters[Counter.state] === ShardState.stopped ? 'stopped' : 'failed';
+    }
     const state: number = this.counters[Counter.state]!;
     switch (state) {
       case ShardState.running:
@@ -77,8 +83,8 @@ export class ShardHost {
     }
   }
 
-  /** Begins a life. Resolves when the shard has recovered; rejects with what it failed of, if it fails before. */
-  start(): Promise<void> {
+  /** Begins a life. Resolves with what its journal says of its links when it has recovered; rejects with what it failed of before. */
+  start(): Promise<LinkCounters> {
     const { shard, shards, seed, clusterId, clockOffset, directory, counters, doorbells } =
       this.#parts;
     const { port1, port2 } = new MessageChannel();
@@ -115,12 +121,12 @@ export class ShardHost {
     return this.#follow(worker, port1);
   }
 
-  #follow(worker: Worker, control: MessagePort): Promise<void> {
+  #follow(worker: Worker, control: MessagePort): Promise<LinkCounters> {
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromShard) => {
         if (message.type === 'failed') this.failure = message.error;
         this.#parts.onMessage(message);
-        if (message.type === 'recovered') resolve();
+        if (message.type === 'recovered') resolve(message.links);
       });
       worker.on('error', (error) => {
         this.failure ??= serializeError(error);
@@ -160,11 +166,17 @@ export class ShardHost {
     bell.ring();
   }
 
-  /** Asks the thread to stop, and waits until it has. A thread that does not is ended by the watchdog's rules no more: the process ends. */
+  /** Asks the thread to stop, and waits until it has; one that does not within its time is ended. */
   async stop(bell: Doorbell): Promise<void> {
     this.#isStopping = true;
     if (this.#worker === undefined) return;
     this.tell({ type: 'stop' }, bell);
+    const isStopped = this.#exited.then(() => true);
+    const timeout = new Promise<boolean>((resolve) => {
+      setTimeout(resolve, STOP_WAIT_MS, false).unref();
+    });
+    if (await Promise.race([isStopped, timeout])) return;
+    this.kill();
     await this.#exited;
   }
 

@@ -55,6 +55,13 @@ export type ControlMessage =
 /** What tests can make an actor do. */
 export type ShardFault = 'throw' | 'spin';
 
+/** Numbers of the messages to and from each shard, as a journal has them. */
+export interface LinkCounters {
+  readonly sent: Float64Array;
+  readonly received: Float64Array;
+  readonly acknowledged: Float64Array;
+}
+
 export type FromShard =
   | {
       readonly type: 'recovered';
@@ -62,6 +69,7 @@ export type FromShard =
       readonly groups: number;
       readonly events: number;
       readonly seconds: number;
+      readonly links: LinkCounters;
     }
   | { readonly type: 'failed'; readonly error: SerializedError }
   | { readonly type: 'stopped' };
@@ -117,8 +125,6 @@ export const Counter = {
   control: 13,
   /** The actor is inside a commit, which may take as long as the disk does. */
   isCommitting: 14,
-  unsentReplies: 15,
-  unsentMessages: 16,
   replayed: 17,
   accounts: 18,
   transfers: 19,

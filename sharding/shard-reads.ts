@@ -58,10 +58,10 @@ export class ShardReads {
     this.#reads.push({ type, request, ids });
   }
 
-  /** A create request whose deadline has passed before it started. */
-  refuse(request: number): void {
+  /** A create request of which nothing is started: `late` or `overloaded`. */
+  refuse(request: number, kind: number): void {
     const head = new Uint32Array(REPLY_HEAD_WORDS);
-    head[Reply.kind] = ReplyKind.late;
+    head[Reply.kind] = kind;
     head[Reply.request] = request;
     this.#outbox.add(head, 0, head.length);
   }

@@ -44,7 +44,8 @@ export function runShardThread(options: ShardThreadOptions, openJournal: () => J
     });
     const replayed = actor.recover();
     counters.setState(ShardState.running);
-    tell({ type: 'recovered', ...replayed });
+    const { sent, received, acknowledged } = actor.machine;
+    tell({ type: 'recovered', ...replayed, links: { sent, received, acknowledged } });
     runLoop(options, actor, counters, links);
     actor.writeDigest();
     counters.setState(ShardState.stopped);

@@ -21,6 +21,7 @@ import {
   Counter,
   linkRingBytes,
   type FromShard,
+  type LinkCounters,
   type SerializedError,
   type ShardFault,
 } from './shard-protocol.ts';
@@ -142,8 +143,17 @@ export class Supervisor {
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#watch.unref();
     const outcomes = await Promise.allSettled(recovered);
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed !== undefined) throw asStartError(failed.reason as SerializedError | Error);
+    const links: LinkCounters[] = [];
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected') {
+        throw asStartError(outcome.reason as SerializedError | Error);
+      }
+      links.push(outcome.value);
+    }
+    const defect = linkDefect(links);
+    if (defect !== null) throw new DataDirectoryError('DATA_DAMAGED', defect);
+    const dead = this.#hosts.find(({ state }) => state === 'failed');
+    if (dead !== undefined) throw asStartError(dead.failure ?? new Error('a shard has ended'));
     this.#state = 'ready';
   }
 
@@ -246,7 +256,7 @@ export class Supervisor {
   #onExit(k: number): void {
     const client = this.#clients[k]!;
     client.isUp = false;
-    client.drain();
+    while (client.drain());
     client.fail();
     if (this.#state === 'ready') this.#rebuild(k);
   }
@@ -284,6 +294,20 @@ export class Supervisor {
     this.#clients[k]!.renew(host);
     host.start().catch(() => undefined);
   }
+}
+
+/** Whether the journals of two shards are of different times: one has received what the other has not sent, or lacks what it forgot. */
+function linkDefect(links: readonly LinkCounters[]): string | null {
+  for (const [from, { sent, acknowledged }] of links.entries()) {
+    for (const [to, { received }] of links.entries()) {
+      if (received[from]! <= sent[to]! && received[from]! >= acknowledged[to]!) continue;
+      return (
+        `shard ${to} has received ${received[from]} messages from shard ${from}, which has sent ${sent[to]} and keeps those after ` +
+        `${acknowledged[to]}: the journals of the two shards are not of the same time. Bring back both from one backup.`
+      );
+    }
+  }
+  return null;
 }
 
 /** A start that one of the shards has refused. */

@@ -36,9 +36,11 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
-/** Whatever came before, the same process takes a transfer, and its balances are those of the sound transfers alone. */
-afterEach(async () => {
-  expect(served.child.hasExited, served.stderr).toBe(false);
+// Whatever came before, the same process takes a transfer, and its balances are those of the sound transfers alone.
+afterEach(expectToServe);
+
+async function expectToServe(): Promise<void> {
+  expect([served.child.hasExited, served.stderr]).toEqual([false, expect.any(String)]);
   await using client = connectHttp(served.url);
   const id = ++lastTransfer;
   const { results } = await client.createTransfers([
@@ -50,7 +52,7 @@ afterEach(async () => {
   expect(({} as { x?: unknown }).x).toBeUndefined();
   // A stack in its log is a fault that the process did not foresee.
   expect(served.stderr).not.toMatch(/unexpected|\bat .*\.ts:\d/);
-});
+}
 
 interface Refusal {
   readonly status: number;
@@ -70,7 +72,10 @@ async function post(
     body: body as string,
   });
   const text = await answer.text();
-  expect(answer.headers.get('content-type'), text).toContain('application/problem+json');
+  expect([answer.headers.get('content-type'), text]).toEqual([
+    expect.stringContaining('application/problem+json'),
+    expect.any(String),
+  ]);
   expect(text).not.toMatch(/\bat .*\.(?:ts|js):\d/);
   return {
     status: answer.status,
@@ -91,10 +96,10 @@ test('every hostile body is refused by HTTP with its problem', async () => {
         code,
         statusOf[code],
       ]);
-      expect(ms, what).toBeLessThan(ANSWER_MS_MAX);
+      expect([what, ms < ANSWER_MS_MAX]).toEqual([what, true]);
     }
     const { status } = await post('/v1/accounts/lookup', body, { 'content-type': type });
-    expect([400, statusOf[code]], what).toContain(status);
+    expect([what, [400, statusOf[code]].includes(status)]).toEqual([what, true]);
   }
 });
 
@@ -108,11 +113,11 @@ test('every hostile body is refused by NATS with its headers', async (context) =
       expect(answer.headers?.get('Nats-Service-Error')).toMatch(new RegExp(`^${code}: [ -~]+$`));
       const isJson = answer.data[0] === 0x7b;
       const problem: unknown = isJson ? answer.json() : unpackr.unpack(answer.data);
-      expect(problem, what).toMatchObject({ code });
+      expect([what, problem]).toMatchObject([what, { code }]);
     }
     const looked = await nats.request('sycee.v1.lookup_transfers', body, { timeout: 5000 });
     const told = Number(looked.headers?.get('Nats-Service-Error-Code'));
-    expect([400, statusOf[code]], what).toContain(told);
+    expect([what, [400, statusOf[code]].includes(told)]).toEqual([what, true]);
   }
 });
 

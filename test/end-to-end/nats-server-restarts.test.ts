@@ -36,11 +36,11 @@ test('a NATS server that is killed under load and comes back loses and doubles n
   for (const client of clients) stack.use(client);
 
   let answers = 0;
-  let isEnding = false;
+  const load = { isEnding: false };
   let onAnswer = (): void => undefined;
   const loads = Promise.all(
     clients.map(async (client) => {
-      while (!isEnding) {
+      while (!load.isEnding) {
         // The client asks again with the same ids until it is answered: every one of them is, in the end.
         const batch = books.next(prng.between(1, 25));
         const { results } = await client.createTransfers(
@@ -70,7 +70,7 @@ test('a NATS server that is killed under load and comes back loses and doubles n
     server = await startNatsServer({ port: server.port });
   }
   await more(50);
-  isEnding = true;
+  load.isEnding = true;
   await loads;
   expect(books.openIds).toEqual([]);
   await books.audit(observer, 'all');
@@ -87,5 +87,5 @@ test('a process outlives a NATS server that stays away, and still ends in order'
   const { results } = await client.createAccounts([{ id: 1n, ledger: 1, code: 1 }]);
   expect(results).toMatchObject([{ status: 'created' }]);
   served.kill('SIGTERM');
-  expect(await served.exit, served.stderr).toMatchObject({ code: 0 });
+  expect({ ...(await served.exit), said: served.stderr }).toMatchObject({ code: 0 });
 });

@@ -39,7 +39,8 @@ test('SIGTERM under load loses nothing that was acknowledged, leaves no effect w
     await books.createAccounts(clients[0]!);
     const left = books.openIds;
     const { transfers } = await clients[0]!.lookupTransfers(left.length === 0 ? [0n] : left);
-    expect(transfers, 'what has an effect was answered').toEqual([]);
+    // What has an effect was answered.
+    expect(transfers).toEqual([]);
     await books.settle(clients[0]!);
     await books.audit(clients[0]!);
 
@@ -51,7 +52,7 @@ test('SIGTERM under load loses nothing that was acknowledged, leaves no effect w
     };
     const began = performance.now();
     const loads = Promise.all(clients.map(load));
-    expect(await served.exit, served.stderr).toMatchObject({ code: 0 });
+    expect({ ...(await served.exit), said: served.stderr }).toMatchObject({ code: 0 });
     expect(performance.now() - began).toBeLessThan(EXIT_MS_MAX);
     await Promise.all(clients.map((client) => client.close()));
     await loads;

@@ -15,12 +15,12 @@ test('a process that is stopped and continued under load goes on with the same s
   const prng = new Prng(3);
   const books = new TransferBooks({ prng, shards: 2, shardOf: placementOf(2), accountCount: 10 });
   await books.createAccounts(client);
-  let isEnding = false;
+  const load = { isEnding: false };
   let answers = 0;
   let onAnswer = (): void => undefined;
   const loads = Promise.all(
     Array.from({ length: 4 }, async () => {
-      while (!isEnding) {
+      while (!load.isEnding) {
         expect(await books.send(client, books.next(prng.between(1, 20)), 30_000)).toBe(true);
         answers++;
         onAnswer();
@@ -37,7 +37,7 @@ test('a process that is stopped and continued under load goes on with the same s
     await pause(PAUSE_MS);
     served.kill('SIGCONT');
   }
-  isEnding = true;
+  load.isEnding = true;
   await loads;
   await books.audit(client, 'all');
   expect(served.stderr).not.toContain('rebuilt');

@@ -6,7 +6,7 @@ test('a second process on the same data directory is refused with exit code 4 an
   await using first = await startProcess({ shards: 1 });
   await using second = await spawnProcess({ directory: first.directory });
   const exit = await second.exit;
-  expect(exit, second.stderr).toMatchObject({ code: 4 });
+  expect({ ...exit, said: second.stderr }).toMatchObject({ code: 4 });
   expect(second.stderr).toContain(`${first.directory} is in use by process ${first.child.pid}`);
   expect(second.stderr).not.toMatch(/\bat .*\.ts:\d/);
   await using client = connectHttp(first.url);

@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+import { Prng } from '../lib/prng.ts';
+import { IdIndex } from './id-index.ts';
+
+const IDS = 200_000;
+
+function fill(ids: Uint32Array, seed = 5): IdIndex {
+  const index = new IdIndex(seed);
+  for (let i = 0; i < ids.length / 4; i++) {
+    const hash = index.hash(ids, i * 4);
+    if (index.find(ids, i * 4, hash) === -1) index.insert(ids, i * 4, hash, i, i + 1);
+  }
+  return index;
+}
+
+function randomIds(count: number, seed = 1): Uint32Array {
+  const prng = new Prng(seed);
+  return Uint32Array.from({ length: count * 4 }, () => prng.uint32());
+}
+
+const textOf = (words: Uint32Array, at: number): string => words.subarray(at, at + 4).join();
+
+/** How many of the ids are not found with the values that they were put in with. */
+function countWrong(index: IdIndex, ids: Uint32Array): number {
+  let wrong = 0;
+  for (let i = 0; i < ids.length / 4; i++) {
+    const slot = index.find(ids, i * 4, index.hash(ids, i * 4));
+    if (slot === -1 || index.valueLow(slot) !== i || index.valueHigh(slot) !== i + 1) wrong++;
+  }
+  return wrong;
+}
+
+describe('an id index', () => {
+  test('finds what a Map finds, and nothing else', () => {
+    const prng = new Prng(2);
+    const ids = Uint32Array.from({ length: IDS * 4 }, (_, w) =>
+      w % 4 === 0 ? prng.below(150_000) : 0,
+    );
+    const index = new IdIndex(3);
+    const map = new Map<string, number>();
+    let wrong = 0;
+    for (let i = 0; i < IDS; i++) {
+      const at = i * 4;
+      const hash = index.hash(ids, at);
+      const slot = index.find(ids, at, hash);
+      const known = map.get(textOf(ids, at));
+      if ((slot === -1) !== (known === undefined)) wrong++;
+      else if (known !== undefined && index.valueLow(slot) !== known) wrong++;
+      if (known !== undefined) continue;
+      map.set(textOf(ids, at), i);
+      index.insert(ids, at, hash, i, 1);
+    }
+    expect(wrong).toBe(0);
+    expect(index.count).toBe(map.size);
+    const visited = new Map<string, number>();
+    index.forEach((words, at) => visited.set(textOf(words, at), words[at + 4]!));
+    expect(visited.size).toBe(map.size);
+    expect([...map].every(([id, value]) => visited.get(id) === value)).toBe(true);
+  });
+
+  test('keeps ids apart that share three of their four words', () => {
+    for (let word = 0; word < 4; word++) {
+      const ids = new Uint32Array(40_000).fill(9);
+      for (let i = 0; i < 10_000; i++) ids[i * 4 + word] = i;
+      const index = fill(ids);
+      expect(index.count).toBe(10_000);
+      expect(countWrong(index, ids)).toBe(0);
+    }
+  });
+
+  test('keeps values of all 32 bits, and the place that a search gave takes an insert', () => {
+    const index = new IdIndex(0);
+    const ids = randomIds(5000);
+    for (let i = 0; i < 5000; i++) {
+      const hash = index.hash(ids, i * 4);
+      const place = index.search(ids, i * 4, hash);
+      expect(place).toBeLessThan(0);
+      index.insertAt(place, ids, i * 4, hash, 0xffffffff - i, 0xffffffff);
+    }
+    expect(index.count).toBe(5000);
+    for (let i = 0; i < 5000; i++) {
+      const slot = index.search(ids, i * 4, index.hash(ids, i * 4));
+      expect([index.valueLow(slot), index.valueHigh(slot)]).toEqual([0xffffffff - i, 0xffffffff]);
+    }
+  });
+
+  test('takes 24 to 52 bytes for each id beyond 300,000, the allocation that is partly unused included', () => {
+    const ids = randomIds(1_000_000);
+    const index = new IdIndex(11);
+    const sizes: number[] = [];
+    for (let i = 0; i < 1_000_000; i++) {
+      index.insert(ids, i * 4, index.hash(ids, i * 4), i, 1);
+      if (i > 300_000 && i % 50_000 === 0) sizes.push(index.byteLength / i);
+    }
+    // Beside the slots: one allocation for several buckets, of which the last is partly unused.
+    for (const size of sizes) {
+      expect(size).toBeGreaterThan(24);
+      expect(size).toBeLessThan(52);
+    }
+  });
+
+  test('the buckets in use take 24 to 48 bytes for each id', () => {
+    const index = new IdIndex(12);
+    const ids = randomIds(300_000);
+    const sizes: number[] = [];
+    for (let i = 0; i < 300_000; i++) {
+      index.insert(ids, i * 4, index.hash(ids, i * 4), i, 1);
+      if ([50_000, 70_000, 100_000, 140_000, 200_000, 299_999].includes(i)) {
+        const buckets = new Map<Uint32Array, Set<number>>();
+        index.forEach((slab, at) => {
+          const known = buckets.get(slab) ?? new Set();
+          buckets.set(slab, known.add(Math.floor(at / BUCKET_WORDS)));
+        });
+        const count = [...buckets.values()].reduce((sum, set) => sum + set.size, 0);
+        sizes.push((count * BUCKET_WORDS * 4) / i);
+      }
+    }
+    for (const size of sizes) {
+      expect(size).toBeGreaterThan(30);
+      expect(size).toBeLessThan(48);
+    }
+  });
+});
+
+const BUCKET_WORDS = 2048 * 6;

@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { Prng } from '../lib/prng.ts';
+import { KeyTable } from './key-table.ts';
+
+const CAPACITY = 64;
+
+/** What a table holds, as text, in no order. */
+function contentOf(table: KeyTable): string[] {
+  const content: string[] = [];
+  table.forEach((words, at) => content.push(words.subarray(at, at + 6).join()));
+  return content.toSorted();
+}
+
+function entryOf(table: KeyTable, id: readonly number[], tag: number): number {
+  return table.find(Uint32Array.from(id), 0, tag);
+}
+
+describe('a key table', () => {
+  test('holds what a Map holds, through random additions and removals in a table that is nearly full', () => {
+    for (let seed = 1; seed <= 30; seed++) {
+      const prng = new Prng(seed);
+      const table = new KeyTable(CAPACITY, 1);
+      const map = new Map<string, number>();
+      for (let step = 0; step < 600; step++) {
+        const id = [prng.below(40), 0, 0, prng.below(2)];
+        const tag = prng.between(1, 2);
+        const key = [...id, tag].join();
+        const entry = entryOf(table, id, tag);
+        expect(entry === -1).toBe(!map.has(key));
+        if (entry !== -1) expect(table.words[entry + 5]).toBe(map.get(key));
+        if (map.has(key) && prng.chance(60)) {
+          table.remove(entry);
+          map.delete(key);
+        } else if (map.has(key) || map.size < 57) {
+          const made = table.obtain(Uint32Array.from(id), 0, tag);
+          if (!map.has(key))
+            expect([...table.words.subarray(made + 5, made + 8)]).toEqual([0, 0, 0]);
+          table.words[made + 5] = step;
+          map.set(key, step);
+        }
+      }
+      expect(table.count).toBe(map.size);
+      expect(contentOf(table)).toEqual(
+        [...map].map(([key, value]) => `${key},${value}`).toSorted(),
+      );
+    }
+  });
+
+  test('a cluster that goes over the end of the table stays whole when any one of it goes', () => {
+    const size = 16;
+    for (let gone = 0; gone < 6; gone++) {
+      const table = new KeyTable(size, 1);
+      const ids: number[][] = [];
+      // Ids whose first place is the last two slots: their cluster goes over the end.
+      for (let n = 1; ids.length < 6; n++) {
+        const lone = new KeyTable(size, 1);
+        const entry = lone.obtain(Uint32Array.of(n, 0, 0, 0), 0, 1);
+        if (entry / 8 >= size - 2) ids.push([n, 0, 0, 0]);
+      }
+      for (const id of ids) table.obtain(Uint32Array.from(id), 0, 1);
+      table.remove(entryOf(table, ids[gone]!, 1));
+      for (const [i, id] of ids.entries()) expect(entryOf(table, id, 1) === -1).toBe(i === gone);
+      expect(table.count).toBe(5);
+    }
+  });
+
+  test('an emptied table finds nothing, after a few keys and after many', () => {
+    const table = new KeyTable(256, 1);
+    for (const count of [1, 15, 16, 17, 200]) {
+      for (let n = 0; n < count; n++) table.obtain(Uint32Array.of(n, 1, 2, 3), 0, 7);
+      expect(table.count).toBe(count);
+      table.clear();
+      expect(table.count).toBe(0);
+      expect(contentOf(table)).toEqual([]);
+      for (let n = 0; n < count; n++) expect(entryOf(table, [n, 1, 2, 3], 7)).toBe(-1);
+    }
+  });
+
+  test('more keys than are bounded at admission are a bug', () => {
+    const table = new KeyTable(16, 1);
+    const fill = (): void => {
+      for (let n = 0; n < 16; n++) table.obtain(Uint32Array.of(n, 0, 0, 0), 0, 1);
+    };
+    expect(fill).toThrow('bounded');
+    expect(() => new KeyTable(12, 1)).toThrow('power of two');
+  });
+});

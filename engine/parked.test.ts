@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'vitest';
+import { Prng } from '../lib/prng.ts';
+import { ROW_WORDS } from './batch.ts';
+import { Parked, ParkedKind } from './parked.ts';
+
+function itemsOf(parked: Parked): number[] {
+  const items: number[] = [];
+  for (let item = parked.first; item !== -1; item = parked.next(item)) items.push(item);
+  return items;
+}
+
+describe('what is parked', () => {
+  test('keeps the order of arrival, whoever leaves from the middle', () => {
+    const prng = new Prng(1);
+    const parked = new Parked();
+    let list: { item: number; request: number; row: number }[] = [];
+    for (let step = 0; step < 5000; step++) {
+      if (list.length > 0 && prng.chance(45)) {
+        const { item } = prng.pick(list);
+        parked.remove(item);
+        list = list.filter((one) => one.item !== item);
+      } else {
+        const request = prng.below(1000);
+        const row = prng.below(8189);
+        const item = parked.add(ParkedKind.transfer, request, row);
+        expect(list.some((one) => one.item === item)).toBe(false);
+        list.push({ item, request, row });
+        parked.page(item).fill(step, parked.offset(item), parked.offset(item) + ROW_WORDS);
+      }
+      if (step % 50 !== 0) continue;
+      expect(itemsOf(parked)).toEqual(list.map(({ item }) => item));
+      expect(parked.count).toBe(list.length);
+      for (const { item, request, row } of list) {
+        expect([parked.request(item), parked.requestRow(item)]).toEqual([request, row]);
+      }
+    }
+  });
+
+  test('rows of two items never share words, across pages', () => {
+    const parked = new Parked();
+    for (let i = 0; i < 3000; i++) {
+      const item = parked.add(ParkedKind.account, i, 0);
+      parked.page(item).fill(i + 1, parked.offset(item), parked.offset(item) + ROW_WORDS);
+    }
+    let wrong = 0;
+    for (const [i, item] of itemsOf(parked).entries()) {
+      const row = parked.page(item).subarray(parked.offset(item), parked.offset(item) + ROW_WORDS);
+      if (!row.every((word) => word === i + 1)) wrong++;
+    }
+    expect(wrong).toBe(0);
+  });
+
+  test('a body stays with its item until it leaves', () => {
+    const parked = new Parked();
+    const body = Uint32Array.of(1, 2, 3);
+    const item = parked.addWithBody(ParkedKind.walk, 0, body);
+    expect(parked.kind(item)).toBe(ParkedKind.walk);
+    expect(parked.body(item)).toBe(body);
+    parked.remove(item);
+    const next = parked.add(ParkedKind.transfer, 0, 0);
+    expect(next).toBe(item);
+    expect(() => parked.body(next)).toThrow('has a body');
+  });
+});

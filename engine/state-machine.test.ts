@@ -1,0 +1,272 @@
+import { describe, expect, test } from 'vitest';
+import { batchOfObjects } from '../client/rows.ts';
+import {
+  accountOf,
+  accountsFrame,
+  idOn,
+  OneShard,
+  requestFrame,
+  transferOf,
+  transfersFrame,
+} from '../test/support/one-shard.ts';
+import { BatchKind } from './batch.ts';
+import { InputType } from './group.ts';
+import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
+import { AccountStatus, EventState, TransferStatus } from './status.ts';
+
+const TIME = 1_000_000n;
+const ALICE = 1n;
+const BANK = 2n;
+const LIMITED = 2;
+
+/** Alice, who may not spend what she has not, and the bank. */
+function newShard(): OneShard {
+  const shard = new OneShard();
+  shard.run([accountsFrame([accountOf(ALICE, LIMITED), accountOf(BANK)])], TIME);
+  return shard;
+}
+
+describe('a state machine of one shard', () => {
+  test('gives consecutive timestamps to the events of a batch, whatever became of them', () => {
+    const shard = newShard();
+    const [reply] = shard.run(
+      [
+        transfersFrame([
+          transferOf(1n, BANK, ALICE, 5n),
+          transferOf(2n, ALICE, BANK, 9n),
+          transferOf(3n, ALICE, BANK, 5n),
+        ]),
+      ],
+      TIME * 2n,
+    );
+    expect(reply!.statuses).toEqual([
+      TransferStatus.created,
+      TransferStatus.exceeds_credits,
+      TransferStatus.created,
+    ]);
+    const first = TIME * 2n + 1n;
+    expect(reply!.timestamps).toEqual([first, first + 1n, first + 2n]);
+    expect(shard.clock).toBe(first + 2n);
+  });
+
+  test('exists has the timestamp of the original, in the same group and in a later one', () => {
+    const shard = new OneShard();
+    const account = accountOf(ALICE);
+    const [made] = shard.run([accountsFrame([account, accountOf(BANK), account])], TIME);
+    expect(made!.statuses[2]).toBe(AccountStatus.exists);
+    expect(made!.timestamps[2]).toBe(made!.timestamps[0]);
+    const transfer = transferOf(7n, ALICE, BANK, 5n);
+    const [one, same] = shard.run(
+      [transfersFrame([transfer], 1), transfersFrame([transfer, { ...transfer, amount: 6n }], 2)],
+      TIME,
+    );
+    const [later] = shard.run([transfersFrame([transfer])], TIME * 9n);
+    expect(same!.statuses).toEqual([
+      TransferStatus.exists,
+      TransferStatus.exists_with_different_amount,
+    ]);
+    expect(later!.statuses).toEqual([TransferStatus.exists]);
+    expect([same!.timestamps[0], later!.timestamps[0]]).toEqual([
+      one!.timestamps[0],
+      one!.timestamps[0],
+    ]);
+    const [again] = shard.run([accountsFrame([account])], TIME);
+    expect(again!.timestamps).toEqual([made!.timestamps[0]]);
+  });
+
+  test('an original whose lower timestamp word ran over within its batch is found with its timestamp', () => {
+    const shard = new OneShard();
+    const edge = (3n << 32n) - 3n;
+    shard.run([accountsFrame([accountOf(ALICE), accountOf(BANK)])], TIME);
+    const events = Array.from({ length: 6 }, (_, i) => transferOf(BigInt(i + 1), ALICE, BANK));
+    const [made] = shard.run([transfersFrame(events)], edge);
+    expect(made!.timestamps.at(-1)).toBe(edge + 6n);
+    const [again] = shard.run([transfersFrame(events)], edge);
+    expect(again!.statuses).toEqual(Array(6).fill(TransferStatus.exists));
+    expect(again!.timestamps).toEqual(made!.timestamps);
+  });
+
+  test('a clock that jumps back does not bend timestamps', () => {
+    const shard = newShard();
+    const stamps: bigint[] = [];
+    for (const [i, time] of [TIME * 5n, TIME, 0n, TIME * 5n + 1n, TIME * 7n].entries()) {
+      const [reply] = shard.run([transfersFrame([transferOf(BigInt(i + 1), BANK, ALICE)])], time);
+      stamps.push(...reply!.timestamps);
+    }
+    expect(stamps).toEqual(stamps.toSorted((a, b) => (a < b ? -1 : 1)));
+    expect(new Set(stamps).size).toBe(5);
+    expect(stamps.at(-1)).toBe(TIME * 7n + 1n);
+  });
+
+  test('shard k of n gives only timestamps congruent to k modulo n', () => {
+    for (const [shard, shards] of [
+      [0, 1],
+      [0, 3],
+      [2, 3],
+      [63, 64],
+      [4, 5],
+    ] as const) {
+      const one = new OneShard({ shard, shards });
+      const ids = [1, 2, 3].map((n) => idOn(shard, shards, n));
+      for (const time of [17n, TIME, (1n << 32n) - 5n, (1n << 60n) + 1n]) {
+        const [reply] = one.run([accountsFrame(ids.map((id) => accountOf(id)))], time);
+        const [moved] = one.run([transfersFrame([transferOf(time, ids[0]!, ids[1]!)])], time);
+        for (const stamp of [...reply!.timestamps, ...moved!.timestamps, one.clock]) {
+          expect(stamp % BigInt(shards)).toBe(BigInt(shard));
+        }
+      }
+    }
+  });
+
+  test('a machine that replays the journal has the same digest, and the next group the same outcome', () => {
+    const shard = newShard();
+    for (let i = 1n; i <= 20n; i++) {
+      shard.run(
+        [
+          transfersFrame([
+            transferOf(i, BANK, ALICE, i),
+            transferOf(100n + i, ALICE, BANK, 3n * i),
+          ]),
+        ],
+        TIME,
+      );
+    }
+    const again = shard.replayed();
+    expect(again.digest).toBe(shard.digest);
+    expect(again.clock).toBe(shard.clock);
+    const next = transfersFrame([
+      transferOf(5n, BANK, ALICE, 5n),
+      transferOf(500n, ALICE, BANK, 1n),
+    ]);
+    const told = again.run([next], TIME);
+    // Both write to one store: only one of them may go on.
+    shard.store.rows.pop();
+    expect(shard.run([next], TIME)).toEqual(told);
+    expect(again.digest).toBe(shard.digest);
+  });
+
+  test('the digest tells any balance, any id, and any account apart', () => {
+    const digests = new Set<string>();
+    const variants: (readonly (readonly [bigint, bigint, bigint, bigint])[])[] = [
+      [],
+      [[1n, BANK, ALICE, 1n]],
+      [[1n, BANK, ALICE, 2n]],
+      [[1n, BANK, ALICE, 1n << 100n]],
+      [[2n, BANK, ALICE, 1n]],
+      [[1n, ALICE, BANK, 1n]],
+      [
+        [1n, BANK, ALICE, 1n],
+        [2n, BANK, ALICE, 1n],
+      ],
+    ];
+    for (const transfers of variants) {
+      const shard = newShard();
+      if (transfers.length > 0)
+        shard.run([transfersFrame(transfers.map((one) => transferOf(...one)))], TIME);
+      digests.add(shard.digest);
+    }
+    expect(digests.size).toBe(variants.length);
+    const shard = newShard();
+    const before = shard.digest;
+    for (let word = 0; word < 20; word++) {
+      const row = shard.machine.ledger.accounts.chunk(1);
+      row[32 + word]! ^= 1;
+      expect(shard.digest).not.toBe(before);
+      row[32 + word]! ^= 1;
+    }
+    expect(shard.digest).toBe(before);
+  });
+
+  test('the clock alone does not change the digest', () => {
+    const shard = newShard();
+    const before = shard.digest;
+    shard.run([], TIME * 100n);
+    expect(shard.digest).toBe(before);
+  });
+});
+
+describe('a state machine of two shards', () => {
+  const low = idOn(0, 2);
+  const high = idOn(1, 2);
+  const second = idOn(0, 2, 2);
+
+  /** Shard 0, where a walk has claimed its account and waits for shard 1. */
+  function claimedShard(): OneShard {
+    const shard = new OneShard({ shard: 0, shards: 2 });
+    shard.run([accountsFrame([accountOf(low), accountOf(second)])], TIME);
+    expect(shard.run([transfersFrame([transferOf(1n, low, high)], 7)], TIME)).toEqual([]);
+    return shard;
+  }
+
+  /** The decision of the last shard that the only transfer of walk 1 failed. */
+  function failed(status: number, clock: bigint) {
+    const body = new Uint32Array(LINK_HEAD_WORDS + 4);
+    body[LinkHead.kind] = LinkKind.apply;
+    body[LinkHead.walk] = 1;
+    body[6] = 1;
+    body.set([status, Number(clock), 0, 0], LINK_HEAD_WORDS);
+    return { from: 1, number: 1, clock, body };
+  }
+
+  test('a transfer across shards claims its account and id, and is answered when its walk has come back', () => {
+    const shard = claimedShard();
+    expect([
+      shard.machine.claimedCount,
+      shard.machine.walksUnderWay,
+      shard.machine.parkedCount,
+    ]).toEqual([2, 1, 0]);
+    expect(shard.run([transfersFrame([transferOf(2n, low, second)], 8)], TIME)).toEqual([]);
+    const free = shard.run([transfersFrame([transferOf(3n, second, second)], 9)], TIME);
+    // `second` is awaited by the transfer before, so even what would fail waits.
+    expect(free).toEqual([]);
+    expect(shard.machine.parkedCount).toBe(2);
+    const told = shard.run([], TIME, [failed(TransferStatus.code_must_not_be_zero, 77n)]);
+    expect(told.map(({ request, statuses }) => [request, statuses])).toEqual([
+      [7, [TransferStatus.code_must_not_be_zero]],
+      [8, [TransferStatus.created]],
+      [9, [TransferStatus.accounts_must_be_different]],
+    ]);
+    expect(told[0]!.timestamps).toEqual([77n]);
+    expect([
+      shard.machine.claimedCount,
+      shard.machine.walksUnderWay,
+      shard.machine.parkedCount,
+    ]).toEqual([0, 0, 0]);
+    expect(shard.replayed().digest).toBe(shard.digest);
+  });
+
+  test('the clock moves past that of whoever sends a message', () => {
+    const shard = claimedShard();
+    const clock = shard.clock + 1_000_001n;
+    shard.run([], 0n, [failed(TransferStatus.code_must_not_be_zero, clock)]);
+    expect(shard.clock).toBeGreaterThanOrEqual(clock);
+    expect(shard.clock % 2n).toBe(0n);
+  });
+
+  test('what waited beyond its deadline is not started', () => {
+    const shard = claimedShard();
+    const batch = batchOfObjects(BatchKind.transfers, [transferOf(2n, low, second)]);
+    const frame = requestFrame(InputType.createTransfers, batch, {
+      request: 8,
+      deadline: TIME * 2n,
+    });
+    expect(shard.run([frame], TIME)).toEqual([]);
+    const told = shard.run([], TIME * 3n, [
+      failed(TransferStatus.code_must_not_be_zero, TIME * 3n),
+    ]);
+    expect(told.map(({ statuses }) => statuses)).toEqual([
+      [TransferStatus.code_must_not_be_zero],
+      [EventState.notStarted],
+    ]);
+    const [again] = shard.run([transfersFrame([transferOf(2n, low, second)], 9)], TIME);
+    expect(again!.statuses).toEqual([TransferStatus.created]);
+  });
+
+  test('a message that comes twice, or before its turn, is a bug', () => {
+    const shard = claimedShard();
+    const message = failed(TransferStatus.code_must_not_be_zero, 77n);
+    expect(() => shard.run([], TIME, [{ ...message, number: 2 }])).toThrow('once and in order');
+    const other = claimedShard();
+    expect(() => other.run([], TIME, [message, message])).toThrow('once and in order');
+  });
+});

@@ -1,0 +1,217 @@
+import { describe, expect, test } from 'vitest';
+import { Prng } from '../lib/prng.ts';
+import { Link, type LinkMessage } from './link.ts';
+import { ringBuffer } from './ring.ts';
+
+const CAPACITY = 512;
+
+/** New rings between two shards, as each of them sees them. */
+function newRings() {
+  const there = ringBuffer(CAPACITY);
+  const back = ringBuffer(CAPACITY);
+  return [
+    { peer: 1, incoming: back, outgoing: there },
+    { peer: 0, incoming: there, outgoing: back },
+  ] as const;
+}
+
+/** One end, with what a shard's journal would know of it. */
+class End {
+  readonly shard: number;
+  link: Link;
+  /** Every message ever sent, by number from 1. */
+  readonly sent: Uint32Array[] = [];
+  readonly got: LinkMessage[] = [];
+  durable = 0;
+
+  constructor(shard: number, rings: ReturnType<typeof newRings>) {
+    this.shard = shard;
+    this.link = new Link(shard, rings[shard as 0 | 1]);
+  }
+
+  send(body: Uint32Array): void {
+    this.sent.push(body);
+    this.link.send(this.#message(this.sent.length));
+  }
+
+  #message(number: number) {
+    return { number, clockLow: number, clockHigh: this.shard, body: this.sent[number - 1]! };
+  }
+
+  /** Takes up to so many messages into a group; they are durable when `commit` says so. */
+  take(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const message = this.link.peek(this.sent.length);
+      if (message === null) return;
+      expect(this.link.peek(this.sent.length)).toBe(message);
+      this.link.take();
+      this.got.push(message);
+    }
+  }
+
+  commit(): void {
+    this.durable = this.got.length;
+    this.link.committed();
+  }
+
+  /** Loses what is not durable; the replay makes all messages again. */
+  crash(rings: ReturnType<typeof newRings>): void {
+    const { acknowledged } = this.link;
+    this.link = new Link(this.shard, rings[this.shard as 0 | 1]);
+    for (let number = 1; number <= this.sent.length; number++)
+      this.link.send(this.#message(number));
+    this.link.forget(acknowledged);
+    this.got.length = this.durable;
+    this.link.resume(this.durable);
+  }
+}
+
+function newPair(): [End, End] {
+  const rings = newRings();
+  return [new End(0, rings), new End(1, rings)];
+}
+
+function settle(ends: readonly End[]): void {
+  for (let round = 0, isBusy = true; isBusy; round++) {
+    expect(round).toBeLessThan(10_000);
+    isBusy = false;
+    for (const end of ends) {
+      const before = end.got.length;
+      end.take(Infinity);
+      end.commit();
+      if (end.link.flush() || end.got.length > before) isBusy = true;
+    }
+  }
+}
+
+function bodyOf(prng: Prng): Uint32Array {
+  return Uint32Array.from({ length: prng.pick([0, 1, 12, 40, 300]) }, () => prng.uint32());
+}
+
+function expectAllArrived(from: End, to: End): void {
+  expect(to.got.map(({ number }) => number)).toEqual(from.sent.map((_, i) => i + 1));
+  expect(to.got.map(({ body }) => body)).toEqual(from.sent);
+  expect(
+    to.got.every(
+      ({ number, clockLow, clockHigh }) => clockLow === number && clockHigh === from.shard,
+    ),
+  ).toBe(true);
+}
+
+describe('a link', () => {
+  test('delivers messages in order, once, and whole, those longer than the ring in parts', () => {
+    const [a, b] = newPair();
+    const prng = new Prng(1);
+    for (let i = 0; i < 50; i++) {
+      a.send(bodyOf(prng));
+      b.send(bodyOf(prng));
+    }
+    expect(a.link.unsent).toBeGreaterThan(CAPACITY);
+    settle([a, b]);
+    expectAllArrived(a, b);
+    expectAllArrived(b, a);
+    expect([a.link.unsent, a.link.kept, b.link.unsent, b.link.kept]).toEqual([0, 0, 0, 0]);
+  });
+
+  test('sends nothing but its greeting before the other side has greeted', () => {
+    const [a, b] = newPair();
+    a.send(Uint32Array.of(1));
+    expect([a.link.flush(), a.link.flush()]).toEqual([true, false]);
+    b.take(1);
+    expect(b.got).toEqual([]);
+    expect(b.link.flush()).toBe(true);
+    a.take(1);
+    expect(a.link.flush()).toBe(true);
+    b.take(1);
+    expect(b.got.map(({ number }) => number)).toEqual([1]);
+  });
+
+  test('keeps a message until the other side has committed it', () => {
+    const [a, b] = newPair();
+    settle([a, b]);
+    a.send(Uint32Array.of(1));
+    a.link.flush();
+    b.take(1);
+    b.link.flush();
+    a.take(1);
+    expect([a.link.kept, a.link.acknowledged]).toEqual([1, 0]);
+    b.commit();
+    b.link.flush();
+    a.take(1);
+    expect([a.link.kept, a.link.acknowledged]).toEqual([0, 1]);
+  });
+
+  test('delivers once and in order through any crashes of either side, in the middle of messages too', () => {
+    for (let seed = 1; seed <= 150; seed++) {
+      const prng = new Prng(seed);
+      const [a, b] = newPair();
+      const ends = [a, b];
+      for (let step = 0; step < 200; step++) {
+        const end = prng.pick(ends);
+        const what = prng.below(20);
+        if (what < 4 && end.sent.length < 40) end.send(bodyOf(prng));
+        else if (what < 11) end.link.flush();
+        else if (what < 16) end.take(prng.between(1, 3));
+        else if (what < 19) {
+          end.commit();
+        } else {
+          // A shard loses what it took and did not commit; the other one's step is over, so all it took is durable.
+          const other = end === a ? b : a;
+          other.commit();
+          const rings = newRings();
+          end.crash(rings);
+          other.link.relink(rings[other.shard as 0 | 1]);
+        }
+      }
+      settle(ends);
+      expectAllArrived(a, b);
+      expectAllArrived(b, a);
+    }
+  });
+
+  test('drops what it has, when the other side sends more than was asked for', () => {
+    const [a, b] = newPair();
+    for (let i = 1; i <= 3; i++) a.send(Uint32Array.of(i));
+    settle([a, b]);
+    // The same messages again, by an end that believes that nothing has arrived.
+    const rings = newRings();
+    const again = new End(0, rings);
+    for (let i = 1; i <= 4; i++) again.send(Uint32Array.of(i));
+    const deaf = new Link(1, rings[1]);
+    deaf.flush();
+    again.take(1);
+    again.link.flush();
+    b.link.relink(rings[1]);
+    settle([again, b]);
+    expect(b.got.map(({ number }) => number)).toEqual([1, 2, 3, 4]);
+  });
+
+  test('refuses a peer that wants what is no longer kept, or has more than was sent: journals of different times', () => {
+    const [a, b] = newPair();
+    for (let i = 1; i <= 3; i++) a.send(Uint32Array.of(i));
+    settle([a, b]);
+    for (const received of [0, 2, 4]) {
+      const rings = newRings();
+      const other = new Link(1, rings[1]);
+      other.resume(received);
+      other.flush();
+      a.link.relink(rings[0]);
+      const meet = (): unknown => a.link.peek(3);
+      expect(meet).toThrow(expect.objectContaining({ code: 'DATA_DAMAGED', exitCode: 3 }));
+      expect(meet).not.toThrow('undefined');
+    }
+    const rings = newRings();
+    const other = new Link(1, rings[1]);
+    other.resume(3);
+    other.flush();
+    a.link.relink(rings[0]);
+    expect(a.link.peek(3)).toBeNull();
+  });
+
+  test('numbers are dense: a gap is a bug', () => {
+    const [a] = newPair();
+    a.send(Uint32Array.of(1));
+    const message = { number: 3, clockLow: 0, clockHigh: 0, body: Uint32Array.of(1) };
+    expect(() => a.link.send(message)).toThrow('dense');
+  });
+});

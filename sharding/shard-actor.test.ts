@@ -1,0 +1,310 @@
+import { describe, expect, test } from 'vitest';
+import { batchOfIds, batchOfObjects } from '../client/rows.ts';
+import { BatchKind, ROW_WORDS } from '../engine/batch.ts';
+import { InputType } from '../engine/group.ts';
+import { LINK_HEAD_WORDS, LinkHead, LinkKind } from '../engine/link-message.ts';
+import { Reply, REPLY_HEAD_WORDS, ReplyKind } from '../engine/open-requests.ts';
+import { TransferStatus } from '../engine/status.ts';
+import { MemoryJournal, type MemoryJournalStore } from '../persistence/memory-journal.ts';
+import {
+  accountOf,
+  accountsFrame,
+  idOn,
+  replyAt,
+  requestFrame,
+  transferOf,
+  transfersFrame,
+  type Told,
+} from '../test/support/one-shard.ts';
+import { Link } from './link.ts';
+import { ringBuffer, RingReader, RingWriter } from './ring.ts';
+import { ShardActor } from './shard-actor.ts';
+import { countersBuffer, ShardCounters } from './shard-counters.ts';
+import { Counter, RequestType } from './shard-protocol.ts';
+
+const RING_BYTES = 1 << 16;
+const TIME = 1_000_000n;
+const BANK = 1n;
+const ALICE = 2n;
+
+interface Heard extends Told {
+  readonly kind: number;
+  readonly sequence: number;
+}
+
+/** An actor over a store, with both ends of its rings; the peer of its link is the test. */
+class Bench {
+  readonly journal: MemoryJournal;
+  readonly actor: ShardActor;
+  readonly counters = new ShardCounters(countersBuffer());
+  readonly peer: Link | undefined;
+  readonly #requests: RingWriter;
+  readonly #replies: RingReader;
+  time = TIME;
+
+  constructor(
+    store: MemoryJournalStore,
+    { shards = 1, session = 1, replyBytes = RING_BYTES } = {},
+  ) {
+    this.journal = new MemoryJournal({ clusterId: 'bench', shard: 0, shards }, store);
+    const [requests, replies, there, back] = [RING_BYTES, replyBytes, RING_BYTES, RING_BYTES].map(
+      ringBuffer,
+    ) as [SharedArrayBuffer, SharedArrayBuffer, SharedArrayBuffer, SharedArrayBuffer];
+    this.#requests = new RingWriter(requests);
+    this.#replies = new RingReader(replies);
+    const link =
+      shards === 1 ? undefined : new Link(0, { peer: 1, incoming: back, outgoing: there });
+    this.peer =
+      shards === 1 ? undefined : new Link(1, { peer: 0, incoming: there, outgoing: back });
+    this.actor = new ShardActor({
+      shard: 0,
+      shards,
+      seed: 7,
+      session,
+      journal: this.journal,
+      requests: new RingReader(requests),
+      replies: new RingWriter(replies),
+      links: shards === 1 ? [undefined] : [undefined, link],
+      counters: this.counters,
+      now: () => this.time,
+    });
+    this.actor.recover();
+  }
+
+  ask(frame: Uint32Array): void {
+    expect(this.#requests.reserve(frame.byteLength)).toBe(true);
+    this.#requests.words.set(frame, this.#requests.at / 4);
+    this.#requests.commit();
+  }
+
+  look(type: number, ids: readonly bigint[], request = 1): void {
+    this.ask(requestFrame(type, batchOfIds(ids), { request }));
+  }
+
+  /** What has left the actor. */
+  told(): Heard[] {
+    const told: Heard[] = [];
+    while (this.#replies.peek()) {
+      const { words } = this.#replies;
+      const at = this.#replies.at / 4;
+      const kind = words[at + Reply.kind]!;
+      const head = { kind, sequence: words[at + Reply.sequence]! };
+      const rows = words.slice(at + REPLY_HEAD_WORDS, at + this.#replies.length / 4);
+      const one =
+        kind === ReplyKind.created
+          ? replyAt(words, at)
+          : { request: words[at + Reply.request]!, statuses: [...rows], timestamps: [] };
+      told.push({ ...head, ...one });
+      this.#replies.release();
+    }
+    return told;
+  }
+}
+
+function fundedStore(): MemoryJournalStore {
+  const store: MemoryJournalStore = { rows: [] };
+  const bench = new Bench(store);
+  bench.ask(accountsFrame([accountOf(BANK), accountOf(ALICE, 2)]));
+  bench.ask(transfersFrame([transferOf(1n, BANK, ALICE, 10n)]));
+  bench.actor.step();
+  return store;
+}
+
+describe('a shard actor', () => {
+  test('answers requests in order, all that were there as one group', () => {
+    const store: MemoryJournalStore = { rows: [] };
+    const bench = new Bench(store);
+    expect(bench.actor.step()).toBe(false);
+    bench.ask(accountsFrame([accountOf(BANK), accountOf(ALICE, 2)], 1));
+    bench.ask(
+      transfersFrame([transferOf(1n, BANK, ALICE, 10n), transferOf(2n, ALICE, BANK, 11n)], 2),
+    );
+    expect(bench.actor.step()).toBe(true);
+    expect(
+      bench.told().map(({ request, statuses, sequence }) => [request, statuses, sequence]),
+    ).toEqual([
+      [1, [0, 0], 1],
+      [2, [0, TransferStatus.exceeds_credits], 1],
+    ]);
+    expect(store.rows).toHaveLength(1);
+    expect(bench.counters.values[Counter.sequence]).toBe(1);
+    expect(bench.actor.step()).toBe(false);
+  });
+
+  test('releases nothing before the commit has returned: no reply, no look-up, no message', () => {
+    const store: MemoryJournalStore = { rows: [] };
+    const bench = new Bench(store, { shards: 2 });
+    const mine = idOn(0, 2);
+    const yours = idOn(1, 2);
+    bench.ask(accountsFrame([accountOf(mine)]));
+    bench.actor.step();
+    bench.peer!.flush();
+    bench.actor.step();
+    bench.told();
+    let seen: unknown[] = [];
+    const append = bench.journal.append.bind(bench.journal);
+    bench.journal.append = (row) => {
+      seen = [bench.told(), bench.peer!.peek(0)];
+      append(row);
+      seen.push(bench.told(), bench.peer!.peek(0));
+    };
+    bench.ask(transfersFrame([transferOf(1n, mine, yours)], 5));
+    bench.ask(transfersFrame([transferOf(2n, mine, mine)], 6));
+    bench.ask(accountsFrame([accountOf(idOn(0, 2, 2))], 7));
+    bench.look(RequestType.lookupAccounts, [idOn(0, 2, 2)], 8);
+    bench.actor.step();
+    expect(seen).toEqual([[], null, [], null]);
+    expect(bench.told().map(({ request }) => request)).toEqual([7, 8]);
+    expect(bench.peer!.peek(0)).toMatchObject({ number: 1 });
+  });
+
+  test('a look-up sees what was asked before it, and only what is durable', () => {
+    const bench = new Bench(fundedStore());
+    bench.ask(transfersFrame([transferOf(2n, ALICE, BANK, 4n)], 1));
+    bench.look(RequestType.lookupAccounts, [ALICE, 99n], 2);
+    bench.look(RequestType.lookupTransfers, [2n, 99n, 1n], 3);
+    bench.actor.step();
+    const [, accounts, transfers] = bench.told();
+    expect(accounts).toMatchObject({ kind: ReplyKind.accounts, request: 2, sequence: 2 });
+    expect(accounts!.statuses).toHaveLength(2 + ROW_WORDS);
+    expect([accounts!.statuses[2], accounts!.statuses[2 + 8], accounts!.statuses[2 + 16]]).toEqual([
+      2, 4, 10,
+    ]);
+    expect(transfers).toMatchObject({ kind: ReplyKind.positions, request: 3 });
+    // {row of the request, sequence, row and state, 0}
+    expect(transfers!.statuses).toEqual([0, 2, 1, 0, 2, 1, (2 << 8) | 1, 0]);
+  });
+
+  for (const failure of ['before-keeping', 'after-keeping'] as const) {
+    test(`a commit that fails ${failure} the row ends the actor, and the next one answers from the journal`, () => {
+      const store = fundedStore();
+      const bench = new Bench(store, { session: 2 });
+      const spend = transferOf(2n, ALICE, BANK, 10n);
+      bench.journal.failNextAppend(failure);
+      bench.ask(
+        requestFrame(InputType.createTransfers, batchOfObjects(BatchKind.transfers, [spend]), {
+          session: 2,
+        }),
+      );
+      bench.look(RequestType.lookupAccounts, [ALICE], 3);
+      expect(() => bench.actor.step()).toThrow(
+        expect.objectContaining({ code: 'JOURNAL_WRITE_FAILED' }),
+      );
+      expect(bench.told()).toEqual([]);
+      // Nor does it go on from memory.
+      bench.ask(transfersFrame([transferOf(3n, BANK, ALICE)]));
+      expect(() => bench.actor.step()).toThrow();
+      expect(bench.told()).toEqual([]);
+
+      const next = new Bench(store, { session: 3 });
+      const isKept = failure === 'after-keeping';
+      const batch = batchOfObjects(BatchKind.transfers, [spend, transferOf(4n, ALICE, BANK, 1n)]);
+      next.ask(requestFrame(InputType.createTransfers, batch, { session: 3, request: 9 }));
+      next.actor.step();
+      expect(next.told().map(({ request, statuses }) => [request, statuses])).toEqual([
+        [
+          9,
+          [isKept ? TransferStatus.exists : TransferStatus.created, TransferStatus.exceeds_credits],
+        ],
+      ]);
+    });
+  }
+
+  test('replies that a replay makes again go to nobody, and the digest is as before', () => {
+    const store = fundedStore();
+    const first = new Bench(store);
+    const digest = first.actor.machine.digest();
+    const second = new Bench(store, { session: 2 });
+    expect(second.actor.step()).toBe(false);
+    expect(second.told()).toEqual([]);
+    expect(second.actor.machine.digest()).toEqual(digest);
+  });
+
+  test('replies that find their ring full wait, in order, and none is lost', () => {
+    const bench = new Bench(fundedStore(), { replyBytes: 256 });
+    for (let i = 1; i <= 40; i++) {
+      bench.ask(transfersFrame([transferOf(100n + BigInt(i), BANK, ALICE)], i));
+    }
+    bench.actor.step();
+    expect(bench.actor.hasBacklog).toBe(true);
+    const requests: number[] = [];
+    while (bench.actor.hasBacklog || requests.length < 40) {
+      requests.push(...bench.told().map(({ request }) => request));
+      bench.actor.step();
+    }
+    expect(requests).toEqual(Array.from({ length: 40 }, (_, i) => i + 1));
+  });
+
+  test('what comes after its deadline is refused, and leaves no trace', () => {
+    const store = fundedStore();
+    const bench = new Bench(store);
+    const batch = batchOfObjects(BatchKind.transfers, [transferOf(2n, BANK, ALICE)]);
+    bench.ask(requestFrame(InputType.createTransfers, batch, { request: 4, deadline: TIME }));
+    bench.ask(requestFrame(InputType.createTransfers, batch, { request: 5, deadline: TIME - 1n }));
+    bench.actor.step();
+    expect(
+      bench
+        .told()
+        .map(({ request, kind }) => [request, kind])
+        .toSorted(),
+    ).toEqual([
+      [4, ReplyKind.created],
+      [5, ReplyKind.late],
+    ]);
+    bench.time = TIME * 2n;
+    bench.ask(requestFrame(InputType.createTransfers, batch, { request: 6, deadline: TIME }));
+    bench.actor.step();
+    expect(bench.told().map(({ kind }) => kind)).toEqual([ReplyKind.late]);
+    expect(store.rows).toHaveLength(2);
+  });
+
+  test('after a crash in the middle of a walk its message is sent again, and its decision is taken once', () => {
+    const store: MemoryJournalStore = { rows: [] };
+    const bench = new Bench(store, { shards: 2 });
+    const [mine, other, yours] = [idOn(0, 2), idOn(0, 2, 2), idOn(1, 2)];
+    bench.ask(accountsFrame([accountOf(mine), accountOf(other)]));
+    bench.ask(transfersFrame([transferOf(1n, mine, yours)], 2));
+    bench.actor.step();
+    bench.peer!.flush();
+    bench.actor.step();
+    const sent = bench.peer!.peek(0)!;
+    expect(sent).toMatchObject({ number: 1 });
+
+    const next = new Bench(store, { shards: 2, session: 2 });
+    next.peer!.flush();
+    next.actor.step();
+    const again = next.peer!.peek(0)!;
+    expect(again).toEqual(sent);
+    next.peer!.take();
+    next.peer!.committed();
+    next.peer!.send({ number: 1, clockLow: 77, clockHigh: 0, body: failedBody() });
+    next.peer!.flush();
+    next.actor.step();
+    expect(next.actor.machine.claimedCount).toBe(0);
+    expect(next.actor.machine.acknowledged[1]).toBe(1);
+    // Its client asked an earlier life of the shard.
+    expect(next.told()).toEqual([]);
+    next.ask(
+      requestFrame(
+        InputType.createTransfers,
+        batchOfObjects(BatchKind.transfers, [transferOf(1n, mine, other)]),
+        { session: 2, request: 3 },
+      ),
+    );
+    next.actor.step();
+    expect(next.told()[0]!.statuses).toEqual([TransferStatus.id_already_failed]);
+  });
+});
+
+/** The decision of the last shard: transfer 1 found no credit account. */
+function failedBody(): Uint32Array {
+  const body = new Uint32Array(LINK_HEAD_WORDS + 8);
+  body[LinkHead.kind] = LinkKind.apply;
+  body[LinkHead.walk] = 1;
+  body[5] = 1;
+  body[6] = 1;
+  body[LINK_HEAD_WORDS] = 1;
+  body[LINK_HEAD_WORDS + 4] = TransferStatus.credit_account_not_found;
+  body[LINK_HEAD_WORDS + 5] = 77;
+  return body;
+}

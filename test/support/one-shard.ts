@@ -1,0 +1,148 @@
+/** One state machine with its journal, driven by hand: request frames in, outcomes and messages out. */
+import { batchOfObjects } from '../../client/rows.ts';
+import { BatchKind, type Batch } from '../../engine/batch.ts';
+import { Group, Input, INPUT_WORDS, InputType } from '../../engine/group.ts';
+import { Reply, REPLY_HEAD_WORDS } from '../../engine/open-requests.ts';
+import { shardOf } from '../../engine/placement.ts';
+import { StateMachine } from '../../engine/state-machine.ts';
+import { MemoryJournal, type MemoryJournalStore } from '../../persistence/memory-journal.ts';
+import { RecordReader } from '../../sharding/record-reader.ts';
+import { replayJournal } from '../../sharding/replay.ts';
+import type { AccountInput, TransferInput } from './model-ledger.ts';
+
+const GROUP_BYTES = 4 << 20;
+
+export function wordsOf(id: bigint): Uint32Array {
+  return Uint32Array.from({ length: 4 }, (_, w) => Number((id >> BigInt(32 * w)) & 0xffffffffn));
+}
+
+/** The n-th id, counted from 1, of an account on that shard. */
+export function idOn(shard: number, shards: number, n = 1): bigint {
+  let left = n;
+  for (let id = 1n; ; id++) {
+    if (shardOf(wordsOf(id), 0, shards) === shard && --left === 0) return id;
+  }
+}
+
+export function accountOf(id: bigint, flags = 0): AccountInput {
+  return { id, ledger: 1, code: 1, flags };
+}
+
+export function transferOf(id: bigint, dr: bigint, cr: bigint, amount = 1n): TransferInput {
+  return { id, debitAccountId: dr, creditAccountId: cr, amount, ledger: 1, code: 1 };
+}
+
+/** A request as it lies in a ring. */
+export function requestFrame(
+  type: number,
+  batch: Batch,
+  { request = 1, session = 1, deadline = 0n } = {},
+): Uint32Array {
+  const frame = new Uint32Array(INPUT_WORDS + batch.words.length);
+  frame[Input.type] = type;
+  frame[Input.bytes] = frame.length * 4;
+  frame[Input.session] = session;
+  frame[Input.request] = request;
+  frame[Input.deadline] = Number(deadline & 0xffffffffn);
+  frame[Input.deadline + 1] = Number(deadline >> 32n);
+  frame.set(batch.words, INPUT_WORDS);
+  return frame;
+}
+
+export function accountsFrame(accounts: readonly AccountInput[], request = 1): Uint32Array {
+  const batch = batchOfObjects(BatchKind.accounts, accounts);
+  return requestFrame(InputType.createAccounts, batch, { request });
+}
+
+export function transfersFrame(transfers: readonly TransferInput[], request = 1): Uint32Array {
+  const batch = batchOfObjects(BatchKind.transfers, transfers);
+  return requestFrame(InputType.createTransfers, batch, { request });
+}
+
+export interface Told {
+  readonly request: number;
+  readonly statuses: readonly number[];
+  readonly timestamps: readonly bigint[];
+}
+
+/** The reply that begins at a word. */
+export function replyAt(words: Uint32Array, at: number): Told {
+  const n = words[at + Reply.n]!;
+  const halves = at + REPLY_HEAD_WORDS + 2 * n;
+  const rows = Array.from({ length: n }, (_, i) => i);
+  return {
+    request: words[at + Reply.request]!,
+    statuses: rows.map((i) => (words[halves + (i >> 1)]! >>> (16 * (i & 1))) & 0xffff),
+    timestamps: rows.map((i) => {
+      const stamp = at + REPLY_HEAD_WORDS + 2 * i;
+      return (BigInt(words[stamp + 1]!) << 32n) | BigInt(words[stamp]!);
+    }),
+  };
+}
+
+export interface Arriving {
+  readonly from: number;
+  readonly number: number;
+  readonly clock: bigint;
+  readonly body: Uint32Array;
+}
+
+export class OneShard {
+  readonly shard: number;
+  readonly shards: number;
+  readonly store: MemoryJournalStore;
+  readonly group = new Group(GROUP_BYTES);
+  readonly machine: StateMachine;
+  readonly journal: MemoryJournal;
+  readonly #records: RecordReader;
+
+  constructor({ shard = 0, shards = 1, store = { rows: [] } as MemoryJournalStore } = {}) {
+    this.shard = shard;
+    this.shards = shards;
+    this.store = store;
+    this.machine = new StateMachine({ shard, shards, seed: 7 }, this.group);
+    this.journal = new MemoryJournal({ clusterId: 'one', shard, shards }, store);
+    this.#records = new RecordReader(this.journal, shards);
+  }
+
+  /** One group at a time in ns: messages, then requests. Gives what the group was told. */
+  run(requests: readonly Uint32Array[], time: bigint, messages: readonly Arriving[] = []): Told[] {
+    const { group, machine, journal } = this;
+    group.reset(journal.lastSequence + 1);
+    for (const { from, number, clock, body } of messages) {
+      const at = group.addMessage(InputType.link, from, body);
+      group.words[at + Input.number] = number;
+      group.words[at + Input.stamp] = Number(clock & 0xffffffffn);
+      group.words[at + Input.stamp + 1] = Number(clock >> 32n);
+    }
+    for (const frame of requests) group.addRequest(frame, 0, frame.length);
+    machine.want();
+    const { shelf } = machine;
+    for (let i = 0; i < shelf.count; i++) {
+      shelf.put(i, this.#records.record(shelf.sequences[i]!, shelf.rowNumbers[i]!));
+    }
+    machine.execute(Number(time & 0xffffffffn), Number(time >> 32n));
+    journal.append({ sequence: group.sequence, timestamp: time, frame: group.frame() });
+    this.#records.keep(group.sequence, group.frame());
+    const { replies, replyAt: places } = machine.requests;
+    return places.map((at) => replyAt(replies.words, at));
+  }
+
+  /** Another machine that has executed the same journal. */
+  replayed(): OneShard {
+    const { shard, shards, store } = this;
+    const again = new OneShard({ shard, shards, store });
+    const { journal, machine, group } = again;
+    replayJournal({ journal, machine, group, records: again.#records, onGroup: () => undefined });
+    return again;
+  }
+
+  get clock(): bigint {
+    const { clockLow, clockHigh } = this.machine.ledger;
+    return (BigInt(clockHigh) << 32n) | BigInt(clockLow);
+  }
+
+  get digest(): string {
+    return this.machine.digest().join();
+  }
+}

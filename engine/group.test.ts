@@ -191,7 +191,7 @@ describe('a damaged frame', () => {
     }
   });
 
-  test.fails('that is longer than any group is refused, not thrown about', () => {
+  test('that is longer than any group is refused, not thrown about', () => {
     const long = new Uint8Array(BYTES + 8);
     const words = new Uint32Array(long.buffer);
     words.set(new Uint32Array(frame.buffer, 0, HEAD_WORDS));
@@ -199,7 +199,7 @@ describe('a damaged frame', () => {
     expect(new Group(BYTES).load(long, 12)).not.toBeNull();
   });
 
-  test.fails('that holds more rows than any group is refused, not thrown about', () => {
+  test('that holds more rows than any group is refused, not thrown about', () => {
     // One id, and nothing else, for every row: a full batch in a few bytes.
     const rows = new Uint32Array(BATCH_EVENTS_MAX * ROW_WORDS);
     for (let i = 0; i < BATCH_EVENTS_MAX; i++) rows[i * ROW_WORDS] = 1;

@@ -143,7 +143,7 @@ export class Group {
     const defect = batchDefect(this.words, batch * 4, end);
     assert(defect === null, 'a request frame holds a well-formed batch');
     this.words[at + Input.firstRow] = this.inputRows;
-    this.inputRows += this.words[batch]! & 0xffffff;
+    this.inputRows += batchRows(this.words, at);
     assert(this.inputRows <= GROUP_ROWS_MAX, 'rows of a group are within their bound');
   }
 
@@ -255,6 +255,7 @@ export class Group {
     this.reset(sequence);
     const defect = frameDefect(frame);
     if (defect !== null) return defect;
+    if (frame.byteLength > this.bytes.byteLength) return 'a frame longer than a group can be';
     this.bytes.set(frame, 0);
     const inputs = this.words[Head.inputs]!;
     for (let i = 0; i < inputs; i++) {
@@ -269,6 +270,9 @@ export class Group {
         if (batchDefect(this.words, (at + INPUT_WORDS) * 4, at * 4 + bytes) !== null) {
           return 'an input holds no well-formed batch';
         }
+        if (this.inputRows + batchRows(this.words, at) > GROUP_ROWS_MAX) {
+          return 'more rows than a group can have';
+        }
         this.#openRequest(at);
       } else if (this.words[at] === InputType.link) {
         this.#pledgedRows += linkRows(this.words, at + INPUT_WORDS);
@@ -276,6 +280,11 @@ export class Group {
     }
     return null;
   }
+}
+
+/** Rows of the batch of a request input. */
+function batchRows(words: Uint32Array, at: number): number {
+  return words[at + INPUT_WORDS]! & 0xffffff;
 }
 
 export function isRequest(type: number): boolean {

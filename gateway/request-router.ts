@@ -7,7 +7,7 @@ export interface ShardStatus {
   readonly state: string;
   readonly sequence: number;
   readonly timestamp: bigint;
-  /** Requests that wait in the shard's ring. */
+  /** Rows and walks that wait for what a walk has claimed. */
   readonly queueDepth: number;
   readonly inFlight: number;
 }

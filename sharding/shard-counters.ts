@@ -60,7 +60,8 @@ export class ShardCounters {
   #state(machine: StateMachine): void {
     const { values } = this;
     const { ledger } = machine;
-    values[Counter.timestamp] = ledger.clockHigh * 4294967296 + ledger.clockLow;
+    values[Counter.clockLow] = ledger.clockLow;
+    values[Counter.clockHigh] = ledger.clockHigh;
     values[Counter.parked] = machine.parkedCount;
     values[Counter.claimed] = machine.claimedCount;
     values[Counter.walks] = machine.walksUnderWay;

@@ -111,8 +111,9 @@ export const Counter = {
   heartbeat: 0,
   state: 1,
   sequence: 2,
-  /** Nanoseconds since the epoch, as a float: for display. */
-  timestamp: 3,
+  /** The shard's clock: nanoseconds since the epoch, two words. */
+  clockLow: 3,
+  clockHigh: 15,
   groups: 4,
   events: 5,
   eventsInGroupMax: 6,

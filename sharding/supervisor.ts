@@ -217,8 +217,9 @@ export class Supervisor {
         shard: k,
         state: host.state,
         sequence: counters[Counter.sequence]!,
-        timestamp: BigInt(counters[Counter.timestamp]!),
-        queueDepth: counters[Counter.parked]! + this.#clients[k]!.inFlight,
+        timestamp:
+          (BigInt(counters[Counter.clockHigh]!) << 32n) | BigInt(counters[Counter.clockLow]!),
+        queueDepth: counters[Counter.parked]!,
         inFlight: this.#clients[k]!.inFlight,
       };
     });

@@ -112,7 +112,11 @@ const NAMED: readonly Named[] = [
     name: 'two debits, money for one',
     shards: 2,
     accounts: [account('a0_x', 'dmc', 5), account('a1_x'), account('a0_y')],
-    clients: [[one(1, 'a0_x', 'a1_x', 5)], [one(2, 'a0_x', 'a0_y', 5)], [one(3, 'a1_x', 'a0_x', 3)]],
+    clients: [
+      [one(1, 'a0_x', 'a1_x', 5)],
+      [one(2, 'a0_x', 'a0_y', 5)],
+      [one(3, 'a1_x', 'a0_x', 3)],
+    ],
   },
   {
     name: 'a walk against a new account',
@@ -128,10 +132,7 @@ const NAMED: readonly Named[] = [
     name: 'ring of three waits',
     shards: 2,
     accounts: [account('a0_x', 'dmc', 5), account('a1_x', 'dmc', 5)],
-    clients: [
-      [one(1, 'a0_x', 'a1_x', 5), one(2, 'a0_x', 'a1_x', 5)],
-      [one(3, 'a1_x', 'a0_x', 10)],
-    ],
+    clients: [[one(1, 'a0_x', 'a1_x', 5), one(2, 'a0_x', 'a1_x', 5)], [one(3, 'a1_x', 'a0_x', 10)]],
     withCrash: true,
   },
   {
@@ -170,10 +171,7 @@ const NAMED: readonly Named[] = [
     name: 'one id, its home above',
     shards: 2,
     accounts: [account('a0_x'), account('a1_x', 'dmc'), account('a1_y'), account('a1_z')],
-    clients: [
-      [one(1, 'a1_x', 'a0_x', 5), one(1, 'a1_x', 'a0_x', 5)],
-      [one(1, 'a1_y', 'a1_z', 5)],
-    ],
+    clients: [[one(1, 'a1_x', 'a0_x', 5), one(1, 'a1_x', 'a0_x', 5)], [one(1, 'a1_y', 'a1_z', 5)]],
     hasGroups: true,
     withCrash: true,
   },
@@ -230,10 +228,7 @@ const NAMED: readonly Named[] = [
     name: 'what waits holds back later walks',
     shards: 3,
     accounts: [account('a0_x', 'dmc', 5), account('a1_x'), account('a0_y', 'dmc'), account('a2_x')],
-    clients: [
-      [one(1, 'a0_x', 'a1_x', 5)],
-      [batch([2, 'a0_x', 'a0_y', 5], [3, 'a0_y', 'a2_x', 5])],
-    ],
+    clients: [[one(1, 'a0_x', 'a1_x', 5)], [batch([2, 'a0_x', 'a0_y', 5], [3, 'a0_y', 'a2_x', 5])]],
     hasGroups: true,
     withCrash: true,
   },
@@ -259,10 +254,7 @@ const NAMED: readonly Named[] = [
     name: 'credit that rests on a debit',
     shards: 3,
     accounts: [account('a0_c', 'cmd'), account('a1_z', 'dmc'), account('a2_y')],
-    clients: [
-      [one(1, 'a0_c', 'a1_z', 5)],
-      [one(2, 'a1_z', 'a2_y', 5), one(3, 'a2_y', 'a0_c', 5)],
-    ],
+    clients: [[one(1, 'a0_c', 'a1_z', 5)], [one(2, 'a1_z', 'a2_y', 5), one(3, 'a2_y', 'a0_c', 5)]],
     withCrash: true,
   },
   {
@@ -276,7 +268,11 @@ const NAMED: readonly Named[] = [
     name: 'accounts created while a walk has claimed their names',
     shards: 2,
     accounts: [account('a0_y')],
-    clients: [[one(1, 'a0_n', 'a1_n', 0)], [create('a0_n'), one(2, 'a0_y', 'a0_n', 1)], [create('a1_n')]],
+    clients: [
+      [one(1, 'a0_n', 'a1_n', 0)],
+      [create('a0_n'), one(2, 'a0_y', 'a0_n', 1)],
+      [create('a1_n')],
+    ],
     hasGroups: true,
     withCrash: true,
   },
@@ -284,10 +280,7 @@ const NAMED: readonly Named[] = [
     name: 'a walk over three shards and what it passes',
     shards: 3,
     accounts: [account('a0_x', 'dmc', 5), account('a1_x', 'dmc', 5), account('a2_x')],
-    clients: [
-      [batch([1, 'a0_x', 'a1_x', 5], [2, 'a1_x', 'a2_x', 5])],
-      [one(3, 'a1_x', 'a2_x', 6)],
-    ],
+    clients: [[batch([1, 'a0_x', 'a1_x', 5], [2, 'a1_x', 'a2_x', 5])], [one(3, 'a1_x', 'a2_x', 6)]],
     hasGroups: true,
   },
   {
@@ -377,9 +370,7 @@ const NAMED: readonly Named[] = [
     name: 'batch: after the rest',
     shards: 2,
     accounts: [account('a0_x'), account('a1_x', 'dmc'), account('a0_y', 'dmc'), account('a0_z')],
-    clients: [
-      [batch([1, 'a0_x', 'a1_x', 5], [2, 'a1_x', 'a0_y', 5], [3, 'a0_y', 'a0_z', 5])],
-    ],
+    clients: [[batch([1, 'a0_x', 'a1_x', 5], [2, 'a1_x', 'a0_y', 5], [3, 'a0_y', 'a0_z', 5])]],
     hasGroups: true,
   },
   {

@@ -220,7 +220,9 @@ export class ExhaustiveWorld {
       if (funds.length > 0) part(InputType.createTransfers, BatchKind.transfers, funds);
       for (const one of parts) {
         const { life: after, answers } = this.#after(life, [], [one]);
-        const isDone = answers.every(({ outcomes }) => outcomes.every(({ number }) => number === 0));
+        const isDone = answers.every(({ outcomes }) =>
+          outcomes.every(({ number }) => number === 0),
+        );
         assert(isDone, 'what was there before is there');
         life = after;
       }
@@ -310,7 +312,10 @@ export class ExhaustiveWorld {
     const results: readonly Result[] =
       typeof answer === 'string'
         ? [{ status: answer, timestamp: 0n }]
-        : answer.map(({ number, timestamp }) => ({ status: names[number] ?? `${number}`, timestamp }));
+        : answer.map(({ number, timestamp }) => ({
+            status: names[number] ?? `${number}`,
+            timestamp,
+          }));
     const said = results.map(({ status, timestamp }) => `${status}@${timestamp}`).join();
     const log = noted(state.log, {
       type: 'told',

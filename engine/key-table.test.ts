@@ -21,24 +21,27 @@ describe('a key table', () => {
       const prng = new Prng(seed);
       const table = new KeyTable(CAPACITY, 1);
       const map = new Map<string, number>();
+      let stale = 0;
       for (let step = 0; step < 600; step++) {
         const id = [prng.below(40), 0, 0, prng.below(2)];
         const tag = prng.between(1, 2);
         const key = [...id, tag].join();
         const entry = entryOf(table, id, tag);
         expect(entry === -1).toBe(!map.has(key));
-        if (entry !== -1) expect(table.words[entry + 5]).toBe(map.get(key));
+        const value = entry === -1 ? undefined : table.words[entry + 5];
+        expect(value).toBe(map.get(key));
         if (map.has(key) && prng.chance(60)) {
           table.remove(entry);
           map.delete(key);
         } else if (map.has(key) || map.size < 57) {
           const made = table.obtain(Uint32Array.from(id), 0, tag);
-          if (!map.has(key))
-            expect([...table.words.subarray(made + 5, made + 8)]).toEqual([0, 0, 0]);
+          const values = table.words.subarray(made + 5, made + 8);
+          if (!map.has(key) && !values.every((word) => word === 0)) stale++;
           table.words[made + 5] = step;
           map.set(key, step);
         }
       }
+      expect(stale).toBe(0);
       expect(table.count).toBe(map.size);
       expect(contentOf(table)).toEqual(
         [...map].map(([key, value]) => `${key},${value}`).toSorted(),
@@ -76,12 +79,25 @@ describe('a key table', () => {
     }
   });
 
-  test('more keys than are bounded at admission are a bug', () => {
+  test('grows when it is filled, and keeps what it holds with its values', () => {
     const table = new KeyTable(16, 1);
-    const fill = (): void => {
-      for (let n = 0; n < 16; n++) table.obtain(Uint32Array.of(n, 0, 0, 0), 0, 1);
-    };
-    expect(fill).toThrow('bounded');
+    for (const round of [1, 2]) {
+      for (let n = 0; n < 1000; n++) {
+        const entry = table.obtain(Uint32Array.of(n, round, 0, 0), 0, 3);
+        table.words[entry + 7] = n + round;
+      }
+      expect(table.count).toBe(1000);
+      let wrong = 0;
+      for (let n = 0; n < 1000; n++) {
+        if (table.words[entryOf(table, [n, round, 0, 0], 3) + 7] !== n + round) wrong++;
+      }
+      expect(wrong).toBe(0);
+      table.clear();
+      expect(contentOf(table)).toEqual([]);
+    }
+    for (let n = 0; n < 30; n++) table.obtain(Uint32Array.of(n, 0, 0, 0), 0, 3);
+    for (let n = 0; n < 30; n += 2) table.remove(entryOf(table, [n, 0, 0, 0], 3));
+    expect(contentOf(table)).toHaveLength(15);
     expect(() => new KeyTable(12, 1)).toThrow('power of two');
   });
 });

@@ -63,10 +63,11 @@ export class JournalReader implements Disposable {
   *rows(first: number): Generator<JournalRow, void, undefined> {
     assert(Number.isSafeInteger(first) && first >= 1, 'sequences start at 1');
     let before: number | undefined;
-    for (let sequence = first; ; sequence++) {
+    let sequence = first;
+    for (;;) {
       const segment = this.#segmentWith(sequence);
-      const row = segment?.row(sequence);
-      if (segment === undefined || row === undefined) {
+      const rows = segment?.rowsFrom(sequence) ?? [];
+      if (segment === undefined || rows.length === 0) {
         if (sequence > this.lastSequence()) return;
         throw this.#missing(sequence);
       }
@@ -75,9 +76,13 @@ export class JournalReader implements Disposable {
         if (before !== undefined && before !== said) throw brokenChain(segment, sequence);
         before = said;
       }
-      this.#check(segment, row, before);
-      before = row.checksum;
-      yield row;
+      for (const row of rows) {
+        if (row.sequence !== sequence) throw this.#missing(sequence);
+        this.#check(segment, row, before);
+        before = row.checksum;
+        yield row;
+        sequence++;
+      }
     }
   }
 

@@ -18,6 +18,9 @@ import { type JournalError, journalCorrupt } from './errors.ts';
 import type { JournalRow } from './journal.ts';
 import { SEGMENT_APPLICATION_ID, SEGMENT_FORMAT } from './segment.ts';
 
+/** A row may have megabytes; so many of them are in memory at once. */
+const ROWS_AT_ONCE = 16;
+
 export interface StoredRow extends JournalRow {
   readonly checksum: number;
 }
@@ -29,6 +32,7 @@ export class SegmentReader implements Disposable {
   readonly previousChecksum: number;
   readonly #connection: Connection;
   readonly #selectRow: Statement;
+  readonly #selectRows: Statement;
   readonly #selectChecksum: Statement;
   readonly #selectLast: Statement;
 
@@ -39,6 +43,11 @@ export class SegmentReader implements Disposable {
     this.#connection = connection;
     this.#selectRow = connection
       .prepare('SELECT timestamp, checksum, frame FROM journal_row WHERE sequence = ?')
+      .safeIntegers();
+    this.#selectRows = connection
+      .prepare(
+        `SELECT sequence, timestamp, checksum, frame FROM journal_row WHERE sequence >= ? ORDER BY sequence LIMIT ${ROWS_AT_ONCE}`,
+      )
       .safeIntegers();
     this.#selectChecksum = connection
       .prepare('SELECT checksum FROM journal_row WHERE sequence = ?')
@@ -85,6 +94,17 @@ export class SegmentReader implements Disposable {
     };
   }
 
+  /** Some rows from a sequence on, in order; none at the end of the segment. One question to SQLite for several rows. */
+  rowsFrom(sequence: number): readonly StoredRow[] {
+    const rows = this.#readAll(this.#selectRows, sequence) as readonly RowsColumns[];
+    return rows.map((columns) => ({
+      sequence: Number(columns.sequence),
+      timestamp: BigInt.asUintN(64, columns.timestamp),
+      frame: columns.frame,
+      checksum: Number(columns.checksum),
+    }));
+  }
+
   checksum(sequence: number): number | undefined {
     return this.#read(this.#selectChecksum, sequence) as number | undefined;
   }
@@ -108,8 +128,18 @@ export class SegmentReader implements Disposable {
   }
 
   #read(statement: Statement, sequence?: number): unknown {
+    return this.#checked(sequence, () =>
+      sequence === undefined ? statement.get() : statement.get(sequence),
+    );
+  }
+
+  #readAll(statement: Statement, sequence: number): unknown {
+    return this.#checked(sequence, () => statement.all(sequence));
+  }
+
+  #checked(sequence: number | undefined, read: () => unknown): unknown {
     try {
-      return sequence === undefined ? statement.get() : statement.get(sequence);
+      return read();
     } catch (error: unknown) {
       if (!saysDamaged(error)) throw error;
       throw this.corrupt(sequence ?? this.firstSequence, 'SQLite cannot read the row', error);
@@ -124,6 +154,10 @@ interface MetaColumns {
   readonly shards: number;
   readonly first_sequence: number;
   readonly previous_checksum: number;
+}
+
+interface RowsColumns extends RowColumns {
+  readonly sequence: bigint;
 }
 
 interface RowColumns {

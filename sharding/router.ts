@@ -6,6 +6,7 @@
  * once and nothing has happened. So what waits anywhere behind this point is bounded.
  * A rejected promise is a `SyceeError`: `unknown` when a shard or the deadline was lost after something was sent, else the reason why nothing was.
  */
+import { randomInt } from 'node:crypto';
 import { assert } from '../engine/assert.ts';
 import { batchDefect, BatchKind, Columns, Transfer, type Batch } from '../engine/batch.ts';
 import { BATCH_BYTES_MAX, SHARD_EVENTS_IN_FLIGHT_MAX } from '../engine/limits.ts';
@@ -70,7 +71,7 @@ export class Router {
     this.#shards = shards;
     this.#records = records;
     this.#status = status;
-    this.#order = new BatchOrder(shards.length, crypto.getRandomValues(new Uint32Array(1))[0]!);
+    this.#order = new BatchOrder(shards.length, randomInt(2 ** 32));
     this.#sweep = setInterval(() => this.#expire(), SWEEP_MS);
     this.#sweep.unref();
   }

@@ -15,7 +15,7 @@ import { ringBuffer } from './ring.ts';
 import { Router, type RouterStatus, type ShardStatus } from './router.ts';
 import { ShardClient } from './shard-client.ts';
 import { countersBuffer } from './shard-counters.ts';
-import { ShardHost, type HostParts } from './shard-host.ts';
+import { ShardHost, type HostParts, type HostState } from './shard-host.ts';
 import { readShardMetrics, type ShardMetrics } from './shard-metrics.ts';
 import {
   Counter,
@@ -202,7 +202,10 @@ export class Supervisor {
   }
 
   metrics(): readonly ShardMetrics[] {
-    return this.#hosts.map((host, k) => readShardMetrics(host, this.#clients[k]!));
+    return this.#hosts.map((host, k) => ({
+      ...readShardMetrics(host, this.#clients[k]!),
+      state: this.#stateOf(k),
+    }));
   }
 
   /** Tests only: makes a shard's thread throw or spin. */
@@ -210,12 +213,18 @@ export class Supervisor {
     this.#hosts[shard]!.tell({ type: 'fault', fault }, this.#bells[shard]!);
   }
 
+  /** A shard runs when the router takes for it, which is a moment after its thread says so. */
+  #stateOf(k: number): HostState {
+    const { state } = this.#hosts[k]!;
+    return state === 'running' && !this.#clients[k]!.isUp ? 'recovering' : state;
+  }
+
   #status(): RouterStatus {
     const shards = this.#hosts.map((host, k): ShardStatus => {
       const { counters } = host;
       return {
         shard: k,
-        state: host.state,
+        state: this.#stateOf(k),
         sequence: counters[Counter.sequence]!,
         timestamp:
           (BigInt(counters[Counter.clockHigh]!) << 32n) | BigInt(counters[Counter.clockLow]!),

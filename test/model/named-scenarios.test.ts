@@ -293,6 +293,15 @@ const NAMED: readonly Named[] = [
     ],
   },
   {
+    name: 'look-ups after a walk over three shards',
+    shards: 3,
+    accounts: [account('a0_x'), account('a1_x'), account('a2_x')],
+    clients: [
+      [batch([1, 'a0_x', 'a1_x', 5], [2, 'a1_x', 'a2_x', 3], [3, 'a0_x', 'a2_x', 1]), look('a1_x')],
+      [one(4, 'a1_x', 'a2_x', 2)],
+    ],
+  },
+  {
     name: 'look-ups between walks',
     shards: 2,
     accounts: [account('a0_x'), account('a1_x')],

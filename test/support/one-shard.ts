@@ -87,6 +87,12 @@ export interface Arriving {
   readonly body: Uint32Array;
 }
 
+export interface OneShardOptions {
+  readonly shard?: number;
+  readonly shards?: number;
+  readonly store?: MemoryJournalStore;
+}
+
 export class OneShard {
   readonly shard: number;
   readonly shards: number;
@@ -96,7 +102,7 @@ export class OneShard {
   readonly journal: MemoryJournal;
   readonly #records: RecordReader;
 
-  constructor({ shard = 0, shards = 1, store = { rows: [] } as MemoryJournalStore } = {}) {
+  constructor({ shard = 0, shards = 1, store = { rows: [] } }: OneShardOptions = {}) {
     this.shard = shard;
     this.shards = shards;
     this.store = store;

@@ -4,13 +4,14 @@
  */
 import { describe, expect, test } from 'vitest';
 import { placementOf } from '../support/cluster.ts';
-import { ExhaustiveWorld, type Ask, type Scenario } from '../support/exhaustive-world.ts';
+import { ExhaustiveWorld } from '../support/exhaustive-world.ts';
 import {
   CREDITS_MUST_NOT_EXCEED_DEBITS,
   DEBITS_MUST_NOT_EXCEED_CREDITS,
   type AccountInput,
   type TransferInput,
 } from '../support/model-ledger.ts';
+import type { Ask, Scenario } from '../support/scenario-plans.ts';
 
 const STATES_MAX = 60_000;
 const NAMES = 'fnxyzcde';
@@ -387,6 +388,13 @@ const NAMED: readonly Named[] = [
     shards: 2,
     accounts: [account('a1_x'), account('a0_x', 'dmc'), account('a1_y')],
     clients: [[batch([1, 'a1_x', 'a0_x', 5], [2, 'a0_x', 'a1_y', 5])]],
+    hasGroups: true,
+  },
+  {
+    name: 'batch: what waits keeps its place',
+    shards: 2,
+    accounts: [account('a0_x'), account('a1_x'), account('a0_y', 'dmc'), account('a0_z')],
+    clients: [[batch([1, 'a0_x', 'a1_x', 1], [2, 'a0_x', 'a0_y', 5], [3, 'a0_y', 'a0_z', 5])]],
     hasGroups: true,
   },
   {

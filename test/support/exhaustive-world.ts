@@ -10,120 +10,27 @@
  * Each end is judged: a serial order explains what was told and what is there, timestamps are one, limits held at every step, no money was made,
  * nothing is claimed or waits.
  */
-import { batchOfObjects, objectsOfRows } from '../../client/rows.ts';
+import { batchOfObjects } from '../../client/rows.ts';
 import { assert } from '../../engine/assert.ts';
-import { BatchKind, Columns, ROW_WORDS, type Batch } from '../../engine/batch.ts';
-import { Group, Input, INPUT_WORDS, InputType } from '../../engine/group.ts';
-import { positionState, TransferState } from '../../engine/ledger.ts';
-import { Reply, REPLY_HEAD_WORDS } from '../../engine/open-requests.ts';
-import { StateMachine } from '../../engine/state-machine.ts';
+import { BatchKind } from '../../engine/batch.ts';
+import { InputType } from '../../engine/group.ts';
 import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../../engine/status.ts';
-import { MemoryJournal, type MemoryJournalRow } from '../../persistence/memory-journal.ts';
-import { BatchOrder } from '../../sharding/batch-order.ts';
-import { RecordReader } from '../../sharding/record-reader.ts';
-import { replayJournal } from '../../sharding/replay.ts';
 import { placementOf } from './cluster.ts';
-import { ModelLedger } from './model-ledger.ts';
-import type {
-  AccountInput,
-  Result,
-  ShardOf,
-  StoredAccount,
-  TransferInput,
-} from './model-ledger.ts';
+import { ModelLedger, type Result, type ShardOf } from './model-ledger.ts';
+import { partOf, ScenarioPlans, type Part, type Plan, type Scenario } from './scenario-plans.ts';
 import {
   explainedBySearch,
   explainedByTimestamps,
   History,
-  type LedgerEvent,
   type Operation,
 } from './serial-order.ts';
-
-export type Ask =
-  | { readonly type: 'accounts'; readonly events: readonly AccountInput[] }
-  | { readonly type: 'transfers'; readonly events: readonly TransferInput[] }
-  | { readonly type: 'look'; readonly id: bigint };
-
-export interface Scenario {
-  readonly shards: number;
-  /** What is there before the clients begin, in this order. */
-  readonly accounts: readonly AccountInput[];
-  readonly funding: readonly TransferInput[];
-  readonly clients: readonly (readonly Ask[])[];
-  /** A shard may take all that is there as one group. */
-  readonly hasGroups?: boolean;
-}
+import { ShardLives, type Answer, type Life, type Message } from './shard-lives.ts';
 
 export interface Explored {
   readonly states: number;
   readonly ends: number;
   /** Distinct sequences of groups, over all shards. */
   readonly lives: number;
-}
-
-const GROUP_BYTES = 2 << 20;
-const LIVE_MACHINES_MAX = 24;
-const TIME_NS = 1_000_000_000;
-/** Lower shards are ahead, so that only the clocks in link messages keep causes before effects. */
-const SKEW_NS = 50_000;
-
-interface Message {
-  /** Equal messages have equal keys. */
-  readonly key: number;
-  readonly number: number;
-  readonly clockLow: number;
-  readonly clockHigh: number;
-  readonly body: Uint32Array;
-}
-
-interface Answer {
-  readonly request: number;
-  readonly outcomes: readonly { readonly number: number; readonly timestamp: bigint }[];
-}
-
-interface Machine {
-  readonly machine: StateMachine;
-  readonly group: Group;
-  readonly journal: MemoryJournal;
-  readonly store: { rows: (MemoryJournalRow | undefined)[] };
-  readonly records: RecordReader;
-}
-
-/** One shard after one sequence of groups. */
-interface Life {
-  readonly key: number;
-  readonly shard: number;
-  readonly rows: readonly (MemoryJournalRow | undefined)[];
-  /** Null while something is claimed: the digest would take longer than all the rest. */
-  readonly digest: string | null;
-  /** By peer: all that was ever sent there, and how many were taken from there. */
-  readonly sent: readonly (readonly Message[])[];
-  readonly received: readonly number[];
-  readonly accounts: ReadonlyMap<bigint, StoredAccount>;
-  readonly created: readonly string[];
-  readonly burnt: readonly string[];
-  readonly busy: string | null;
-  readonly next: Map<string, { readonly life: Life; readonly answers: readonly Answer[] }>;
-  machine: Machine | null;
-}
-
-interface Part {
-  readonly request: number;
-  readonly shard: number;
-  /** Null for a look-up. */
-  readonly frame: Uint32Array | null;
-  readonly kind: BatchKind;
-  readonly look: bigint;
-  /** Which events of the ask it carries. */
-  readonly places: readonly number[];
-}
-
-/** What an ask sends: at once, and when all of that is answered. */
-interface Plan {
-  readonly key: string;
-  readonly events: readonly LedgerEvent[];
-  readonly first: readonly Part[];
-  readonly rest: Part | null;
 }
 
 interface Client {
@@ -154,25 +61,21 @@ interface State {
 export class ExhaustiveWorld {
   readonly #scenario: Scenario;
   readonly #shardOf: ShardOf;
-  readonly #accountIds: readonly bigint[];
-  readonly #transferIds: readonly bigint[];
-  readonly #order: BatchOrder;
-  readonly #columns = new Columns();
-  readonly #plans = new Map<string, Plan>();
-  readonly #messageKeys = new Map<string, number>();
-  readonly #live: Life[] = [];
+  readonly #plans: ScenarioPlans;
+  readonly #lives: ShardLives;
   readonly #judged = new Set<string>();
-  #lives = 0;
 
   constructor(scenario: Scenario) {
     this.#scenario = scenario;
     this.#shardOf = placementOf(scenario.shards);
-    this.#order = new BatchOrder(scenario.shards);
+    this.#plans = new ScenarioPlans(scenario);
     const asks = scenario.clients.flat();
     const accounts = asks.flatMap((ask) => (ask.type === 'accounts' ? ask.events : []));
     const transfers = asks.flatMap((ask) => (ask.type === 'transfers' ? ask.events : []));
-    this.#accountIds = [...new Set([...scenario.accounts, ...accounts].map(({ id }) => id))];
-    this.#transferIds = [...new Set([...scenario.funding, ...transfers].map(({ id }) => id))];
+    this.#lives = new ShardLives(scenario.shards, {
+      accounts: [...new Set([...scenario.accounts, ...accounts].map(({ id }) => id))],
+      transfers: [...new Set([...scenario.funding, ...transfers].map(({ id }) => id))],
+    });
   }
 
   /** Visits every state. Throws with the way there when one is wrong. */
@@ -200,7 +103,7 @@ export class ExhaustiveWorld {
         stack.push(next);
       }
     }
-    return { states, ends, lives: this.#lives };
+    return { states, ends, lives: this.#lives.count };
   }
 
   // ---- Steps.
@@ -208,7 +111,7 @@ export class ExhaustiveWorld {
   #begin(crashes: number): State {
     const { shards, accounts, funding, clients } = this.#scenario;
     const lives = Array.from({ length: shards }, (_, shard) => {
-      let life = this.#lifeOf(shard, this.#fresh(shard, []), null);
+      let life = this.#lives.first(shard);
       const own = accounts.filter(({ id }) => this.#shardOf(id) === shard);
       const funds = funding.filter((one) => this.#shardOf(one.debitAccountId) === shard);
       const parts: Part[] = [];
@@ -219,7 +122,7 @@ export class ExhaustiveWorld {
       if (own.length > 0) part(InputType.createAccounts, BatchKind.accounts, own);
       if (funds.length > 0) part(InputType.createTransfers, BatchKind.transfers, funds);
       for (const one of parts) {
-        const { life: after, answers } = this.#after(life, [], [one]);
+        const { life: after, answers } = this.#lives.after(life, [], [one]);
         const isDone = answers.every(({ outcomes }) =>
           outcomes.every(({ number }) => number === 0),
         );
@@ -263,7 +166,7 @@ export class ExhaustiveWorld {
 
   #ask(state: State, i: number): State {
     const { at, attempt } = state.clients[i]!;
-    const plan = this.#plan(i, at, attempt);
+    const plan = this.#plans.plan(i, at, attempt);
     const rings = state.rings.map((ring, shard) => [
       ...ring,
       ...plan.first.filter((part) => part.shard === shard),
@@ -286,7 +189,7 @@ export class ExhaustiveWorld {
     const isRead = messages.length + writes.length === 0;
     const { life, answers } = isRead
       ? { life: state.lives[shard]!, answers: [] }
-      : this.#after(state.lives[shard]!, messages, writes);
+      : this.#lives.after(state.lives[shard]!, messages, writes);
     let next: State = {
       ...state,
       lives: state.lives.with(shard, life),
@@ -306,7 +209,7 @@ export class ExhaustiveWorld {
     const i = state.clients.findIndex(({ waits }) => waits.includes(request));
     if (i === -1) return state;
     const client = state.clients[i]!;
-    const plan = this.#plan(i, client.at, client.attempt);
+    const plan = this.#plans.plan(i, client.at, client.attempt);
     const part = [...plan.first, plan.rest].find((one) => one?.request === request)!;
     const names = part.kind === BatchKind.accounts ? ACCOUNT_STATUS_NAMES : TRANSFER_STATUS_NAMES;
     const results: readonly Result[] =
@@ -346,7 +249,7 @@ export class ExhaustiveWorld {
       crashes: state.crashes - 1,
     };
     for (const [i, client] of state.clients.entries()) {
-      const plan = client.waits.length > 0 ? this.#plan(i, client.at, client.attempt) : null;
+      const plan = client.waits.length > 0 ? this.#plans.plan(i, client.at, client.attempt) : null;
       const parts = plan === null ? [] : [...plan.first, plan.rest];
       const isLost = parts.some(
         (part) => part?.shard === shard && client.waits.includes(part.request),
@@ -356,196 +259,6 @@ export class ExhaustiveWorld {
       next = { ...next, clients: next.clients.with(i, again) };
     }
     return next;
-  }
-
-  // ---- The router's part.
-
-  #plan(client: number, at: number, attempt: number): Plan {
-    const key = `?${client}.${at}.${attempt}`;
-    const known = this.#plans.get(key);
-    if (known !== undefined) return known;
-    const ask = this.#scenario.clients[client]![at]!;
-    const number = (part: number): number => ((client * 16 + at) * 8 + attempt) * 16 + part + 1;
-    const plan =
-      ask.type === 'look'
-        ? { key, events: [], first: [lookOf(ask.id, number(0), this.#shardOf(ask.id))], rest: null }
-        : this.#split(key, ask, number);
-    this.#plans.set(key, plan);
-    return plan;
-  }
-
-  #split(key: string, ask: Exclude<Ask, { type: 'look' }>, number: (part: number) => number): Plan {
-    const isAccounts = ask.type === 'accounts';
-    const kind = isAccounts ? BatchKind.accounts : BatchKind.transfers;
-    const events: LedgerEvent[] = isAccounts
-      ? ask.events.map((account) => ({ type: 'account', account }))
-      : ask.events.map((transfer) => ({ type: 'transfer', transfer }));
-    const toShard = Array.from({ length: this.#scenario.shards }, (): number[] => []);
-    const restRows: number[] = [];
-    if (isAccounts) {
-      for (const [i, { id }] of ask.events.entries()) toShard[this.#shardOf(id)]!.push(i);
-    } else {
-      const { words } = batchOfObjects(kind, ask.events);
-      const place = new Uint32Array(4 + words.length);
-      place.set(words, 4);
-      this.#columns.openBatch(place, new Uint16Array(place.buffer), 16, 0);
-      this.#order.plan(this.#columns);
-      for (let i = 0; i < events.length; i++) {
-        if (this.#order.isRest[i] === 1) restRows.push(i);
-        else toShard[this.#order.shard[i]!]!.push(i);
-      }
-    }
-    const part = (type: InputType, shard: number, places: readonly number[], n: number): Part => {
-      const rows = places.map((i) => ask.events[i]!);
-      const request = number(n);
-      return partOf(type, batchOfObjects(kind, rows), { request, shard, places });
-    };
-    const type = isAccounts ? InputType.createAccounts : InputType.createTransfers;
-    const first = toShard.flatMap((places, shard) =>
-      places.length > 0 ? [part(type, shard, places, shard)] : [],
-    );
-    if (restRows.length === 0) return { key, events, first, rest: null };
-    const mask = this.#order.restMaskLow;
-    const shard = 31 - Math.clz32(mask & -mask);
-    const restType =
-      mask === 1 << shard ? InputType.createTransfers : InputType.createTransfersTogether;
-    return { key, events, first, rest: part(restType, shard, restRows, 15) };
-  }
-
-  // ---- Lives.
-
-  /** The life after one more group. */
-  #after(
-    life: Life,
-    messages: readonly (readonly [number, Message])[],
-    requests: readonly Part[],
-  ): { readonly life: Life; readonly answers: readonly Answer[] } {
-    const key = [
-      ...messages.map(([peer, one]) => `${peer}<${one.key}`),
-      ...requests.map(({ request }) => request),
-    ].join();
-    const known = life.next.get(key);
-    if (known !== undefined) return known;
-    const machine = life.machine ?? this.#replay(life);
-    life.machine = null;
-    const { group, journal, records } = machine;
-    group.reset(journal.lastSequence + 1);
-    for (const [peer, message] of messages) addMessage(group, peer, message);
-    for (const { frame } of requests) group.addRequest(frame!, 0, frame!.length);
-    machine.machine.want();
-    const { shelf } = machine.machine;
-    for (let i = 0; i < shelf.count; i++) {
-      shelf.put(i, records.record(shelf.sequences[i]!, shelf.rowNumbers[i]!));
-    }
-    machine.machine.execute(TIME_NS + (this.#scenario.shards - life.shard) * SKEW_NS, 0);
-    assert(!machine.machine.pumpAgain, 'a small group has room for all that it frees');
-    const frame = group.frame();
-    journal.append({ sequence: group.sequence, timestamp: BigInt(TIME_NS), frame });
-    records.keep(group.sequence, frame);
-    const after = { life: this.#lifeOf(life.shard, machine, life), answers: answersOf(machine) };
-    life.next.set(key, after);
-    return after;
-  }
-
-  #lifeOf(shard: number, machine: Machine, before: Life | null): Life {
-    const { outgoing } = machine.machine;
-    const { accounts, created, burnt } = this.#content(machine.machine, shard);
-    const { parkedCount, claimedCount, walksUnderWay } = machine.machine;
-    const busy = [parkedCount, claimedCount, walksUnderWay, machine.machine.requests.count];
-    const life: Life = {
-      key: this.#lives++,
-      shard,
-      rows: machine.store.rows.slice(),
-      digest: claimedCount > 0 ? null : machine.machine.digest().join(),
-      sent: Array.from({ length: this.#scenario.shards }, (_, peer) => [
-        ...(before?.sent[peer] ?? []),
-        ...this.#messages(machine.machine, peer),
-      ]),
-      received: [...machine.machine.received],
-      accounts,
-      created,
-      burnt,
-      busy: busy.some((count) => count > 0) ? busy.join() : null,
-      next: new Map(),
-      machine,
-    };
-    assert(
-      outgoing.every(({ to }) => to !== shard),
-      'nobody writes to itself',
-    );
-    this.#live.push(life);
-    while (this.#live.length > LIVE_MACHINES_MAX) this.#live.shift()!.machine = null;
-    return life;
-  }
-
-  #messages(machine: StateMachine, peer: number): readonly Message[] {
-    const own = machine.outgoing.filter(({ to }) => to === peer);
-    const { clockLow, clockHigh } = machine.ledger;
-    return own.map(({ body }, i) => {
-      const number = machine.sent[peer]! - own.length + i + 1;
-      const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-      const text = `${number}.${clockLow}.${clockHigh}.${bytes.toString('latin1')}`;
-      const key = this.#messageKeys.get(text) ?? this.#messageKeys.size;
-      this.#messageKeys.set(text, key);
-      return { key, number, clockLow, clockHigh, body };
-    });
-  }
-
-  #fresh(shard: number, rows: readonly (MemoryJournalRow | undefined)[]): Machine {
-    const { shards } = this.#scenario;
-    const group = new Group(GROUP_BYTES);
-    const machine = new StateMachine({ shard, shards, seed: 7 }, group);
-    const store = { rows: rows.slice() };
-    const journal = new MemoryJournal({ clusterId: 'world', shard, shards }, store);
-    return { machine, group, journal, store, records: new RecordReader(journal, shards) };
-  }
-
-  #replay(life: Life): Machine {
-    const fresh = this.#fresh(life.shard, life.rows);
-    const { machine, group, journal, records } = fresh;
-    const sent: number[][] = life.sent.map(() => []);
-    const onGroup = (): void => {
-      for (const [peer, keys] of sent.entries()) {
-        keys.push(...this.#messages(machine, peer).map(({ key }) => key));
-      }
-    };
-    replayJournal({ journal, machine, group, records, onGroup });
-    const { digest } = life;
-    assert(
-      digest === null || machine.digest().join() === digest,
-      'the replay gives the same state',
-    );
-    for (const [peer, keys] of sent.entries()) {
-      const before = life.sent[peer]!.map(({ key }) => key);
-      assert(keys.join() === before.join(), 'the replay gives the same messages');
-    }
-    return fresh;
-  }
-
-  #content(machine: StateMachine, shard: number): Pick<Life, 'accounts' | 'created' | 'burnt'> {
-    const { accountIndex, accounts: table, transferIndex } = machine.ledger;
-    const accounts = new Map<bigint, StoredAccount>();
-    for (const id of this.#accountIds) {
-      const words = wordsOf(id);
-      const row = accountIndex.find(words, 0, accountIndex.hash(words, 0));
-      if (row === -1) continue;
-      const copy = table.chunk(row).slice(table.offset(row), table.offset(row) + ROW_WORDS);
-      const account = objectsOfRows(BatchKind.accounts, copy, 1)[0] as StoredAccount;
-      const { flags, debitsPosted, creditsPosted } = account;
-      assert((flags & 2) === 0 || debitsPosted <= creditsPosted, 'debits keep to their limit');
-      assert((flags & 4) === 0 || creditsPosted <= debitsPosted, 'credits keep to their limit');
-      accounts.set(id, account);
-    }
-    const created: string[] = [];
-    const burnt: string[] = [];
-    for (const id of this.#transferIds) {
-      const words = wordsOf(id);
-      const slot = transferIndex.find(words, 0, transferIndex.hash(words, 0));
-      if (slot === -1) continue;
-      const state = positionState(transferIndex.valueHigh(slot));
-      (state === TransferState.created ? created : burnt).push(`${shard}/${id}`);
-    }
-    return { accounts, created, burnt };
   }
 
   // ---- The end.
@@ -720,48 +433,4 @@ function digestOf(lives: readonly Life[]): string {
   const created = lives.flatMap((life) => life.created);
   const burnt = lives.flatMap((life) => life.burnt);
   return [balances, created, burnt].map((one) => one.toSorted().join()).join(';');
-}
-
-function partOf(
-  type: InputType,
-  batch: Batch,
-  where: { readonly request: number; readonly shard: number; readonly places: readonly number[] },
-): Part {
-  const frame = new Uint32Array(INPUT_WORDS + batch.words.length);
-  frame[Input.type] = type;
-  frame[Input.bytes] = frame.length * 4;
-  frame[Input.session] = 1;
-  frame[Input.request] = where.request;
-  frame.set(batch.words, INPUT_WORDS);
-  return { ...where, frame, kind: batch.kind, look: 0n };
-}
-
-function lookOf(look: bigint, request: number, shard: number): Part {
-  return { request, shard, frame: null, kind: BatchKind.ids, look, places: [] };
-}
-
-function addMessage(group: Group, peer: number, message: Message): void {
-  const at = group.addMessage(InputType.link, peer, message.body);
-  group.words[at + Input.number] = message.number;
-  group.words[at + Input.stamp] = message.clockLow;
-  group.words[at + Input.stamp + 1] = message.clockHigh;
-}
-
-function answersOf({ machine }: Machine): readonly Answer[] {
-  const { replies, replyAt } = machine.requests;
-  const { words } = replies;
-  return replyAt.map((at) => {
-    const n = words[at + Reply.n]!;
-    const outcomes = Array.from({ length: n }, (_, i) => {
-      const stamp = at + REPLY_HEAD_WORDS + 2 * i;
-      const timestamp = (BigInt(words[stamp + 1]!) << 32n) | BigInt(words[stamp]!);
-      const pair = words[at + REPLY_HEAD_WORDS + 2 * n + (i >> 1)]!;
-      return { number: (i & 1) === 0 ? pair & 0xffff : pair >>> 16, timestamp };
-    });
-    return { request: words[at + Reply.request]!, outcomes };
-  });
-}
-
-function wordsOf(id: bigint): Uint32Array {
-  return Uint32Array.from({ length: 4 }, (_, w) => Number((id >> BigInt(32 * w)) & 0xffffffffn));
 }

@@ -85,6 +85,7 @@ export class Batch {
 export function batchOfRows(kind: BatchKind, rows: Uint32Array, n: number): Batch {
   assert(n > 0 && n <= BATCH_EVENTS_MAX, 'between one row and a full batch');
   assert(rows.length >= n * ROW_WORDS, 'the rows are there');
+  if (n === 1) return batchOfRow(kind, rows);
   let present = 0;
   let constant = 0;
   let bytes = HEADER_BYTES;
@@ -118,6 +119,37 @@ export function batchOfRows(kind: BatchKind, rows: Uint32Array, n: number): Batc
   }
   assert(at === bytes, 'the batch is as long as planned');
   return new Batch(words);
+}
+
+const single = new Uint32Array((HEADER_BYTES + ROW_BYTES + COLUMNS * 8) / 4);
+
+/** One row: every column that is not 0 is constant. What a single request over HTTP becomes, so it is kept short. */
+function batchOfRow(kind: BatchKind, row: Uint32Array): Batch {
+  let present = 0;
+  let to = HEADER_BYTES / 4;
+  for (let column = 0; column < COLUMNS; column++) {
+    const from = COLUMN_OFFSETS[column]! >> 2;
+    const count = COLUMN_BYTES[column]! >> 2;
+    let any = 0;
+    if (count === 0) {
+      any = column === Transfer.flags ? row[from]! >>> 16 : row[from]! & 0xffff;
+      single[to] = any;
+    } else {
+      for (let w = 0; w < count; w++) {
+        any |= row[from + w]!;
+        single[to + w] = row[from + w]!;
+      }
+    }
+    if (any === 0) continue;
+    present |= 1 << column;
+    if (count < 2) single[to + 1] = 0;
+    to += count < 2 ? 2 : count;
+  }
+  single[0] = (kind << 24) | 1;
+  single[1] = present | (present << 16);
+  single[2] = to * 4;
+  single[3] = 0;
+  return new Batch(single.slice(0, to));
 }
 
 /** 0: all zero, 1: one value throughout, 2: differing values. */

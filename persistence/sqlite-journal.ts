@@ -36,6 +36,9 @@ import {
  */
 const SEGMENTS_UNSEALED_MAX = 4;
 
+/** What an append writes at most besides twice its frame: the pages that it shares with others. */
+const APPEND_BYTES_MAX = 4 * 8216;
+
 export interface SqliteJournalOptions extends JournalIdentity {
   /** The directory of this shard alone. */
   readonly directory: string;
@@ -53,6 +56,9 @@ export class SqliteJournal implements Journal {
   readonly #unsealed = new Map<string, LiveSegment>();
   #live: LiveSegment;
   #lastSequence: number;
+  /** Size of the WAL when it was last asked for, and what at most has been written since. */
+  #walBytes: number;
+  #writtenMax = 0;
   #lastChecksum: number;
   #failure: JournalError | undefined;
   #isClosed = false;
@@ -61,6 +67,7 @@ export class SqliteJournal implements Journal {
     this.#options = options;
     this.#reader = reader;
     this.#live = live;
+    this.#walBytes = live.walBytes();
     this.#segmentBytesMax = options.segmentBytesMax ?? SEGMENT_BYTES_MAX;
     this.#lastSequence = reader.lastSequence();
     this.#lastChecksum = reader.checksum(this.#lastSequence);
@@ -100,8 +107,9 @@ export class SqliteJournal implements Journal {
     assertAppendable(row, this.#lastSequence);
     const checksum = rowChecksum(this.#lastChecksum, row);
     try {
-      if (this.#live.walBytes() >= this.#segmentBytesMax) this.#goOn();
+      if (this.#isFull()) this.#goOn();
       this.#live.append(row, checksum);
+      this.#writtenMax += 2 * row.frame.byteLength + APPEND_BYTES_MAX;
     } catch (error: unknown) {
       const file = basename(this.#live.path);
       this.#failure = new JournalError(
@@ -155,9 +163,18 @@ export class SqliteJournal implements Journal {
     this.close();
   }
 
+  /** Asks for the WAL's size only when enough may have been written since the last time to make it full. */
+  #isFull(): boolean {
+    if (this.#walBytes + this.#writtenMax < this.#segmentBytesMax) return false;
+    this.#walBytes = this.#live.walBytes();
+    this.#writtenMax = 0;
+    return this.#walBytes >= this.#segmentBytesMax;
+  }
+
   #goOn(): void {
     const { directory } = this.#options;
     const full = this.#live;
+    this.#walBytes = 0;
     this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum);
     if (this.#options.sealer === undefined) {
       this.#reader.release(basename(full.path));

@@ -16,6 +16,8 @@ export interface CreateCallOptions {
   readonly release: (call: Call) => void;
 }
 
+const FEW = 4;
+
 export class CreateCall implements Call {
   readonly promise: Promise<CreateReply>;
   readonly deadlineMs: number;
@@ -26,7 +28,8 @@ export class CreateCall implements Call {
   #reject!: (error: SyceeError) => void;
   readonly #statuses: Uint16Array;
   readonly #timestamps: BigUint64Array;
-  readonly #stamps: Uint32Array;
+  /** The timestamps as words, for a batch; a few are written one by one, since a view costs more than they do. */
+  readonly #stamps: Uint32Array | null;
   readonly #positions: Position[] = [];
   #partsOut = 0;
   #notStarted = 0;
@@ -41,7 +44,7 @@ export class CreateCall implements Call {
     this.#release = release;
     this.#statuses = new Uint16Array(n);
     this.#timestamps = new BigUint64Array(n);
-    this.#stamps = new Uint32Array(this.#timestamps.buffer);
+    this.#stamps = n > FEW ? new Uint32Array(this.#timestamps.buffer) : null;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -100,8 +103,13 @@ export class CreateCall implements Call {
       const status = (words[halves + (i >> 1)]! >>> ((i & 1) * 16)) & 0xffff;
       if (status === EventState.notStarted) this.#notStarted++;
       this.#statuses[row] = status;
-      this.#stamps[2 * row] = words[at + REPLY_HEAD_WORDS + 2 * i]!;
-      this.#stamps[2 * row + 1] = words[at + REPLY_HEAD_WORDS + 2 * i + 1]!;
+      const low = words[at + REPLY_HEAD_WORDS + 2 * i]!;
+      const high = words[at + REPLY_HEAD_WORDS + 2 * i + 1]!;
+      if (this.#stamps === null) this.#timestamps[row] = (BigInt(high) << 32n) | BigInt(low);
+      else {
+        this.#stamps[2 * row] = low;
+        this.#stamps[2 * row + 1] = high;
+      }
     }
     this.#positions.push(positionOf(shard, words, at));
   }

@@ -21,6 +21,9 @@ export interface ShardLife {
   readonly replies: SharedArrayBuffer;
 }
 
+/** A request of this size is worth a wake-up of its own. */
+const RING_AT_ONCE_BYTES = 16 << 10;
+
 /** Replies that are taken in one go, so that the event loop has its turn. */
 const REPLIES_AT_ONCE_MAX = 1024;
 
@@ -33,6 +36,7 @@ export class ShardClient {
   isUp = false;
   readonly #inFlight = new Map<number, InFlight>();
   #lastRequest = 0;
+  #isAnnounced = false;
 
   constructor(shard: number, doorbell: Doorbell, life: ShardLife) {
     this.shard = shard;
@@ -85,8 +89,25 @@ export class ShardClient {
     words[at + Input.deadline + 1] = Number(deadline >> 32n);
     this.#inFlight.set(request, inFlight);
     this.#writer.commit();
-    this.#doorbell.ring();
+    this.#announce(bytes);
   }
+
+  /**
+   * Wakes the actor: at once for a large request, and for small ones when this turn of the event loop has read all its sockets, so that what
+   * came together becomes one group.
+   */
+  #announce(bytes: number): void {
+    if (bytes >= RING_AT_ONCE_BYTES) this.#doorbell.ring();
+    else if (!this.#isAnnounced) {
+      this.#isAnnounced = true;
+      setImmediate(this.#ring);
+    }
+  }
+
+  readonly #ring = (): void => {
+    this.#isAnnounced = false;
+    this.#doorbell.ring();
+  };
 
   #nextRequest(): number {
     do this.#lastRequest = (this.#lastRequest + 1) >>> 0;

@@ -408,11 +408,13 @@ export class StateMachine {
       assert(kind === LinkKind.walk, 'a link message has a known kind');
       const end = at + words[at + Input.bytes]! / 4;
       const body = words.slice(message, end);
-      if (this.#walks.canVisit(body, 0, false) && this.#group.rowsLeft > BATCH_EVENTS_MAX) {
+      const hasRoom = this.#group.rowsLeft > BATCH_EVENTS_MAX;
+      if (hasRoom && this.#walks.canVisit(body, 0, false)) {
         this.#walks.visit(body);
         return;
       }
       this.#waiting.parkWalk(body);
+      if (!hasRoom) this.#waiting.pumpAgain = true;
     }
   }
 

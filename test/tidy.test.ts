@@ -80,11 +80,6 @@ const LAYERS: readonly Layer[] = [
     packages: ['@nats-io/transport-node', 'msgpackr'],
   },
   {
-    files: /^bench\/micro\//,
-    may: [...ENGINE_AND_LIB, /^bench\//, /^persistence\//, /^sharding\//],
-    packages: [],
-  },
-  {
     files: /^bench\//,
     may: [
       ...ENGINE_AND_LIB,
@@ -104,7 +99,7 @@ const LAYERS: readonly Layer[] = [
       /^(config|serve)\.ts$/,
       /^package\.json$/,
       /^gateway\//,
-      /^bench\/run\.ts$/,
+      /^bench\/(run|options)\.ts$/,
       /^sharding\/(router|supervisor)\.ts$/,
       /^persistence\/recovery\.ts$/,
     ],
@@ -133,7 +128,7 @@ const WORD_EXCEPTIONS: readonly WordException[] = [
 const FILE_LINES_MAX = 500;
 const README_LINES_MAX = 200;
 const ARCHITECTURE_LINES_MAX = 400;
-const NESTED_DIRECTORIES = /^(bench|test)\//;
+const NESTED_DIRECTORIES = /^test\//;
 
 const files = listFiles();
 const sources = files.filter((file) => file.endsWith('.ts'));

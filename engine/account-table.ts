@@ -6,8 +6,8 @@ import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
 
-const CHUNK_ROWS = 65536;
-const CHUNK_SHIFT = 16;
+const CHUNK_ROWS = 8192;
+const CHUNK_SHIFT = 13;
 
 export class AccountTable {
   readonly #chunks: Uint32Array[] = [];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Claims, KeyKind, OWNER_AWAY } from './claims.ts';
+import { AWAITED, Claims, KeyKind, OWNER_AWAY } from './claims.ts';
 
 const { account, transfer } = KeyKind;
 const ALICE = Uint32Array.of(1, 0, 0, 0);
@@ -11,7 +11,10 @@ describe('claims', () => {
     expect(claims.claim(ALICE, 0, account, 7)).toBe(true);
     expect(claims.isFree(ALICE, 0, transfer, false)).toBe(true);
     expect(claims.isFree(ALICE, 0, account, false)).toBe(false);
-    expect([claims.owner(ALICE, 0, account), claims.owner(ALICE, 0, transfer)]).toEqual([7, 0]);
+    expect([
+      claims.ownerUnlessAwaited(ALICE, 0, account, false),
+      claims.ownerUnlessAwaited(ALICE, 0, transfer, false),
+    ]).toEqual([7, 0]);
   });
 
   test('a walk claims a key once, and nobody else claims it with it', () => {
@@ -32,7 +35,7 @@ describe('claims', () => {
     claims.await(ALICE, 0, account);
     claims.release(ALICE, 0, account);
     expect(claims.isFree(ALICE, 0, account, false)).toBe(false);
-    expect(claims.isAwaited(ALICE, 0, account, false)).toBe(true);
+    expect(claims.ownerUnlessAwaited(ALICE, 0, account, false)).toBe(AWAITED);
     claims.leave(ALICE, 0, account);
     expect(claims.isFree(ALICE, 0, account, false)).toBe(false);
     claims.leave(ALICE, 0, account);
@@ -49,7 +52,7 @@ describe('claims', () => {
     expect(claims.isFree(ALICE, 0, account, true)).toBe(true);
     claims.mark(ALICE, 0, account);
     expect(claims.isFree(ALICE, 0, account, true)).toBe(false);
-    expect(claims.isAwaited(ALICE, 0, account, true)).toBe(true);
+    expect(claims.ownerUnlessAwaited(ALICE, 0, account, true)).toBe(AWAITED);
     expect(claims.isFree(BOB, 0, account, true)).toBe(true);
     claims.beginScan();
     expect(claims.isFree(ALICE, 0, account, true)).toBe(true);

@@ -34,6 +34,8 @@ const MARK = 7;
 
 /** The owner of keys that a walk of another shard has claimed here. Own walks have their number, which is below. */
 export const OWNER_AWAY = 0xffffffff;
+/** Not an owner: what `ownerUnlessAwaited` says of a key that others wait for. */
+export const AWAITED = -1;
 
 export class Claims {
   readonly #keys: KeyTable;
@@ -52,18 +54,16 @@ export class Claims {
     this.#scan = (this.#scan + 1) >>> 0;
   }
 
-  /** 0 when nobody owns it. */
-  owner(ids: Uint32Array, at: number, kind: number): number {
+  /**
+   * The owner, 0 when there is none; AWAITED when somebody who came earlier waits for it: any parked item on arrival, one marked in this
+   * scan while scanning.
+   */
+  ownerUnlessAwaited(ids: Uint32Array, at: number, kind: number, isScan: boolean): number {
     const entry = this.#keys.find(ids, at, kind);
-    return entry === -1 ? 0 : this.#keys.words[entry + OWNER]!;
-  }
-
-  /** Whether somebody who came earlier waits for it: any parked item on arrival, one marked in this scan while scanning. */
-  isAwaited(ids: Uint32Array, at: number, kind: number, isScan: boolean): boolean {
-    const entry = this.#keys.find(ids, at, kind);
-    if (entry === -1) return false;
+    if (entry === -1) return 0;
     const words = this.#keys.words;
-    return isScan ? words[entry + MARK] === this.#scan : words[entry + WAITERS]! > 0;
+    const isAwaited = isScan ? words[entry + MARK] === this.#scan : words[entry + WAITERS]! > 0;
+    return isAwaited ? AWAITED : words[entry + OWNER]!;
   }
 
   /** Neither owned nor awaited. */

@@ -107,10 +107,11 @@ export class TransferRules {
   }
 
   /**
-   * Executes row i at the ledger's clock; `position` is the frame row that will hold its record, `hash` the transfer index's of its id.
+   * Executes row i at the ledger's clock; `position` is the frame row that will hold its record, `hash` the transfer index's of its id, and
+   * `place` what that index's `search` says of it now.
    */
   // Hot path.
-  create(i: number, position: number, hash: number): TransferStatus {
+  create(i: number, position: number, hash: number, place: number): TransferStatus {
     const { words, halves, at, step } = this.#columns!;
     const idAt = at[Transfer.id]! + i * step[Transfer.id]!;
     const stampAt = at[Transfer.timestamp]! + i * step[Transfer.timestamp]!;
@@ -130,15 +131,14 @@ export class TransferRules {
       if (home !== this.#ledger.shard) return this.#createAway(i, idAt, home);
     }
     const index = this.#ledger.transferIndex;
-    const slot = index.search(words, idAt, hash);
-    if (slot >= 0) return this.#existing(i, idAt, slot);
+    if (place >= 0) return this.#existing(i, idAt, place);
     const status = this.#judgeAndApply(i);
     if (status === TransferStatus.created || isTransient(status)) {
       const state =
         status === TransferStatus.created ? TransferState.created : TransferState.failed;
       const sequence = this.#group.sequence;
       const high = positionHigh(sequence, position, state);
-      index.insertAt(slot, words, idAt, hash, sequence >>> 0, high);
+      index.insertAt(place, words, idAt, hash, sequence >>> 0, high);
     }
     return status;
   }

@@ -55,14 +55,24 @@ export class KeyTable {
   /** The entry of the key, made with zero values when it was not there. */
   // Hot path.
   obtain(ids: Uint32Array, at: number, tag: number): number {
-    const found = this.find(ids, at, tag);
-    if (found !== -1) return found;
     if (this.#count >= this.#capacity * 0.75) this.#grow();
     const words = this.words;
     const mask = this.#capacity - 1;
     let slot = hashId(ids, at, this.#seed ^ tag) & mask;
-    while (words[slot * ENTRY_WORDS + TAG] !== 0) slot = (slot + 1) & mask;
-    const word = slot * ENTRY_WORDS;
+    let word = slot * ENTRY_WORDS;
+    while (words[word + TAG] !== 0) {
+      if (
+        words[word + TAG] === tag &&
+        words[word] === ids[at] &&
+        words[word + 1] === ids[at + 1] &&
+        words[word + 2] === ids[at + 2] &&
+        words[word + 3] === ids[at + 3]
+      ) {
+        return word;
+      }
+      slot = (slot + 1) & mask;
+      word = slot * ENTRY_WORDS;
+    }
     for (let w = 0; w < 4; w++) words[word + w] = ids[at + w]!;
     words[word + TAG] = tag;
     words[word + 5] = 0;

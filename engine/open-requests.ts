@@ -50,6 +50,8 @@ export class OpenRequests {
   /** Where each reply begins. */
   readonly replyAt: number[] = [];
   sequence = 0;
+  /** Replay has nobody to answer. */
+  isReplay = false;
   /** Rows of all open requests that have no outcome yet. */
   waitingRows = 0;
 
@@ -115,6 +117,7 @@ export class OpenRequests {
 
   /** Writes the reply of a request that has all its outcomes. */
   reply(head: RequestHead, statuses: Uint16Array, firstRow: number, stamps: Uint32Array): void {
+    if (this.isReplay) return;
     const { n } = head;
     const words = replyWords(n);
     const at = this.replies.extend(words);

@@ -169,8 +169,10 @@ export class Waiting {
     if (!this.#parts.requests.isLate(parked.request(item))) {
       this.#openParked(BatchKind.transfers, page, at);
       this.#parts.rules.open(this.#columns, false);
-      const hash = this.#parts.ledger.transferIndex.hash(page, at);
-      status = this.#parts.rules.create(0, this.#parts.group.nextDerivedRow(), hash);
+      const index = this.#parts.ledger.transferIndex;
+      const hash = index.hash(page, at);
+      const place = index.search(page, at, hash);
+      status = this.#parts.rules.create(0, this.#parts.group.nextDerivedRow(), hash, place);
       this.#parts.countTransfer(status);
       if (status === TransferStatus.created) {
         this.#columns.copyRow(0, this.#row, 0);

@@ -59,8 +59,9 @@ export class WalkDecision {
       ledger.tick();
       const event = LINK_HEAD_WORDS + i * ROW_WORDS;
       const isHome = shardOf(body, event + 4, ledger.shards) === ledger.shard;
-      const hash = isHome ? ledger.transferIndex.hash(body, event) : 0;
-      const status = rules.create(i, group.nextDerivedRow(), hash);
+      const hash = ledger.transferIndex.hash(body, event);
+      const place = isHome ? ledger.transferIndex.search(body, event, hash) : -1;
+      const status = rules.create(i, group.nextDerivedRow(), hash, place);
       if (isHome && status === TransferStatus.created) this.#derive(body, event);
       if (!isHome && isTransient(status)) this.#failed.push(event);
       this.#parts.decided(status, ledger.stampLow, ledger.stampHigh);

@@ -11,7 +11,15 @@
  */
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
-import { isOwnKey, KeyKind, keyKind, KEYS_PER_EVENT, OWNER_AWAY, type Claims } from './claims.ts';
+import {
+  AWAITED,
+  isOwnKey,
+  KeyKind,
+  keyKind,
+  KEYS_PER_EVENT,
+  OWNER_AWAY,
+  type Claims,
+} from './claims.ts';
 import {
   positionHigh,
   positionRow,
@@ -112,8 +120,8 @@ export class Walks {
         if (!isOwnKey(this.#parts.ledger, events, event, key)) continue;
         const kind = keyKind(key);
         const word = event + key * 4;
-        if (this.#parts.claims.isAwaited(events, word, kind, request.isScan)) return false;
-        const owner = this.#parts.claims.owner(events, word, kind);
+        const owner = this.#parts.claims.ownerUnlessAwaited(events, word, kind, request.isScan);
+        if (owner === AWAITED) return false;
         if (owner === 0) continue;
         const found: Draft | undefined = this.#drafts.find((one) => one.number === owner);
         if (found === undefined || (draft !== null && draft !== found)) return false;

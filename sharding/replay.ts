@@ -31,14 +31,17 @@ export interface ReplayOptions {
 /** Brings the machine to the state after the last row. Throws DATA_DAMAGED, naming the sequence, where a frame does not come out as stored. */
 export function replayJournal(options: ReplayOptions): Replayed {
   const began = performance.now();
+  const { requests } = options.machine;
   let sequence = 0;
   let events = 0;
+  requests.isReplay = true;
   for (const row of options.journal.rows(1)) {
     ({ sequence } = row);
     replayGroup(row, options);
     events += options.group.words[Head.inputRows]!;
     options.onGroup?.(sequence);
   }
+  requests.isReplay = false;
   return { sequence, groups: sequence, events, seconds: (performance.now() - began) / 1000 };
 }
 

@@ -35,12 +35,15 @@ export class BucketDirectory {
   /** In which generation each bucket was last split: its slots have other places since. */
   #splitIn = new Uint32Array(16);
   #generation = 1;
+  /** A bucket that is being split. */
+  readonly #old: Uint32Array;
   #count = 0;
 
   /** `hashOf` gives the hash of what is in the slot at a word offset. */
   constructor(slotWords: number, hashOf: (words: Uint32Array, at: number) => number) {
     this.#slotWords = slotWords;
     this.#bucketWords = slotWords * BUCKET_SLOTS;
+    this.#old = new Uint32Array(this.#bucketWords);
     this.#hashOf = hashOf;
     this.#newBucket(0);
   }
@@ -173,7 +176,8 @@ export class BucketDirectory {
 
     const slab = this.slab(bucket);
     const start = this.start(bucket);
-    const old = slab.slice(start, start + this.#bucketWords);
+    const old = this.#old;
+    old.set(slab.subarray(start, start + this.#bucketWords));
     slab.fill(0, start, start + this.#bucketWords);
     this.#fills[bucket] = 0;
     const step = this.#slotWords;

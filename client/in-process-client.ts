@@ -5,23 +5,13 @@
 import type { Batch } from '../engine/batch.ts';
 import { BatchKind } from '../engine/batch.ts';
 import type { CreateReply, RowsReply } from '../engine/reply.ts';
-import { Supervisor } from '../sharding/supervisor.ts';
+import { Supervisor, type ShardDigest, type SupervisorOptions } from '../sharding/supervisor.ts';
 import { type Client, type Transport, TransportClient } from './client.ts';
 import type { Attempt } from './retry.ts';
 import type { RecordKind } from './rows.ts';
 
-export interface OpenOptions {
-  readonly directory: string;
-  /** Fixed when the directory is made. One less than the cores unless given. */
-  readonly shards?: number | undefined;
-  readonly log?: ((line: string) => void) | undefined;
-}
-
-export interface ShardDigest {
-  readonly shard: number;
-  readonly sequence: number;
-  readonly digest: string;
-}
+/** `shards` is fixed when the directory is made: one less than the cores unless given. */
+export type { SupervisorOptions as OpenOptions, ShardDigest };
 
 export interface InProcessClient extends Client {
   readonly shards: number;
@@ -30,13 +20,8 @@ export interface InProcessClient extends Client {
 }
 
 /** Resolves when every shard has recovered. Rejects with the supervisor's DataDirectoryError when the directory is refused. */
-export async function open(options: OpenOptions): Promise<InProcessClient> {
-  const { directory, shards, log } = options;
-  const supervisor = await Supervisor.start({
-    directory,
-    ...(shards === undefined ? {} : { shards }),
-    ...(log === undefined ? {} : { log }),
-  });
+export async function open(options: SupervisorOptions): Promise<InProcessClient> {
+  const supervisor = await Supervisor.start(options);
   return new SupervisorClient(supervisor);
 }
 

@@ -1,20 +1,9 @@
 /** What the edges ask of the router, and nothing more: so their tests pass a fake. */
 import type { Batch } from '../engine/batch.ts';
 import type { CreateReply, RowsReply } from '../engine/reply.ts';
+import type { RouterStatus, ShardStatus } from '../sharding/router.ts';
 
-export interface ShardStatus {
-  readonly shard: number;
-  readonly state: string;
-  readonly sequence: number;
-  readonly timestamp: bigint;
-  /** Rows and walks that wait for what a walk has claimed. */
-  readonly queueDepth: number;
-  readonly inFlight: number;
-}
-
-export interface RouterStatus {
-  readonly shards: readonly ShardStatus[];
-}
+export type { RouterStatus, ShardStatus };
 
 /** Deadlines are absolute milliseconds as of `Date.now()`; 0 is the router's default. A rejection is a `SyceeError`. */
 export interface RequestRouter {

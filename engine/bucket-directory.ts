@@ -32,9 +32,6 @@ export class BucketDirectory {
   #directory = new Uint32Array(1);
   #depths = new Uint8Array(16);
   #fills = new Uint16Array(16);
-  /** In which generation each bucket was last split: its slots have other places since. */
-  #splitIn = new Uint32Array(16);
-  #generation = 1;
   /** A bucket that is being split. */
   readonly #old: Uint32Array;
   #count = 0;
@@ -73,17 +70,6 @@ export class BucketDirectory {
   // Hot path.
   start(bucket: number): number {
     return (bucket & SLAB_MASK) * this.#bucketWords;
-  }
-
-  /** Places found from now on are worth remembering until the next generation. */
-  beginGeneration(): void {
-    this.#generation = (this.#generation + 1) >>> 0;
-  }
-
-  /** Whether the slots of the bucket are where they were when the generation began. */
-  // Hot path.
-  isUnsplit(bucket: number): boolean {
-    return this.#splitIn[bucket] !== this.#generation;
   }
 
   // Hot path.
@@ -151,9 +137,6 @@ export class BucketDirectory {
       const depths = new Uint8Array(bucket * 2);
       depths.set(this.#depths);
       this.#depths = depths;
-      const splitIn = new Uint32Array(bucket * 2);
-      splitIn.set(this.#splitIn);
-      this.#splitIn = splitIn;
     }
     this.#depths[bucket] = depth;
     return bucket;
@@ -171,7 +154,6 @@ export class BucketDirectory {
     const first = at - (at % width);
     const upper = this.#newBucket(depth + 1);
     this.#depths[bucket] = depth + 1;
-    this.#splitIn[bucket] = this.#generation;
     this.#directory.fill(upper, first + width / 2, first + width);
 
     const slab = this.slab(bucket);

@@ -64,23 +64,6 @@ export class IdIndex {
     }
   }
 
-  /** What `search` finds from now on can be asked for again with `recall`, until the next call. */
-  beginGeneration(): void {
-    this.#buckets.beginGeneration();
-  }
-
-  /** What `search` would say now of an id of which it said `place` in this generation: a look at one slot, seldom a search. */
-  // Hot path.
-  recall(place: number, words: Uint32Array, at: number, hash: number): number {
-    const slot = place < 0 ? -1 - place : place;
-    const bucket = slot >>> BUCKET_SHIFT;
-    if (!this.#buckets.isUnsplit(bucket)) return this.search(words, at, hash);
-    if (place >= 0) return place;
-    const word = this.#buckets.start(bucket) + (slot & SLOT_MASK) * SLOT_WORDS;
-    // Ids are never removed: where the search ended at an empty slot, it ends there still, unless the slot was taken.
-    return this.#buckets.slab(bucket)[word + HIGH] === 0 ? place : this.search(words, at, hash);
-  }
-
   /**
    * Reads the place where the search for this hash begins, and returns what is there, which means nothing. A loop of these has nothing to
    * decide, so the processor has many of its cache misses under way at once; `find` afterwards has none.

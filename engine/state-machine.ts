@@ -52,8 +52,6 @@ export class StateMachine {
   readonly #row = new Uint32Array(ROW_WORDS);
   /** Hashes of transfer ids, by frame row, from `want` to `execute`. */
   readonly #hashes = new Int32Array(GROUP_ROWS_MAX + 1);
-  /** What the index said of them. */
-  readonly #places = new Int32Array(GROUP_ROWS_MAX + 1);
   #decisions = 0;
   /** Numbers of the messages sent to and received from each shard. */
   readonly sent: Float64Array;
@@ -131,7 +129,6 @@ export class StateMachine {
   /** Notes in `shelf` every record of an older frame that executing the group will need. */
   want(): void {
     this.shelf.clear();
-    this.ledger.transferIndex.beginGeneration();
     const { words } = this.#group;
     let frees = this.pumpAgain;
     for (const at of this.#group.inputAt) {
@@ -165,9 +162,8 @@ export class StateMachine {
       for (let i = from; i < to; i++) touched = (touched + index.touch(hashes[firstRow + i]!)) | 0;
       this.#rules.touched = touched;
       for (let i = from; i < to; i++) {
-        const place = index.search(words, start + i * step, hashes[firstRow + i]!);
-        this.#places[firstRow + i] = place;
-        if (place >= 0) this.#wantSlot(words, start + i * step, place);
+        const slot = index.find(words, start + i * step, hashes[firstRow + i]!);
+        if (slot !== -1) this.#wantSlot(words, start + i * step, slot);
       }
     }
   }
@@ -311,7 +307,7 @@ export class StateMachine {
       }
       const id = idStart + i * idStep;
       const hash = this.#hashes[firstRow + i]!;
-      const place = index.recall(this.#places[firstRow + i]!, columns.words, id, hash);
+      const place = index.search(columns.words, id, hash);
       const status = rules.create(i, firstRow + i, hash, place);
       this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
       this.#settleRow(firstRow, i, status);

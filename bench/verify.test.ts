@@ -31,6 +31,10 @@ class MapLedger implements Transport {
     throw new Error('nothing is created here');
   }
 
+  prepareQuery(): never {
+    throw new Error('nothing is asked about the past here');
+  }
+
   prepareLookup(...[, ids]: Parameters<Transport['prepareLookup']>) {
     const rows = new Uint32Array(ids.n * ROW_WORDS);
     const view = new DataView(rows.buffer);

@@ -3,6 +3,7 @@ import { type Batch, BatchKind, Columns, ROW_WORDS } from '../engine/batch.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import type { CreateReply, RowsReply } from '../engine/reply.ts';
 import { AccountStatus, TransferStatus } from '../engine/status.ts';
+import { emptyPage, type PageOf, type QueryOperation } from '../gateway/wire-codec-filters.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { type CallForm, type Transport, type TransferInput, TransportClient } from './client.ts';
 import type { Attempt } from './retry.ts';
@@ -42,6 +43,10 @@ class FakeTransport implements Transport {
   prepareLookup(_kind: number, _ids: Batch): Attempt<RowsReply> {
     const { batch } = this.sent.at(-1)!;
     return async () => ({ n: batch.n, rows: rowsOf(batch), positions: [POSITION] });
+  }
+
+  prepareQuery<O extends QueryOperation>(operation: O): Attempt<PageOf<O>> {
+    return async () => emptyPage(operation);
   }
 
   async close(): Promise<void> {
@@ -192,17 +197,21 @@ describe('TransportClient', () => {
     expect(error.message).toContain('8189');
   });
 
-  test.each([
-    ['linked', 1],
-    ['pending', 2],
-    ['imported', 256],
-  ])('the transfer flag %s is refused by name', async (name, flags) => {
+  test.each([1, 2, 256, 0x1ff, 0x8000])('the flags %i are the ledger’s to judge', async (flags) => {
     const transport = new FakeTransport();
     await using client = new TransportClient(transport);
-    const error = await refusalOf(client.createTransfers([transfer({ flags })]));
-    expect(error).toMatchObject({ code: 'malformed_request' });
-    expect(error.message).toContain(name);
-    expect(transport.sent).toHaveLength(0);
+    const { results } = await client.createTransfers([transfer({ flags })]);
+    expect(results).toMatchObject([{ status: 'created' }]);
+  });
+
+  test('a found transfer says what became of it, and is not an event as it is', async () => {
+    const transport = new FakeTransport();
+    await using client = new TransportClient(transport);
+    await client.createTransfers([transfer()]);
+    const [found] = (await client.lookupTransfers([1n])).transfers;
+    expect(found).toMatchObject({ pendingStatus: 'none' });
+    const again = await refusalOf(client.createTransfers([found!]));
+    expect(again).toMatchObject({ code: 'malformed_request', field: 'pendingStatus' });
   });
 
   test('a batch of another kind is refused', async () => {

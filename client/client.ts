@@ -6,6 +6,7 @@
  * same bytes, so the same ids: an event takes effect at most once, however often it is sent. `unknown` says that it may have happened.
  */
 import { Batch, BatchKind } from '../engine/batch.ts';
+import type { PENDING_STATUS_NAMES } from '../engine/query.ts';
 import type { CreateReply, Position, RowsReply } from '../engine/reply.ts';
 import {
   ACCOUNT_STATUS_NAMES,
@@ -13,10 +14,13 @@ import {
   TRANSFER_STATUS_NAMES,
   type TransferStatus,
 } from '../engine/status.ts';
-import { refuseLaterFlagsOfBatch } from '../gateway/field-rules.ts';
+import type { FilterOf, PageOf, QueryOperation } from '../gateway/wire-codec-filters.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
+import { type ChangeOptions, followChanges } from './change-events.ts';
+import type { PageInput } from './filters.ts';
+import { accountsOf, type ChangeEvent, PageReads, type Reads, transfersOf } from './reads.ts';
 import { type Attempt, callUntilDeadline, type RetryClock, systemClock } from './retry.ts';
-import { batchOfIds, batchOfObjects, objectsOfRows, type RecordKind } from './rows.ts';
+import { batchOfIds, batchOfObjects, type RecordKind } from './rows.ts';
 
 export type AccountStatusName = keyof typeof AccountStatus;
 export type TransferStatusName = keyof typeof TransferStatus;
@@ -58,7 +62,12 @@ type Stored<Input> = {
   readonly [Field in Exclude<keyof Input, 'reserved'>]-?: NonNullable<Input[Field]>;
 };
 export type Account = Stored<AccountInput>;
-export type Transfer = Stored<TransferInput>;
+export type StoredTransfer = Stored<TransferInput>;
+/** What became of a pending transfer; `none` for every other. */
+export type PendingStatusName = (typeof PENDING_STATUS_NAMES)[number];
+export interface Transfer extends StoredTransfer {
+  readonly pendingStatus: PendingStatusName;
+}
 
 export interface CreateResult<Name extends string> {
   readonly status: Name;
@@ -78,7 +87,7 @@ export interface CallOptions {
   readonly retries?: number | undefined;
 }
 
-export interface Client extends AsyncDisposable {
+export interface Client extends AsyncDisposable, Reads {
   createAccounts(
     accounts: readonly AccountInput[],
     options?: CallOptions,
@@ -100,6 +109,8 @@ export interface Client extends AsyncDisposable {
     options?: CallOptions,
   ): Promise<{ readonly transfers: readonly Transfer[]; readonly positions: readonly Position[] }>;
   lookupTransfers(ids: Batch, options?: CallOptions): Promise<RowsReply>;
+  /** Every change from `timestampMin` on, page after page; with `follow` also what comes later. */
+  changeEvents(filter?: PageInput, options?: ChangeOptions): AsyncIterableIterator<ChangeEvent>;
   close(): Promise<void>;
 }
 
@@ -113,17 +124,22 @@ export type CallForm = 'objects' | 'columns';
 export interface Transport {
   prepareCreate(kind: RecordKind, batch: Batch, form: CallForm): Attempt<CreateReply>;
   prepareLookup(kind: RecordKind, ids: Batch, form: CallForm): Attempt<RowsReply>;
+  prepareQuery<O extends QueryOperation>(operation: O, filter: FilterOf<O>): Attempt<PageOf<O>>;
   close(): Promise<void>;
 }
 
 export class TransportClient implements Client {
   readonly #transport: Transport;
   readonly #clock: RetryClock;
+  readonly #reads: PageReads;
   #isClosed = false;
 
   constructor(transport: Transport, clock: RetryClock = systemClock) {
     this.#transport = transport;
     this.#clock = clock;
+    this.#reads = new PageReads((operation, filter, options) =>
+      this.#call(this.#transport.prepareQuery(operation, filter), options, false),
+    );
   }
 
   createAccounts(
@@ -167,8 +183,7 @@ export class TransportClient implements Client {
   ): Promise<{ accounts: readonly Account[]; positions: readonly Position[] } | RowsReply> {
     const reply = await this.#lookup(BatchKind.accounts, ids, options);
     if (ids instanceof Batch) return reply;
-    const accounts = objectsOfRows(BatchKind.accounts, reply.rows, reply.n) as readonly Account[];
-    return { accounts, positions: reply.positions };
+    return { accounts: accountsOf(reply.rows, reply.n), positions: reply.positions };
   }
 
   lookupTransfers(
@@ -182,8 +197,39 @@ export class TransportClient implements Client {
   ): Promise<{ transfers: readonly Transfer[]; positions: readonly Position[] } | RowsReply> {
     const reply = await this.#lookup(BatchKind.transfers, ids, options);
     if (ids instanceof Batch) return reply;
-    const transfers = objectsOfRows(BatchKind.transfers, reply.rows, reply.n);
-    return { transfers: transfers as readonly Transfer[], positions: reply.positions };
+    const transfers = transfersOf(reply.rows, reply.n, reply.pendingStatuses);
+    return { transfers, positions: reply.positions };
+  }
+
+  getAccountTransfers(
+    ...asked: Parameters<Reads['getAccountTransfers']>
+  ): ReturnType<Reads['getAccountTransfers']> {
+    return this.#reads.getAccountTransfers(...asked);
+  }
+
+  getAccountBalances(
+    ...asked: Parameters<Reads['getAccountBalances']>
+  ): ReturnType<Reads['getAccountBalances']> {
+    return this.#reads.getAccountBalances(...asked);
+  }
+
+  queryAccounts(...asked: Parameters<Reads['queryAccounts']>): ReturnType<Reads['queryAccounts']> {
+    return this.#reads.queryAccounts(...asked);
+  }
+
+  queryTransfers(
+    ...asked: Parameters<Reads['queryTransfers']>
+  ): ReturnType<Reads['queryTransfers']> {
+    return this.#reads.queryTransfers(...asked);
+  }
+
+  changeEvents(
+    filter: PageInput = {},
+    options: ChangeOptions = {},
+  ): AsyncIterableIterator<ChangeEvent> {
+    const page = (asked: PageInput): ReturnType<PageReads['changesPage']> =>
+      this.#reads.changesPage(asked, options);
+    return followChanges({ page, clock: this.#clock }, filter, options);
   }
 
   async close(): Promise<void> {
@@ -198,7 +244,6 @@ export class TransportClient implements Client {
 
   async #createBatch(kind: RecordKind, batch: Batch, options: CallOptions): Promise<CreateReply> {
     if (batch.kind !== kind) throw wrongKind(kind);
-    refuseLaterFlagsOfBatch(batch);
     return this.#call(this.#transport.prepareCreate(kind, batch, 'columns'), options, true);
   }
 

@@ -11,10 +11,11 @@ import { type NatsServer, startNatsServer } from '../lib/nats-server.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { FakeRouter } from '../test/support/fake-router.ts';
 import { needNatsServer } from '../test/support/nats.ts';
-import type { Client, TransferInput } from './client.ts';
+import { type Client, type TransferInput, TransportClient } from './client.ts';
 import { connectHttp } from './http-client.ts';
 import { id } from './id.ts';
 import { connect } from './nats-client.ts';
+import { RouterTransport } from './router-transport.ts';
 import { batchOfIds, batchOfObjects, objectsOfRows } from './rows.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
@@ -171,4 +172,98 @@ test('where no NATS server is, connecting is refused', async () => {
   await expect(connect({ servers: 'nats://127.0.0.1:1' })).rejects.toMatchObject({
     code: 'not_ready',
   });
+});
+
+const parties = [1n, 2n].map((one) => ({ id: one, ledger: 1, code: Number(one), flags: 8 }));
+const history: readonly TransferInput[] = Array.from({ length: 5 }, (_, i) => ({
+  id: 10n + BigInt(i),
+  debitAccountId: i === 3 ? 2n : 1n,
+  creditAccountId: i === 3 ? 1n : 2n,
+  amount: 2n ** 100n + BigInt(i),
+  ledger: 1,
+  code: 7,
+  flags: i === 4 ? 2 : 0,
+  userData128: BigInt(i) << 100n,
+}));
+
+/** Every question about the past, as objects. */
+async function readPast(client: Client, router: FakeRouter): Promise<void> {
+  await client.createAccounts(parties);
+  await client.createTransfers(history);
+  const ofOne = await client.getAccountTransfers({ accountId: 1n, credits: true });
+  expect(ofOne).toMatchObject({ transfers: [{ id: 13n, pendingStatus: 'none' }], next: null });
+  const all = await client.getAccountTransfers({ accountId: 2n, reversed: true, limit: 2 });
+  expect(all.transfers).toMatchObject([{ id: 14n, pendingStatus: 'pending' }, { id: 13n }]);
+  expect(all.transfers[0]!.effectTimestamp).toBe(all.transfers[0]!.timestamp + 1n);
+  const older = await client.getAccountTransfers({
+    accountId: 2n,
+    reversed: true,
+    cursor: all.next,
+  });
+  expect(older.transfers.map((one) => one.id)).toEqual([12n, 11n, 10n]);
+  expect(older.positions).toMatchObject([{ shard: 0 }]);
+
+  const { balances } = await client.getAccountBalances({ accountId: 1n, limit: 1 });
+  const none = { debitsPending: 0n, debitsPosted: 0n, creditsPending: 0n, creditsPosted: 0n };
+  expect(balances).toMatchObject([none]);
+  const { accounts } = await client.queryAccounts({ code: 2, ledger: 1 });
+  expect(accounts).toMatchObject([parties[1]!]);
+  const { transfers: found } = await client.queryTransfers({ userData128: 3n << 100n });
+  expect(found).toMatchObject([{ ...history[3]!, pendingStatus: 'none' }]);
+
+  const told: bigint[] = [];
+  for await (const change of client.changeEvents({ limit: 2 })) {
+    told.push(change.transfer.id);
+    expect(change.type).toBe(change.transfer.id === 14n ? 'two_phase_pending' : 'single_phase');
+    expect([change.debitAccount.ledger, change.creditAccount.ledger]).toEqual([1, 1]);
+  }
+  expect(told).toEqual(history.map((one) => one.id));
+
+  const asked = router.filters.length;
+  expect(await client.getAccountTransfers({ accountId: 0n })).toEqual({
+    transfers: [],
+    next: null,
+    positions: [],
+  });
+  expect(router.filters).toHaveLength(asked);
+  await expect(client.queryAccounts({ limit: 9000 })).rejects.toMatchObject({ field: 'limit' });
+  const wrong = client.queryAccounts({ cursor: 'nonsense' });
+  await expect(wrong).rejects.toMatchObject({ code: 'malformed_request', field: 'cursor' });
+}
+
+test('the past is read over the HTTP edge', async () => {
+  const router = new FakeRouter();
+  await readPast(await overHttp(router), router);
+  expect(router.filters).not.toEqual([]);
+});
+
+test('the past is read over the NATS edge', async (context) => {
+  needNatsServer(context);
+  const router = new FakeRouter();
+  const { client } = await overNats(router);
+  await readPast(client, router);
+  expect(router.filters).not.toEqual([]);
+});
+
+test('the past is read from a router in this process', async () => {
+  const router = new FakeRouter();
+  const transport = new RouterTransport(router, () => Promise.resolve());
+  await using client = new TransportClient(transport);
+  await readPast(client, router);
+  expect(router.filters).not.toEqual([]);
+});
+
+test('who follows the changes hears of a transfer that is made later', async () => {
+  const router = new FakeRouter();
+  const client = await overHttp(router);
+  const changes = client.changeEvents({}, { follow: true, waitMsMax: 20 });
+  const first = changes.next();
+  await client.createTransfers(history.slice(0, 1));
+  expect((await first).value).toMatchObject({ transfer: { id: 10n } });
+  const second = changes.next();
+  await client.createTransfers(history.slice(1, 2));
+  expect((await second).value).toMatchObject({ transfer: { id: 11n } });
+  const last = changes.next();
+  await client.close();
+  await expect(last).rejects.toMatchObject({ code: expect.any(String) as string });
 });

@@ -6,6 +6,8 @@ import { batchOfObjects } from './rows.ts';
 
 interface Seen {
   readonly path: string;
+  readonly query: string;
+  readonly method: string;
   readonly headers: Headers;
   readonly body: unknown;
 }
@@ -25,7 +27,9 @@ function fakeFetch(answers: (() => Response)[]): { fetch: typeof fetch; seen: Se
     seen,
     fetch: async (input, init) => {
       const url = new URL(input instanceof Request ? input.url : input);
-      seen.push({ path: url.pathname, headers: new Headers(init?.headers), body: init?.body });
+      const { pathname: path, search: query } = url;
+      const { method = 'GET', body } = init ?? {};
+      seen.push({ path, query, method, headers: new Headers(init?.headers), body });
       return answers.shift()!();
     },
   };
@@ -64,6 +68,29 @@ describe('connectHttp', () => {
     const deadline = Number(seen[0]!.headers.get('sycee-deadline-ms'));
     expect(deadline).toBeGreaterThan(900);
     expect(deadline).toBeLessThanOrEqual(1_000);
+  });
+
+  test('filters of an account and of changes stand in the URL, the others in a body', async () => {
+    const page = (list: string) => () =>
+      Response.json({ [list]: [], next: null, positions: POSITIONS });
+    const { fetch, seen } = fakeFetch([page('balances'), page('changes'), page('accounts')]);
+    await using client = connectHttp('http://127.0.0.1:7411/', { fetch, token: 'secret' });
+    await client.getAccountBalances({ accountId: 2n ** 100n, code: 3, cursor: 'a+b' });
+    for await (const _ of client.changeEvents({ timestampMin: 5n })) throw new Error('no change');
+    await client.queryAccounts({ ledger: 1, limit: 7, reversed: true });
+    expect(seen).toMatchObject([
+      {
+        method: 'GET',
+        path: `/v1/accounts/${2n ** 100n}/balances`,
+        query: '?code=3&limit=100&cursor=a%2Bb&flags=3',
+        body: undefined,
+      },
+      { method: 'GET', path: '/v1/changes', query: '?timestamp_min=5&limit=1000' },
+      { method: 'POST', path: '/v1/accounts/query', query: '' },
+    ]);
+    expect(JSON.parse(seen[2]!.body as string)).toEqual({ ledger: 1, limit: 7, flags: 1 });
+    expect(seen[0]!.headers.get('content-type')).toBeNull();
+    expect(seen[0]!.headers.get('authorization')).toBe('Bearer secret');
   });
 
   test('a refusal that may be retried is retried with the same bytes', async () => {

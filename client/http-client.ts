@@ -7,9 +7,17 @@
 import { type Batch, BatchKind } from '../engine/batch.ts';
 import type { CreateReply, RowsReply } from '../engine/reply.ts';
 import { decodeCreate, decodeRows, encodeColumns, encodeIds } from '../gateway/columnar-codec.ts';
+import {
+  fieldsOfFilter,
+  type FilterFields,
+  type FilterOf,
+  type PageOf,
+  type QueryOperation,
+} from '../gateway/wire-codec-filters.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { type CallForm, type Client, type Transport, TransportClient } from './client.ts';
 import { decodeJsonCreate, decodeJsonRows, encodeJson, encodeJsonIds } from './json-codec.ts';
+import { decodeJsonPage } from './json-pages.ts';
 import { decodeProblem } from './problem.ts';
 import type { Attempt } from './retry.ts';
 import type { RecordKind } from './rows.ts';
@@ -25,10 +33,11 @@ export function connectHttp(url: string | URL, options: HttpClientOptions = {}):
   return new TransportClient(new HttpTransport(new URL(url), options));
 }
 
+/** Without a body it is a GET. */
 interface Outgoing {
   readonly path: string;
-  readonly type: 'application/json' | 'application/msgpack';
-  readonly body: string | Uint8Array;
+  readonly type?: 'application/json' | 'application/msgpack';
+  readonly body?: string | Uint8Array;
 }
 
 class HttpTransport implements Transport {
@@ -47,20 +56,25 @@ class HttpTransport implements Transport {
     const path = kind === BatchKind.accounts ? '/v1/accounts' : '/v1/transfers';
     if (form === 'columns') {
       const outgoing = msgpack(path, encodeColumns(batch));
-      return async (deadline) => decodeCreate(await this.#post(outgoing, deadline));
+      return async (deadline) => decodeCreate(await this.#send(outgoing, deadline));
     }
     const outgoing = json(path, encodeJson(batch));
-    return async (deadline) => decodeJsonCreate(kind, await this.#post(outgoing, deadline));
+    return async (deadline) => decodeJsonCreate(kind, await this.#send(outgoing, deadline));
   }
 
   prepareLookup(kind: RecordKind, ids: Batch, form: CallForm): Attempt<RowsReply> {
     const path = kind === BatchKind.accounts ? '/v1/accounts/lookup' : '/v1/transfers/lookup';
     if (form === 'columns') {
       const outgoing = msgpack(path, encodeIds(ids));
-      return async (deadline) => decodeRows(kind, await this.#post(outgoing, deadline));
+      return async (deadline) => decodeRows(kind, await this.#send(outgoing, deadline));
     }
     const outgoing = json(path, encodeJsonIds(ids));
-    return async (deadline) => decodeJsonRows(kind, await this.#post(outgoing, deadline));
+    return async (deadline) => decodeJsonRows(kind, await this.#send(outgoing, deadline));
+  }
+
+  prepareQuery<O extends QueryOperation>(operation: O, filter: FilterOf<O>): Attempt<PageOf<O>> {
+    const outgoing = questionOf(operation, fieldsOfFilter(operation, filter));
+    return async (deadline) => decodeJsonPage(operation, await this.#send(outgoing, deadline));
   }
 
   close(): Promise<void> {
@@ -68,21 +82,21 @@ class HttpTransport implements Transport {
     return Promise.resolve();
   }
 
-  async #post(outgoing: Outgoing, deadline: number): Promise<Uint8Array> {
+  async #send(outgoing: Outgoing, deadline: number): Promise<Uint8Array> {
     const wait = Math.max(1, Math.ceil(deadline - Date.now()));
     const signal = AbortSignal.any([AbortSignal.timeout(wait), this.#closing.signal]);
-    const headers: Record<string, string> = {
-      'content-type': outgoing.type,
-      'sycee-deadline-ms': String(wait),
-    };
+    const { path, type, body } = outgoing;
+    const headers: Record<string, string> = { 'sycee-deadline-ms': String(wait) };
+    if (type !== undefined) headers['content-type'] = type;
     if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`;
     let response: Response;
     let bytes: Uint8Array;
     try {
-      response = await this.#fetch(new URL(outgoing.path, this.#url), {
-        method: 'POST',
+      const isGet = body === undefined;
+      response = await this.#fetch(new URL(path, this.#url), {
+        method: isGet ? 'GET' : 'POST',
         headers,
-        body: outgoing.body as NonNullable<RequestInit['body']>,
+        ...(isGet ? {} : { body: body as NonNullable<RequestInit['body']> }),
         signal,
       });
       bytes = new Uint8Array(await response.arrayBuffer());
@@ -100,6 +114,24 @@ const msgpack = (path: string, body: Uint8Array): Outgoing => ({
   type: 'application/msgpack',
   body,
 });
+
+const POSTED: Partial<Record<QueryOperation, string>> = {
+  query_accounts: '/v1/accounts/query',
+  query_transfers: '/v1/transfers/query',
+};
+
+/** Filters of an account and of changes stand in the URL, the others in a body. */
+function questionOf(operation: QueryOperation, fields: FilterFields): Outgoing {
+  const posted = POSTED[operation];
+  if (posted !== undefined) return json(posted, JSON.stringify(fields));
+  const { account_id: id, ...rest } = fields;
+  const query = new URLSearchParams(
+    Object.entries(rest).map(([name, value]) => [name, String(value)]),
+  );
+  const list = operation === 'get_account_transfers' ? 'transfers' : 'balances';
+  const path = operation === 'get_change_events' ? '/v1/changes' : `/v1/accounts/${id}/${list}`;
+  return { path: `${path}?${query.toString()}` };
+}
 
 /** Faults before the request could leave. */
 const NOT_SENT = new Set([

@@ -2,13 +2,9 @@
  * The ledger inside this process: `open` starts the shards of a data directory and gives the same Client as a connection does. The one
  * file of client/ that knows the supervisor. Closing answers what was taken, then closes the journals.
  */
-import type { Batch } from '../engine/batch.ts';
-import { BatchKind } from '../engine/batch.ts';
-import type { CreateReply, RowsReply } from '../engine/reply.ts';
 import { Supervisor, type ShardDigest, type SupervisorOptions } from '../sharding/supervisor.ts';
-import { type Client, type Transport, TransportClient } from './client.ts';
-import type { Attempt } from './retry.ts';
-import type { RecordKind } from './rows.ts';
+import { type Client, TransportClient } from './client.ts';
+import { RouterTransport } from './router-transport.ts';
 
 /** `shards` is fixed when the directory is made: one less than the cores unless given. */
 export type { SupervisorOptions as OpenOptions, ShardDigest };
@@ -17,6 +13,8 @@ export interface InProcessClient extends Client {
   readonly shards: number;
   /** Digests of the live state, one for each shard: equal to what a replay of its journal gives. */
   digests(): Promise<readonly ShardDigest[]>;
+  /** Tests only: resolves when everything that is due by now has expired, and nothing crosses shards any more. */
+  settle(): Promise<void>;
 }
 
 /** Resolves when every shard has recovered. Rejects with the supervisor's DataDirectoryError when the directory is refused. */
@@ -29,7 +27,7 @@ class SupervisorClient extends TransportClient implements InProcessClient {
   readonly #supervisor: Supervisor;
 
   constructor(supervisor: Supervisor) {
-    super(new RouterTransport(supervisor));
+    super(new RouterTransport(supervisor.router, () => supervisor.stop()));
     this.#supervisor = supervisor;
   }
 
@@ -40,30 +38,10 @@ class SupervisorClient extends TransportClient implements InProcessClient {
   digests(): Promise<readonly ShardDigest[]> {
     return this.#supervisor.digests();
   }
-}
 
-class RouterTransport implements Transport {
-  readonly #supervisor: Supervisor;
-
-  constructor(supervisor: Supervisor) {
-    this.#supervisor = supervisor;
-  }
-
-  prepareCreate(kind: RecordKind, batch: Batch): Attempt<CreateReply> {
-    const { router } = this.#supervisor;
-    return kind === BatchKind.accounts
-      ? (deadline) => router.createAccounts(batch, deadline)
-      : (deadline) => router.createTransfers(batch, deadline);
-  }
-
-  prepareLookup(kind: RecordKind, ids: Batch): Attempt<RowsReply> {
-    const { router } = this.#supervisor;
-    return kind === BatchKind.accounts
-      ? (deadline) => router.lookupAccounts(ids, deadline)
-      : (deadline) => router.lookupTransfers(ids, deadline);
-  }
-
-  close(): Promise<void> {
-    return this.#supervisor.stop();
+  async settle(): Promise<void> {
+    this.#supervisor.wake();
+    do await this.#supervisor.digests();
+    while (this.#supervisor.isSettling());
   }
 }

@@ -3,6 +3,7 @@
  * flags go out as an integer and come back as names.
  */
 import { type Batch, BatchKind, COLUMN_BYTES, Columns, ROW_WORDS } from '../engine/batch.ts';
+import { PENDING_STATUS_NAMES } from '../engine/query.ts';
 import type { CreateReply, Position, RowsReply } from '../engine/reply.ts';
 import { AccountStatus, TransferStatus } from '../engine/status.ts';
 import { rulesOf } from '../gateway/field-rules.ts';
@@ -61,10 +62,20 @@ export function decodeJsonCreate(kind: RecordKind, bytes: Uint8Array): CreateRep
   return { n: results.length, statuses, timestamps, positions: positionsOf(answer['positions']) };
 }
 
+export type JsonFields = Readonly<Record<string, unknown>>;
+
 export function decodeJsonRows(kind: RecordKind, bytes: Uint8Array): RowsReply {
-  const rules = rulesOf(kind);
   const answer = parsed(bytes);
-  const objects = listOf(answer[rules.plural]);
+  const objects = listOf(answer[rulesOf(kind).plural]);
+  const rows = rowsOfObjects(kind, objects);
+  const found = { n: objects.length, rows, positions: positionsOf(answer['positions']) };
+  if (kind !== BatchKind.transfers) return found;
+  return { ...found, pendingStatuses: pendingStatusesOf(objects) };
+}
+
+/** Fields that are not there are 0, and what else the objects have is left alone. */
+export function rowsOfObjects(kind: RecordKind, objects: readonly JsonFields[]): Uint32Array {
+  const rules = rulesOf(kind);
   const rows = new Uint32Array(objects.length * ROW_WORDS);
   const view = new DataView(rows.buffer);
   for (const [i, one] of objects.entries()) {
@@ -78,7 +89,16 @@ export function decodeJsonRows(kind: RecordKind, bytes: Uint8Array): RowsReply {
       writeField(view, i, column, number);
     }
   }
-  return { n: objects.length, rows, positions: positionsOf(answer['positions']) };
+  return rows;
+}
+
+export function pendingStatusesOf(objects: readonly JsonFields[]): Uint8Array {
+  return Uint8Array.from(objects, (one) => {
+    const name = one['pending_status'];
+    const status = (PENDING_STATUS_NAMES as readonly unknown[]).indexOf(name);
+    if (status < 0) throw strangeAnswer(`pending_status ${String(name)} is not known`);
+    return status;
+  });
 }
 
 function flagBits(names: readonly string[], value: unknown): bigint {
@@ -92,13 +112,13 @@ function flagBits(names: readonly string[], value: unknown): bigint {
   return BigInt(bits);
 }
 
-function wide(value: unknown): bigint {
+export function wide(value: unknown): bigint {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
   if (typeof value === 'string' && /^[0-9]{1,39}$/.test(value)) return BigInt(value);
   throw strangeAnswer('a number is not written as a number');
 }
 
-function parsed(bytes: Uint8Array): Readonly<Record<string, unknown>> {
+export function parsed(bytes: Uint8Array): JsonFields {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
@@ -109,12 +129,15 @@ function parsed(bytes: Uint8Array): Readonly<Record<string, unknown>> {
   return value as Record<string, unknown>;
 }
 
-function listOf(value: unknown): readonly Readonly<Record<string, unknown>>[] {
+export function listOf(value: unknown): readonly JsonFields[] {
   if (!Array.isArray(value)) throw strangeAnswer('a list is missing');
-  return value as readonly Record<string, unknown>[];
+  for (const one of value as unknown[]) {
+    if (typeof one !== 'object' || one === null) throw strangeAnswer('a list holds no objects');
+  }
+  return value as readonly JsonFields[];
 }
 
-function positionsOf(value: unknown): readonly Position[] {
+export function positionsOf(value: unknown): readonly Position[] {
   if (!Array.isArray(value)) throw strangeAnswer('positions are missing');
   return value.map(
     (one: { shard: number; sequence: number | bigint; timestamp: bigint | string }) => ({
@@ -126,6 +149,6 @@ function positionsOf(value: unknown): readonly Position[] {
 }
 
 /** The request was answered, and so may have happened, but what came back cannot be read. */
-function strangeAnswer(why: string, cause?: unknown): SyceeError {
+export function strangeAnswer(why: string, cause?: unknown): SyceeError {
   return new SyceeError('unknown', `the answer cannot be read: ${why}`, { cause });
 }

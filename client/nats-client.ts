@@ -14,7 +14,15 @@ import {
 } from '@nats-io/transport-node';
 import { type Batch, BatchKind } from '../engine/batch.ts';
 import type { CreateReply, RowsReply } from '../engine/reply.ts';
-import { decodeCreate, decodeRows, encodeColumns, encodeIds } from '../gateway/columnar-codec.ts';
+import {
+  decodeCreate,
+  decodePage,
+  decodeRows,
+  encodeColumns,
+  encodeFilter,
+  encodeIds,
+} from '../gateway/columnar-codec.ts';
+import type { FilterOf, PageOf, QueryOperation } from '../gateway/wire-codec-filters.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { type Client, type Transport, TransportClient } from './client.ts';
 import { decodeProblem } from './problem.ts';
@@ -84,6 +92,12 @@ class NatsTransport implements Transport {
     );
     const bytes = encodeIds(ids);
     return async (deadline) => decodeRows(kind, await this.#request(subject, bytes, deadline));
+  }
+
+  prepareQuery<O extends QueryOperation>(operation: O, filter: FilterOf<O>): Attempt<PageOf<O>> {
+    const subject = this.#subject(operation);
+    const bytes = encodeFilter(operation, filter);
+    return async (deadline) => decodePage(operation, await this.#request(subject, bytes, deadline));
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * Objects to rows and back: the one place of client/ where a field name meets a column. A value that is not a whole number within its
- * column, an unknown field, and a flag of a later part are refused here, before anything is sent.
+ * column, and an unknown field, are refused here, before anything is sent.
  */
 import {
   Account,
@@ -14,7 +14,6 @@ import {
   Transfer,
 } from '../engine/batch.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
-import { refuseLaterFlagsOfBatch } from '../gateway/field-rules.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 
 export type RecordKind = typeof BatchKind.accounts | typeof BatchKind.transfers;
@@ -39,9 +38,7 @@ export function batchOfObjects(kind: RecordKind, objects: readonly object[]): Ba
       writeField(view, i, column, checkedValue(i, field, column, value));
     }
   }
-  const batch = batchOfRows(kind, rows, objects.length);
-  refuseLaterFlagsOfBatch(batch);
-  return batch;
+  return batchOfRows(kind, rows, objects.length);
 }
 
 /** Encodes the ids of a lookup. */

@@ -10,8 +10,9 @@ function filled(ids: Uint32Array): { accounts: AccountTable; index: AccountIndex
   for (let at = 0; at < ids.length; at += 4) {
     const hash = index.hash(ids, at);
     if (index.find(ids, at, hash) !== -1) continue;
-    const row = accounts.add();
-    accounts.chunk(row).set(ids.subarray(at, at + 4), accounts.offset(row));
+    const account = new Uint32Array(32);
+    account.set(ids.subarray(at, at + 4));
+    const row = accounts.add(account, 0);
     index.insert(hash, row);
   }
   return { accounts, index };

@@ -77,4 +77,14 @@ export class AccountIndex {
     slab[word + 1] = row + 1;
     this.#buckets.took(bucket);
   }
+
+  /** Takes a row out again that a broken chain has added. */
+  remove(hash: number, row: number): void {
+    const bucket = this.#buckets.bucketOf(hash);
+    const slab = this.#buckets.slab(bucket);
+    const start = this.#buckets.start(bucket);
+    let slot = hash & SLOT_MASK;
+    while (slab[start + slot * SLOT_WORDS + 1] !== row + 1) slot = (slot + 1) & SLOT_MASK;
+    this.#buckets.remove(bucket, slot);
+  }
 }

@@ -1,6 +1,10 @@
 /**
- * Accounts, 32 words each (the row layout of batch.ts), in chunks of fixed size: growing adds a chunk and moves nothing. Rows are numbered in
- * order of creation and never move or go away. Which row belongs to an id is the account index's business.
+ * Accounts, 32 words each, in chunks of fixed size: growing adds a chunk and moves nothing. Rows are numbered in order of creation and never
+ * move; only the newest can be taken back. Which row belongs to an id is the account index's business.
+ *
+ * A row lies as in batch.ts but for its last two words: they hold the account's *head*, the position of its newest transfer (see ledger.ts),
+ * because that changes with the balances and so lies in the same cache line. The timestamp, which is seldom read, has a chunk of its own;
+ * `copyRow` puts it back where it belongs.
  */
 import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';
@@ -8,9 +12,14 @@ import { ROW_WORDS } from './batch.ts';
 
 const CHUNK_ROWS = 8192;
 const CHUNK_SHIFT = 13;
+const CHUNK_MASK = CHUNK_ROWS - 1;
+/** Words of the head in a row. */
+export const HEAD_LOW = 30;
+export const HEAD_HIGH = 31;
 
 export class AccountTable {
   readonly #chunks: Uint32Array[] = [];
+  readonly #stamps: Uint32Array[] = [];
   #rows = 0;
 
   get rows(): number {
@@ -18,16 +27,31 @@ export class AccountTable {
   }
 
   get byteLength(): number {
-    return this.#chunks.length * CHUNK_ROWS * ROW_WORDS * 4;
+    return this.#chunks.length * CHUNK_ROWS * (ROW_WORDS + 2) * 4;
   }
 
-  /** Appends an empty row and returns its number. */
-  add(): number {
+  /** Appends a row (32 words at `at`, its timestamp in place) without transfers, and returns its number. */
+  add(source: Uint32Array, at: number): number {
     const row = this.#rows++;
     if (row >>> CHUNK_SHIFT === this.#chunks.length) {
       this.#chunks.push(new Uint32Array(CHUNK_ROWS * ROW_WORDS));
+      this.#stamps.push(new Uint32Array(CHUNK_ROWS * 2));
     }
+    const chunk = this.chunk(row);
+    const to = this.offset(row);
+    for (let w = 0; w < HEAD_LOW; w++) chunk[to + w] = source[at + w]!;
+    chunk[to + HEAD_LOW] = 0;
+    chunk[to + HEAD_HIGH] = 0;
+    const stamps = this.#stamps[row >>> CHUNK_SHIFT]!;
+    stamps[(row & CHUNK_MASK) * 2] = source[at + 30]!;
+    stamps[(row & CHUNK_MASK) * 2 + 1] = source[at + 31]!;
     return row;
+  }
+
+  /** Takes the newest row back. */
+  removeLast(row: number): void {
+    assert(row === this.#rows - 1, 'only the newest row is taken back');
+    this.#rows--;
   }
 
   // Hot path.
@@ -41,7 +65,7 @@ export class AccountTable {
   touch(row: number): number {
     if (row < 0) return 0;
     const chunk = this.#chunks[row >>> CHUNK_SHIFT]!;
-    const at = (row & (CHUNK_ROWS - 1)) * ROW_WORDS;
+    const at = (row & CHUNK_MASK) * ROW_WORDS;
     return (chunk[at]! + chunk[at + 16]!) | 0;
   }
 
@@ -54,6 +78,30 @@ export class AccountTable {
   /** Word offset of the row in its chunk. */
   // Hot path.
   offset(row: number): number {
-    return (row & (CHUNK_ROWS - 1)) * ROW_WORDS;
+    return (row & CHUNK_MASK) * ROW_WORDS;
+  }
+
+  stampLow(row: number): number {
+    return this.#stamps[row >>> CHUNK_SHIFT]![(row & CHUNK_MASK) * 2]!;
+  }
+
+  stampHigh(row: number): number {
+    return this.#stamps[row >>> CHUNK_SHIFT]![(row & CHUNK_MASK) * 2 + 1]!;
+  }
+
+  /** Copies the account as the outside knows it: 32 words, with its timestamp in place of the head. */
+  copyRow(row: number, target: Uint32Array, to: number): void {
+    const chunk = this.chunk(row);
+    const from = this.offset(row);
+    for (let w = 0; w < HEAD_LOW; w++) target[to + w] = chunk[from + w]!;
+    target[to + 30] = this.stampLow(row);
+    target[to + 31] = this.stampHigh(row);
+  }
+
+  /** Takes over balances and flags of a row that was changed elsewhere; its head stays. */
+  change(row: number, source: Uint32Array, at: number): void {
+    const chunk = this.chunk(row);
+    const to = this.offset(row);
+    for (let w = 0; w < HEAD_LOW; w++) chunk[to + w] = source[at + w]!;
   }
 }

@@ -53,3 +53,14 @@ export function copy(target: Uint32Array, t: number, b: Uint32Array, j: number):
   target[t + 2] = b[j + 2]!;
   target[t + 3] = b[j + 3]!;
 }
+
+/** target[t] = target[t] - b[j]; b is not the larger one. */
+// Hot path.
+export function subtractFrom(target: Uint32Array, t: number, b: Uint32Array, j: number): void {
+  let borrow = 0;
+  for (let w = 0; w < 4; w++) {
+    const difference = target[t + w]! - b[j + w]! - borrow;
+    target[t + w] = difference;
+    borrow = difference < 0 ? 1 : 0;
+  }
+}

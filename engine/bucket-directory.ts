@@ -6,8 +6,8 @@
  * would fill up, and split, at the same moment, and the memory per slot would swing between its best and twice that; so it stays near
  * slot bytes / (0.72 * 0.8), always.
  *
- * Invariants: a slot is taken when its last word is not 0; nothing is ever removed; the load of a bucket stays below FILL_MAX, so that
- * probing ends. Hashes are seeded per data directory: nobody outside can choose ids that collide.
+ * Invariants: a slot is taken when its last word is not 0; only what a broken chain had added is removed; the load of a bucket stays below
+ * FILL_MAX, so that probing ends. Hashes are seeded per data directory: nobody outside can choose ids that collide.
  */
 import { assert } from './assert.ts';
 
@@ -103,6 +103,26 @@ export class BucketDirectory {
     let slot = hash & SLOT_MASK;
     while (slab[start + slot * this.#slotWords + last] !== 0) slot = (slot + 1) & SLOT_MASK;
     return start + slot * this.#slotWords;
+  }
+
+  /** Empties a slot of the bucket, and closes the gap in the searches that went past it. */
+  remove(bucket: number, slot: number): void {
+    const slab = this.slab(bucket);
+    const start = this.start(bucket);
+    const step = this.#slotWords;
+    let hole = slot;
+    for (let next = (slot + 1) & SLOT_MASK; ; next = (next + 1) & SLOT_MASK) {
+      const word = start + next * step;
+      if (slab[word + step - 1] === 0) break;
+      const wanted = this.#hashOf(slab, word) & SLOT_MASK;
+      // An entry may move back into the hole unless its wanted place lies behind the hole.
+      if (((next - wanted) & SLOT_MASK) < ((next - hole) & SLOT_MASK)) continue;
+      slab.copyWithin(start + hole * step, word, word + step);
+      hole = next;
+    }
+    slab.fill(0, start + hole * step, start + (hole + 1) * step);
+    this.#fills[bucket] = this.#fills[bucket]! - 1;
+    this.#count--;
   }
 
   /** Calls back for every taken slot, in no order that anything may depend on. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { AWAITED, Claims, KeyKind, OWNER_AWAY } from './claims.ts';
+import { AWAITED, Claims, OWNER_AWAY } from './claims.ts';
+import { KeyKind } from './event-keys.ts';
 
 const { account, transfer } = KeyKind;
 const ALICE = Uint32Array.of(1, 0, 0, 0);

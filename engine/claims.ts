@@ -1,31 +1,11 @@
 /**
- * Who holds which account and which transfer id of this shard, and who waits for it: first come, first served for each key.
+ * Who holds which key of this shard (see event-keys.ts), and who waits for it: first come, first served for each key.
  *
  * A key has an owner (a walk), a number of parked items that wait for it, and a mark: the last scan of the parked items in which an
  * earlier item that still waits had it. A key nobody owns or waits for is not in the table.
  */
 import { assert } from './assert.ts';
 import { KeyTable } from './key-table.ts';
-import { shardOf } from './placement.ts';
-
-export const KeyKind = { account: 1, transfer: 2 } as const;
-
-/** Keys of a transfer in the order of its row, four words each: its id, its debit account, its credit account. */
-export const KEYS_PER_EVENT = 3;
-
-export function keyKind(key: number): number {
-  return key === 0 ? KeyKind.transfer : KeyKind.account;
-}
-
-/** Whether a key of the event at a word offset belongs to this shard. An id is at home on the shard of the debit account. */
-export function isOwnKey(
-  here: { readonly shard: number; readonly shards: number },
-  events: Uint32Array,
-  event: number,
-  key: number,
-): boolean {
-  return shardOf(events, event + (key === 2 ? 8 : 4), here.shards) === here.shard;
-}
 
 const KEYS_AT_FIRST = 1 << 12;
 const OWNER = 5;

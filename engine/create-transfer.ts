@@ -1,338 +1,425 @@
 /**
- * The rules for one single-phase transfer: validation in order of precedence, then the two balances and the id's position. One instance
- * serves a shard: `open` it on a batch, then `create` row by row. In a walk the rows and records of other shards come from `carried`;
- * there is no second set of rules.
+ * The rules for one transfer: validation in order of precedence, then the two balances and the id. One instance serves a shard: `open` it on a
+ * batch, then `create` row by row. In a walk the rows and records of other shards come from `carried`; there is no second set of rules.
  *
+ * What needs no other transfer is here; posts, voids, and expiries are in resolve-pending.ts, ids that are taken in transfer-exists.ts.
  * `dr` and `cr` stand for debit and credit. Nothing is allocated per transfer.
  */
-import { addTo, copy, equals, isGreater, isMax, isZero } from './arithmetic.ts';
+import { addTo, copy, equals, isGreater, isMax, isZero, subtractFrom } from './arithmetic.ts';
 import { assert } from './assert.ts';
 import { ROW_WORDS, Transfer, type Columns } from './batch.ts';
 import type { Carried } from './carried.ts';
-import { AccountFlags } from './create-account.ts';
-import type { Group } from './group.ts';
+import { EventMark } from './event-marks.ts';
 import {
-  positionHigh,
-  positionRow,
-  positionSequence,
-  positionState,
-  TransferState,
-  type Ledger,
-} from './ledger.ts';
+  AccountFlags,
+  BALANCING,
+  CLOSING,
+  RESOLVING,
+  TRANSFER_FLAGS_ALL,
+  TransferFlags,
+} from './flags.ts';
+import type { Group } from './group.ts';
+import { judgeTimestamp } from './imported.ts';
+import { positionState, TransferState, type Ledger } from './ledger.ts';
+import { addSeconds } from './pending-table.ts';
 import { shardOf } from './placement.ts';
 import type { RecordShelf } from './record-shelf.ts';
+import { ResolveRules } from './resolve-pending.ts';
 import { isTransient, TransferStatus } from './status.ts';
+import {
+  CLOSED,
+  CODE_FLAGS,
+  CREDITS_PENDING,
+  CREDITS_POSTED,
+  DEBITS_PENDING,
+  DEBITS_POSTED,
+  LEDGER,
+  TransferAccounts,
+} from './transfer-accounts.ts';
+import { compareExisting } from './transfer-exists.ts';
+import { TransferStore } from './transfer-store.ts';
+import type { UndoLog } from './undo-log.ts';
 
-/** Rows whose accounts are looked up in one go: enough to have many cache misses under way, few enough to stay in the nearest cache. */
-export const BLOCK_ROWS = 256;
-
-/** Word offsets in an account row. */
-const DEBITS_PENDING = 4;
-const DEBITS_POSTED = 8;
-const CREDITS_PENDING = 12;
-const CREDITS_POSTED = 16;
-const LEDGER = 28;
-const CODE_FLAGS = 29;
+const DEBITS_LIMITED = AccountFlags.debitsMustNotExceedCredits << 16;
+const CREDITS_LIMITED = AccountFlags.creditsMustNotExceedDebits << 16;
+/** Flags with which a transfer may yet be stored as it came, and needs nothing but the two balances. */
+const PLAIN = TransferFlags.linked;
+const PLAIN_MARKS = TransferFlags.linked | EventMark.end;
 
 export class TransferRules {
   readonly #ledger: Ledger;
-  readonly #group: Group;
-  readonly #shelf: RecordShelf;
-  readonly #carried: Carried;
+  readonly accounts: TransferAccounts;
+  readonly store: TransferStore;
+  readonly resolving: ResolveRules;
   #columns: Columns | null = null;
   #isWalk = false;
-  /** Where the last account lookup found its row. */
-  #chunk: Uint32Array;
-  #offset = 0;
-  #dr: Uint32Array;
-  #drAt = 0;
-  /** Of the block that was looked ahead at: likely rows of debit and credit account, -1 where there is none; and their hashes. */
-  #block = -1;
-  #blockEnd = -1;
-  readonly #rows = new Int32Array(2 * BLOCK_ROWS);
-  readonly #hashes = new Int32Array(2 * BLOCK_ROWS);
-  /** Where reads go that are made for the cache's sake only. */
-  touched = 0;
   readonly #sum = new Uint32Array(8);
+  /** What a balancing transfer moves. */
+  readonly #amount = new Uint32Array(8);
   readonly #record = new Uint32Array(ROW_WORDS);
+  readonly #pending = new Uint32Array(ROW_WORDS);
+  readonly #expires = new Uint32Array(2);
 
   constructor(parts: {
     readonly ledger: Ledger;
     readonly group: Group;
     readonly shelf: RecordShelf;
     readonly carried: Carried;
+    readonly undo: UndoLog;
   }) {
     this.#ledger = parts.ledger;
-    this.#group = parts.group;
-    this.#shelf = parts.shelf;
-    this.#carried = parts.carried;
-    this.#chunk = this.#sum;
-    this.#dr = this.#sum;
+    this.accounts = new TransferAccounts(parts);
+    const { accounts } = this;
+    this.store = new TransferStore({ ...parts, accounts });
+    this.resolving = new ResolveRules({ ...parts, accounts, store: this.store });
   }
 
   open(columns: Columns, isWalk: boolean): void {
     this.#columns = columns;
     this.#isWalk = isWalk;
-    this.#block = -1;
-    this.#blockEnd = -1;
+    this.accounts.open(columns, isWalk);
+    this.store.open(isWalk);
   }
 
   /**
-   * Looks up the accounts of the rows from..to-1 of the open batch, so that their cache misses overlap. Accounts do not come or go while a
-   * batch of transfers is executed, so `create` relies on what was found.
+   * Executes row i at the ledger's clock. `inputRow` is its row in the frame, -1 when it came with an earlier one. `hash` is the transfer index's of
+   * its id, and `place` what that index's `search` says of it now.
    */
   // Hot path.
-  lookAhead(from: number, to: number): void {
-    const { words, at, step } = this.#columns!;
-    const index = this.#ledger.accountIndex;
-    const { accounts } = this.#ledger;
-    const hashes = this.#hashes;
-    const drStep = step[Transfer.debitAccountId]!;
-    const crStep = step[Transfer.creditAccountId]!;
-    const drStart = at[Transfer.debitAccountId]! + from * drStep;
-    const crStart = at[Transfer.creditAccountId]! + from * crStep;
-    let touched = this.touched;
-    // One short loop for each step: the shorter it is, the more of its cache misses the processor has under way.
-    const n = to - from;
-    for (let i = 0; i < n; i++) {
-      hashes[2 * i] = index.hash(words, drStart + i * drStep);
-      hashes[2 * i + 1] = index.hash(words, crStart + i * crStep);
-    }
-    for (let i = 0; i < 2 * n; i++) touched = (touched + index.touch(hashes[i]!)) | 0;
-    for (let i = 0; i < 2 * n; i++) this.#rows[i] = index.guess(hashes[i]!);
-    for (let i = 0; i < 2 * n; i++) touched = (touched + accounts.touch(this.#rows[i]!)) | 0;
-    this.touched = touched;
-    this.#block = from;
-    this.#blockEnd = to;
-  }
-
-  /**
-   * Executes row i at the ledger's clock; `position` is the frame row that will hold its record, `hash` the transfer index's of its id, and
-   * `place` what that index's `search` says of it now.
-   */
-  // Hot path.
-  create(i: number, position: number, hash: number, place: number): TransferStatus {
+  // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
+  create(i: number, inputRow: number, mark: number, hash: number, place: number): TransferStatus {
     const { words, halves, at, step } = this.#columns!;
-    const idAt = at[Transfer.id]! + i * step[Transfer.id]!;
-    const stampAt = at[Transfer.timestamp]! + i * step[Transfer.timestamp]!;
-    if ((words[stampAt]! | words[stampAt + 1]!) !== 0) return TransferStatus.timestamp_must_be_zero;
-    if (halves[at[Transfer.flags]! + i * step[Transfer.flags]!] !== 0) {
-      return TransferStatus.reserved_flag;
+    const id = at[Transfer.id]! + i * step[Transfer.id]!;
+    const stamp = at[Transfer.timestamp]! + i * step[Transfer.timestamp]!;
+    const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
+    if (((flags | mark) & ~PLAIN_MARKS) !== 0) {
+      const early = this.#judgeFlags(flags, mark, stamp);
+      if (early !== TransferStatus.created) return early;
+    } else if ((words[stamp]! | words[stamp + 1]!) !== 0) {
+      return TransferStatus.timestamp_must_be_zero;
     }
-    if (isZero(words, idAt)) return TransferStatus.id_must_not_be_zero;
-    if (isMax(words, idAt)) return TransferStatus.id_must_not_be_int_max;
+    if (isZero(words, id)) return TransferStatus.id_must_not_be_zero;
+    if (isMax(words, id)) return TransferStatus.id_must_not_be_int_max;
 
+    const { shard, shards } = this.#ledger;
+    let home = shard;
+    let state = 0;
     if (this.#isWalk) {
-      const home = shardOf(
+      home = shardOf(
         words,
         at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!,
-        this.#ledger.shards,
+        shards,
       );
-      if (home !== this.#ledger.shard) return this.#createAway(i, idAt, home);
+      if (home !== shard) state = this.store.state(words, id, home);
     }
-    const index = this.#ledger.transferIndex;
-    if (place >= 0) return this.#existing(i, idAt, place);
-    const status = this.#judgeAndApply(i);
-    if (status === TransferStatus.created || isTransient(status)) {
-      const state =
-        status === TransferStatus.created ? TransferState.created : TransferState.failed;
-      const sequence = this.#group.sequence;
-      const high = positionHigh(sequence, position, state);
-      index.insertAt(place, words, idAt, hash, sequence >>> 0, high);
+    if (home === shard && place >= 0) {
+      state = positionState(this.#ledger.transferIndex.valueHigh(place));
     }
-    return status;
+    if (state !== 0) return this.#existing(i, mark, home, state);
+    if ((flags & ~PLAIN) === 0 && inputRow !== -1) {
+      return this.#createPlain(i, inputRow, hash, place);
+    }
+    return this.#createAny(i, inputRow, { flags, mark, home, hash });
   }
 
-  /** In a walk, an event whose home is another shard: its id is claimed there, and what is known of it was brought along. */
-  #createAway(i: number, idAt: number, home: number): TransferStatus {
-    const columns = this.#columns!;
-    const state = this.#carried.transferState(columns.words, idAt, home);
-    if (state === TransferState.failed) return TransferStatus.id_already_failed;
-    if (state === TransferState.created) {
-      const from = this.#carried.recordAt(columns.words, idAt, home);
-      for (let w = 0; w < ROW_WORDS; w++) this.#record[w] = this.#carried.rows[from + w]!;
-      return this.#compare(i);
-    }
-    const status = this.#judgeAndApply(i);
-    if (status === TransferStatus.created) {
-      columns.copyRow(i, this.#record, 0);
-      this.#record[30] = this.#ledger.clockLow;
-      this.#record[31] = this.#ledger.clockHigh;
-      this.#carried.touch(this.#carried.addTransfer(this.#record, 0, home));
-    } else if (isTransient(status)) {
-      this.#carried.addFailed(columns.words, idAt, home);
-    }
-    return status;
+  /** What flags and marks say before the id is looked at. */
+  #judgeFlags(flags: number, mark: number, stamp: number): TransferStatus {
+    const { words } = this.#columns!;
+    const event = { flags, mark, low: words[stamp]!, high: words[stamp + 1]! };
+    const early = judgeTimestamp(this.#ledger, event, false);
+    if (early !== 0) return early as TransferStatus;
+    return (flags & ~TRANSFER_FLAGS_ALL) !== 0
+      ? TransferStatus.reserved_flag
+      : TransferStatus.created;
   }
 
-  #existing(i: number, idAt: number, slot: number): TransferStatus {
-    const index = this.#ledger.transferIndex;
-    const high = index.valueHigh(slot);
-    if (positionState(high) === TransferState.failed) return TransferStatus.id_already_failed;
-    const sequence = positionSequence(index.valueLow(slot), high);
-    if (sequence === this.#group.sequence) {
-      this.#group.copyRow(positionRow(high), this.#ledger.shards, this.#record);
-    } else this.#shelf.copy(this.#columns!.words, idAt, this.#record);
-    return this.#compare(i);
-  }
-
-  /** The event against the record of its id: what differs first, in order of precedence. */
-  #compare(i: number): TransferStatus {
-    const { words, halves, at, step } = this.#columns!;
-    const old = this.#record;
-    const offset = (column: number): number => at[column]! + i * step[column]!;
-    if (halves[offset(Transfer.flags)] !== old[29]! >>> 16) {
-      return TransferStatus.exists_with_different_flags;
-    }
-    if (!equals(words, offset(Transfer.pendingId), old, 16)) {
-      return TransferStatus.exists_with_different_pending_id;
-    }
-    if (words[offset(Transfer.timeout)] !== old[27]) {
-      return TransferStatus.exists_with_different_timeout;
-    }
-    if (!equals(words, offset(Transfer.debitAccountId), old, 4)) {
-      return TransferStatus.exists_with_different_debit_account_id;
-    }
-    if (!equals(words, offset(Transfer.creditAccountId), old, 8)) {
-      return TransferStatus.exists_with_different_credit_account_id;
-    }
-    if (!equals(words, offset(Transfer.amount), old, 12)) {
-      return TransferStatus.exists_with_different_amount;
-    }
-    if (!equals(words, offset(Transfer.userData128), old, 20)) {
-      return TransferStatus.exists_with_different_user_data_128;
-    }
-    const ud64 = offset(Transfer.userData64);
-    if (words[ud64] !== old[24] || words[ud64 + 1] !== old[25]) {
-      return TransferStatus.exists_with_different_user_data_64;
-    }
-    if (words[offset(Transfer.userData32)] !== old[26]) {
-      return TransferStatus.exists_with_different_user_data_32;
-    }
-    if (words[offset(Transfer.ledger)] !== old[28]) {
-      return TransferStatus.exists_with_different_ledger;
-    }
-    if (halves[offset(Transfer.code)] !== (old[29]! & 0xffff)) {
-      return TransferStatus.exists_with_different_code;
-    }
-    this.#ledger.stampLow = old[30]!;
-    this.#ledger.stampHigh = old[31]!;
-    return TransferStatus.exists;
-  }
-
-  /** A new id: everything that is looked at after it, and the effect. */
+  /** Single-phase, on this shard, stored as it came. */
   // Hot path.
-  #judgeAndApply(i: number): TransferStatus {
+  #createPlain(i: number, inputRow: number, hash: number, place: number): TransferStatus {
+    const { words, at, step } = this.#columns!;
+    let status = this.#judge(i, 0);
+    if (status === TransferStatus.created) {
+      const amount = at[Transfer.amount]! + i * step[Transfer.amount]!;
+      status = this.#move(words, amount);
+    }
+    const id = at[Transfer.id]! + i * step[Transfer.id]!;
+    if (status === TransferStatus.created) this.store.addInput(inputRow, place, words, id, hash);
+    else if (isTransient(status)) this.store.burn(words, id, this.#ledger.shard, hash);
+    return status;
+  }
+
+  /** Everything else whose id is free. */
+  #createAny(
+    i: number,
+    inputRow: number,
+    event: {
+      readonly flags: number;
+      readonly mark: number;
+      readonly home: number;
+      readonly hash: number;
+    },
+  ): TransferStatus {
+    const columns = this.#columns!;
+    const record = this.#record;
+    const { flags, home, hash } = event;
+    const status =
+      (flags & RESOLVING) === 0
+        ? this.#createTwoSided(i, flags, home)
+        : this.resolving.resolve(columns, i, event, record);
+    if (status === TransferStatus.created) {
+      if ((flags & RESOLVING) === 0) {
+        columns.copyRow(i, record, 0);
+        if ((flags & BALANCING) !== 0) copy(record, 12, this.#amount, 0);
+      }
+      this.#stamp(i, flags, record);
+      const isRewritten = (flags & (RESOLVING | BALANCING)) !== 0;
+      this.store.add(record, home, hash, isRewritten ? -1 : inputRow);
+    } else if (isTransient(status)) {
+      this.store.burn(
+        columns.words,
+        columns.at[Transfer.id]! + i * columns.step[Transfer.id]!,
+        home,
+        hash,
+      );
+    }
+    return status;
+  }
+
+  /** Gives the record its timestamp: the clock's, or its own when it is imported. */
+  #stamp(i: number, flags: number, record: Uint32Array): void {
+    const ledger = this.#ledger;
+    if ((flags & TransferFlags.imported) !== 0) {
+      const { words, at, step } = this.#columns!;
+      const stamp = at[Transfer.timestamp]! + i * step[Transfer.timestamp]!;
+      ledger.stampLow = words[stamp]!;
+      ledger.stampHigh = words[stamp + 1]!;
+    }
+    record[30] = ledger.stampLow;
+    record[31] = ledger.stampHigh;
+  }
+
+  #existing(i: number, mark: number, home: number, state: number): TransferStatus {
+    if (state === TransferState.failed) return TransferStatus.id_already_failed;
+    const columns = this.#columns!;
+    const { words, at, step } = columns;
+    const old = this.#record;
+    this.store.copyRecord(words, at[Transfer.id]! + i * step[Transfer.id]!, home, old);
+    const pendingId = at[Transfer.pendingId]! + i * step[Transfer.pendingId]!;
+    const isResolved = ((old[29]! >>> 16) & RESOLVING) !== 0;
+    if (isResolved && equals(words, pendingId, old, 16)) {
+      this.store.copyRecord(words, pendingId, home, this.#pending);
+    }
+    const status = compareExisting(columns, i, mark, old, this.#pending);
+    if (status === TransferStatus.exists) {
+      this.#ledger.stampLow = old[30]!;
+      this.#ledger.stampHigh = old[31]!;
+    }
+    return status;
+  }
+
+  // ---- Plain and pending transfers.
+
+  /** Everything before the balances are looked at; the accounts are found when it is `created`. */
+  // Hot path.
+  #judge(i: number, flags: number): TransferStatus {
     const { words, halves, at, step } = this.#columns!;
-    const drIdAt = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-    const crIdAt = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-    if (isZero(words, drIdAt)) return TransferStatus.debit_account_id_must_not_be_zero;
-    if (isMax(words, drIdAt)) return TransferStatus.debit_account_id_must_not_be_int_max;
-    if (isZero(words, crIdAt)) return TransferStatus.credit_account_id_must_not_be_zero;
-    if (isMax(words, crIdAt)) return TransferStatus.credit_account_id_must_not_be_int_max;
-    if (equals(words, drIdAt, words, crIdAt)) return TransferStatus.accounts_must_be_different;
+    const drId = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+    const crId = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
+    if (isZero(words, drId)) return TransferStatus.debit_account_id_must_not_be_zero;
+    if (isMax(words, drId)) return TransferStatus.debit_account_id_must_not_be_int_max;
+    if (isZero(words, crId)) return TransferStatus.credit_account_id_must_not_be_zero;
+    if (isMax(words, crId)) return TransferStatus.credit_account_id_must_not_be_int_max;
+    if (equals(words, drId, words, crId)) return TransferStatus.accounts_must_be_different;
     if (!isZero(words, at[Transfer.pendingId]! + i * step[Transfer.pendingId]!)) {
       return TransferStatus.pending_id_must_be_zero;
     }
-    if (words[at[Transfer.timeout]! + i * step[Transfer.timeout]!] !== 0) {
-      return TransferStatus.timeout_reserved_for_pending_transfer;
+    if ((flags & TransferFlags.pending) === 0) {
+      if (words[at[Transfer.timeout]! + i * step[Transfer.timeout]!] !== 0) {
+        return TransferStatus.timeout_reserved_for_pending_transfer;
+      }
+      if ((flags & CLOSING) !== 0) return TransferStatus.closing_transfer_must_be_pending;
     }
-    const code = words[at[Transfer.ledger]! + i * step[Transfer.ledger]!]!;
-    if (code === 0) return TransferStatus.ledger_must_not_be_zero;
+    const ledger = words[at[Transfer.ledger]! + i * step[Transfer.ledger]!]!;
+    if (ledger === 0) return TransferStatus.ledger_must_not_be_zero;
     if (halves[at[Transfer.code]! + i * step[Transfer.code]!] === 0) {
       return TransferStatus.code_must_not_be_zero;
     }
-    const isAhead = i >= this.#block && i < this.#blockEnd;
-    if (
-      !(isAhead
-        ? this.#takeGuess(this.#rows[2 * (i - this.#block)]!, words, drIdAt)
-        : this.#find(words, drIdAt))
-    ) {
-      return TransferStatus.debit_account_not_found;
-    }
-    this.#dr = this.#chunk;
-    this.#drAt = this.#offset;
-    if (
-      !(isAhead
-        ? this.#takeGuess(this.#rows[2 * (i - this.#block) + 1]!, words, crIdAt)
-        : this.#find(words, crIdAt))
-    ) {
-      return TransferStatus.credit_account_not_found;
-    }
-    const drLedger = this.#dr[this.#drAt + LEDGER]!;
-    if (drLedger !== this.#chunk[this.#offset + LEDGER]) {
+    const accounts = this.accounts;
+    if (!accounts.findDebit(i, words, drId)) return TransferStatus.debit_account_not_found;
+    if (!accounts.findCredit(i, words, crId)) return TransferStatus.credit_account_not_found;
+    const drLedger = accounts.dr[accounts.drAt + LEDGER]!;
+    if (drLedger !== accounts.cr[accounts.crAt + LEDGER]) {
       return TransferStatus.accounts_must_have_the_same_ledger;
     }
-    if (drLedger !== code) return TransferStatus.transfer_must_have_the_same_ledger_as_accounts;
-    const amountAt = at[Transfer.amount]! + i * step[Transfer.amount]!;
-    return this.#move(words, amountAt);
+    return drLedger === ledger
+      ? TransferStatus.created
+      : TransferStatus.transfer_must_have_the_same_ledger_as_accounts;
   }
 
-  /** Overflows and limits of the two accounts that were found, in order of precedence; then the effect. */
+  /** A transfer of any kind but a post or void, up to its effect. */
+  #createTwoSided(i: number, flags: number, home: number): TransferStatus {
+    const status = this.#judge(i, flags);
+    if (status !== TransferStatus.created) return status;
+    if ((flags & TransferFlags.imported) !== 0) {
+      const early = this.#judgeImported(i, home);
+      if (early !== TransferStatus.created) return early;
+    }
+    const { words, at, step } = this.#columns!;
+    const amount = at[Transfer.amount]! + i * step[Transfer.amount]!;
+    if ((flags & BALANCING) === 0) {
+      return (flags & TransferFlags.pending) === 0
+        ? this.#move(words, amount)
+        : this.#reserve(i, flags, words, amount);
+    }
+    const closed = this.#closedStatus();
+    if (closed !== TransferStatus.created) return closed;
+    this.#balance(words, amount, flags);
+    return (flags & TransferFlags.pending) === 0
+      ? this.#move(this.#amount, 0)
+      : this.#reserve(i, flags, this.#amount, 0);
+  }
+
+  #judgeImported(i: number, home: number): TransferStatus {
+    const { words, at, step } = this.#columns!;
+    const stamp = at[Transfer.timestamp]! + i * step[Transfer.timestamp]!;
+    const low = words[stamp]!;
+    const high = words[stamp + 1]!;
+    const newest = this.store.newestOf(home);
+    const newestHigh = newest.words[newest.at + 1]!;
+    if (high < newestHigh || (high === newestHigh && low <= newest.words[newest.at]!)) {
+      return TransferStatus.imported_event_timestamp_must_not_regress;
+    }
+    if (this.accounts.isBeforeDebit(low, high)) {
+      return TransferStatus.imported_event_timestamp_must_postdate_debit_account;
+    }
+    if (this.accounts.isBeforeCredit(low, high)) {
+      return TransferStatus.imported_event_timestamp_must_postdate_credit_account;
+    }
+    return words[at[Transfer.timeout]! + i * step[Transfer.timeout]!] === 0
+      ? TransferStatus.created
+      : TransferStatus.imported_event_timeout_must_be_zero;
+  }
+
+  /** Writes into `#amount` what a balancing transfer moves: no more than brings its accounts to balance. */
+  #balance(words: Uint32Array, at: number, flags: number): void {
+    const { dr, drAt, cr, crAt } = this.accounts;
+    copy(this.#amount, 0, words, at);
+    if ((flags & TransferFlags.balancingDebit) !== 0) {
+      this.#limit(dr, drAt + CREDITS_POSTED, drAt + DEBITS_POSTED, drAt + DEBITS_PENDING);
+    }
+    if ((flags & TransferFlags.balancingCredit) !== 0) {
+      this.#limit(cr, crAt + DEBITS_POSTED, crAt + CREDITS_POSTED, crAt + CREDITS_PENDING);
+    }
+  }
+
+  /** Lowers `#amount` to what `has` exceeds the sum of `posted` and `pending` by, or 0. */
+  #limit(words: Uint32Array, has: number, posted: number, pending: number): void {
+    const room = this.#sum;
+    copy(room, 4, words, posted);
+    const carry = addTo(room, 4, words, pending);
+    assert(carry === 0, 'the sum of both was checked');
+    if (isGreater(words, has, room, 4)) {
+      copy(room, 0, words, has);
+      subtractFrom(room, 0, room, 4);
+    } else room.fill(0, 0, 4);
+    if (isGreater(this.#amount, 0, room, 0)) copy(this.#amount, 0, room, 0);
+  }
+
   // Hot path.
-  #move(words: Uint32Array, amountAt: number): TransferStatus {
-    const dr = this.#dr;
-    const drAt = this.#drAt;
-    const cr = this.#chunk;
-    const crAt = this.#offset;
+  #closedStatus(): TransferStatus {
+    const { dr, drAt, cr, crAt } = this.accounts;
+    if ((dr[drAt + CODE_FLAGS]! & CLOSED) !== 0) return TransferStatus.debit_account_already_closed;
+    return (cr[crAt + CODE_FLAGS]! & CLOSED) === 0
+      ? TransferStatus.created
+      : TransferStatus.credit_account_already_closed;
+  }
+
+  /** Single-phase: overflows and limits of the two accounts, in order of precedence; then the effect. */
+  // Hot path.
+  #move(words: Uint32Array, amount: number): TransferStatus {
+    const status = this.#judgeBalances(words, amount);
+    if (status !== TransferStatus.created) return status;
+    const limits = this.#judgeLimits();
+    if (limits !== TransferStatus.created) return limits;
+    // After this point the transfer must succeed.
+    const accounts = this.accounts;
+    accounts.beforeChange();
+    const { dr, drAt, cr, crAt } = accounts;
+    const carry =
+      addTo(dr, drAt + DEBITS_POSTED, words, amount) +
+      addTo(cr, crAt + CREDITS_POSTED, words, amount);
+    assert(carry === 0, 'overflows were refused');
+    return TransferStatus.created;
+  }
+
+  /** Pending: the same, and the effect on the pending balances. */
+  // oxlint-disable-next-line max-params -- An event and where its amount lies.
+  #reserve(i: number, flags: number, words: Uint32Array, amount: number): TransferStatus {
+    const accounts = this.accounts;
+    const { dr, drAt, cr, crAt } = accounts;
+    const closed = this.#closedStatus();
+    if (closed !== TransferStatus.created) return closed;
     const sum = this.#sum;
+    copy(sum, 0, dr, drAt + DEBITS_PENDING);
+    if (addTo(sum, 0, words, amount) !== 0) return TransferStatus.overflows_debits_pending;
+    copy(sum, 0, cr, crAt + CREDITS_PENDING);
+    if (addTo(sum, 0, words, amount) !== 0) return TransferStatus.overflows_credits_pending;
+    const status = this.#judgeBalances(words, amount);
+    if (status !== TransferStatus.created) return status;
+    if (this.#overflowsTimeout(i, flags)) return TransferStatus.overflows_timeout;
+    const limits = this.#judgeLimits();
+    if (limits !== TransferStatus.created) return limits;
+    // After this point the transfer must succeed.
+    accounts.beforeChange();
+    const carry =
+      addTo(dr, drAt + DEBITS_PENDING, words, amount) +
+      addTo(cr, crAt + CREDITS_PENDING, words, amount);
+    assert(carry === 0, 'overflows were refused');
+    if ((flags & TransferFlags.closingDebit) !== 0) dr[drAt + CODE_FLAGS]! |= CLOSED;
+    if ((flags & TransferFlags.closingCredit) !== 0) cr[crAt + CODE_FLAGS]! |= CLOSED;
+    return TransferStatus.created;
+  }
+
+  #overflowsTimeout(i: number, flags: number): boolean {
+    const { words, at, step } = this.#columns!;
+    const timeout = words[at[Transfer.timeout]! + i * step[Transfer.timeout]!]!;
+    const { clockLow, clockHigh } = this.#ledger;
+    const stamp = this.#pending;
+    stamp[0] = clockLow;
+    stamp[1] = clockHigh;
+    return (flags & TransferFlags.imported) === 0 && addSeconds(this.#expires, stamp, 0, timeout);
+  }
+
+  /** Closed accounts, and sums that would not fit. `#sum` is then what both accounts have debited and credited, posted and pending. */
+  // Hot path.
+  #judgeBalances(words: Uint32Array, amount: number): TransferStatus {
+    const { dr, drAt, cr, crAt } = this.accounts;
+    const sum = this.#sum;
+    if (((dr[drAt + CODE_FLAGS]! | cr[crAt + CODE_FLAGS]!) & CLOSED) !== 0) {
+      return this.#closedStatus();
+    }
     copy(sum, 0, dr, drAt + DEBITS_POSTED);
-    if (addTo(sum, 0, words, amountAt) !== 0) return TransferStatus.overflows_debits_posted;
+    if (addTo(sum, 0, words, amount) !== 0) return TransferStatus.overflows_debits_posted;
     copy(sum, 4, cr, crAt + CREDITS_POSTED);
-    if (addTo(sum, 4, words, amountAt) !== 0) return TransferStatus.overflows_credits_posted;
+    if (addTo(sum, 4, words, amount) !== 0) return TransferStatus.overflows_credits_posted;
     if (addTo(sum, 0, dr, drAt + DEBITS_PENDING) !== 0) return TransferStatus.overflows_debits;
     if (addTo(sum, 4, cr, crAt + CREDITS_PENDING) !== 0) return TransferStatus.overflows_credits;
+    return TransferStatus.created;
+  }
+
+  // Hot path.
+  #judgeLimits(): TransferStatus {
+    const { dr, drAt, cr, crAt } = this.accounts;
+    const sum = this.#sum;
     if (
-      ((dr[drAt + CODE_FLAGS]! >>> 16) & AccountFlags.debitsMustNotExceedCredits) !== 0 &&
+      (dr[drAt + CODE_FLAGS]! & DEBITS_LIMITED) !== 0 &&
       isGreater(sum, 0, dr, drAt + CREDITS_POSTED)
     ) {
       return TransferStatus.exceeds_credits;
     }
-    if (
-      ((cr[crAt + CODE_FLAGS]! >>> 16) & AccountFlags.creditsMustNotExceedDebits) !== 0 &&
+    return (cr[crAt + CODE_FLAGS]! & CREDITS_LIMITED) !== 0 &&
       isGreater(sum, 4, cr, crAt + DEBITS_POSTED)
-    ) {
-      return TransferStatus.exceeds_debits;
-    }
-    // After this point the transfer must succeed.
-    const drCarry = addTo(dr, drAt + DEBITS_POSTED, words, amountAt);
-    const crCarry = addTo(cr, crAt + CREDITS_POSTED, words, amountAt);
-    assert(drCarry + crCarry === 0, 'overflows were refused');
-    if (this.#isWalk) {
-      const carried = this.#carried;
-      if (dr === carried.rows) carried.touch(drAt / ROW_WORDS);
-      if (cr === carried.rows) carried.touch(crAt / ROW_WORDS);
-    }
-    return TransferStatus.created;
-  }
-
-  /** Looks an account up: in this shard's table, or, in a walk, among what was brought along. */
-  // Hot path.
-  #find(words: Uint32Array, at: number): boolean {
-    const ledger = this.#ledger;
-    if (this.#isWalk && shardOf(words, at, ledger.shards) !== ledger.shard) {
-      const offset = this.#carried.findAccount(words, at);
-      this.#chunk = this.#carried.rows;
-      this.#offset = offset;
-      return offset !== -1;
-    }
-    const index = ledger.accountIndex;
-    return this.#take(index.find(words, at, index.hash(words, at)));
-  }
-
-  /** Takes the row that was looked ahead at, unless another account has the same hash. */
-  // Hot path.
-  #takeGuess(row: number, words: Uint32Array, at: number): boolean {
-    if (row === -1) return false;
-    if (!this.#ledger.accounts.hasId(row, words, at)) return this.#find(words, at);
-    return this.#take(row);
-  }
-
-  // Hot path.
-  #take(row: number): boolean {
-    if (row === -1) return false;
-    this.#chunk = this.#ledger.accounts.chunk(row);
-    this.#offset = this.#ledger.accounts.offset(row);
-    return true;
+      ? TransferStatus.exceeds_debits
+      : TransferStatus.created;
   }
 }

@@ -31,14 +31,23 @@ export function stateDigest(state: {
   let accountHash = mixWords(head, 0, 2);
   for (let row = 0; row < accounts.rows; row++) {
     const rowHash = mixWords(accounts.chunk(row), accounts.offset(row), ROW_WORDS);
-    accountHash = (Math.imul(accountHash, 0x01000193) ^ rowHash) >>> 0;
+    const stamp = accounts.stampLow(row) ^ Math.imul(accounts.stampHigh(row), 31);
+    accountHash = (Math.imul(accountHash, 0x01000193) ^ rowHash ^ stamp) >>> 0;
   }
   let idSum = 0;
   ledger.transferIndex.forEach((words, at) => {
     idSum = (idSum + mixWords(words, at, 6)) | 0;
   });
-  head = Uint32Array.of(idSum >>> 0, claims.digest(mixWords), walks.digest(mixWords));
-  let other = mixWords(head, 0, 3);
+  const { newestAccount, newestTransfer, pendings } = ledger;
+  head = Uint32Array.of(
+    idSum >>> 0,
+    claims.digest(mixWords),
+    walks.digest(mixWords),
+    pendings.digest(mixWords),
+    ...newestAccount,
+    ...newestTransfer,
+  );
+  let other = mixWords(head, 0, head.length);
   for (const list of counters) {
     for (const value of list) {
       const words = Uint32Array.of(value >>> 0, Math.floor(value / 4294967296));

@@ -10,6 +10,7 @@ import {
 import { BatchKind, batchOfRows, Columns, ROW_WORDS, type Batch } from './batch.ts';
 import {
   copyFrameRow,
+  DerivedKind,
   FRAME_VERSION,
   Group,
   Head,
@@ -53,7 +54,7 @@ function sealedGroup(shards = 3): Group {
   group.statuses.set([0, 54, 0, 0, 46, 0]);
   for (let i = 0; i < 3; i++) {
     const row = new Uint32Array(ROW_WORDS).fill(0x11111111 * (i + 1));
-    expect(group.derive(row, 0)).toBe(6 + i);
+    expect(group.derive(row, 0, DerivedKind.home)).toBe(6 + i);
   }
   group.seal(CLOCK, 0xabcdef);
   return group;
@@ -70,7 +71,7 @@ describe('a group', () => {
     expect([again.inputs, again.inputRows, again.sequence]).toEqual([4, 6, 12]);
     again.statuses.set([0, 54, 0, 0, 46, 0]);
     for (let i = 0; i < 3; i++)
-      again.derive(new Uint32Array(ROW_WORDS).fill(0x11111111 * (i + 1)), 0);
+      again.derive(new Uint32Array(ROW_WORDS).fill(0x11111111 * (i + 1)), 0, DerivedKind.home);
     again.seal(CLOCK, 0xabcdef);
     expect(Buffer.compare(again.frame(), frame)).toBe(0);
   });

@@ -6,18 +6,23 @@
  *   header   20 words, see `Head`; words 16 to 19 are always 0 and serve as the value of absent columns
  *   inputs   each a header of 10 words, see `Input`, then its body: a batch for requests, a message for links
  *   outcomes a status of 16 bits for each input row; left out when every row was created
- *   derived  rows of 32 words: transfers that took effect here in this group but whose row came with an earlier one, or over a link
+ *   previous for each input row the positions of the previous transfer of its debit and of its credit account; left out when no input row
+ *            has any
+ *   derived  rows of 40 words, see `Derived`: what took effect here in this group and is not an input row as it came: transfers that came
+ *            with an earlier group or over a link, posts, voids, and balancing transfers, accounts made by a walk, expiries
+ *   balances entries of 20 words {row, side, 0, 0, four balances}: of an account with `history`, after that transfer
  *
- * A *position* is a journal sequence and a row of its frame: input rows first, in order, then derived rows.
+ * A *position* is a journal sequence and a row of its frame: input rows first, in order, then derived rows. The transfers of one account
+ * are a chain: each has the position of the one before.
  * Used by the actor (fills it, journals it), the state machine (executes it) and readers of the journal (find a row).
  */
 import { assert } from './assert.ts';
 import { Columns, ROW_WORDS, batchDefect } from './batch.ts';
 import { GROUP_BYTES_MAX, GROUP_BYTES_TARGET, GROUP_ROWS_MAX } from './limits.ts';
-import { linkRows } from './link-message.ts';
+import { linkRows, WordList } from './link-message.ts';
 import { TransferStatus } from './status.ts';
 
-export const FRAME_VERSION = 1;
+export const FRAME_VERSION = 2;
 export const FRAME_MAGIC = 0x31435953;
 export const HEAD_WORDS = 20;
 export const ZERO_WORD = 16;
@@ -40,7 +45,18 @@ export const Head = {
   derived: 11,
   /** Hash over every decision of the group in order, those of walks included. */
   decisions: 12,
+  /** Byte offsets, 0 when there is no such section. */
+  previous: 13,
+  balances: 14,
+  balanceCount: 15,
 } as const;
+
+/** Words of a derived row behind its 32 of the record. */
+export const Derived = { debitPrevious: 32, creditPrevious: 34, effect: 36, kind: 38 } as const;
+export const DERIVED_WORDS = 40;
+/** `home`: the transfer is at home on this shard, else it is here for the history of its credit account. The other two are no transfers. */
+export const DerivedKind = { home: 1, expired: 2, account: 4 } as const;
+export const BALANCE_WORDS = 20;
 
 /** Words of an input's header. `bytes` counts header and body. The router writes a request's header as it goes into the ring. */
 export const Input = {
@@ -56,9 +72,14 @@ export const Input = {
   digest: 4,
   /** Request: number of its first row in the frame, written here. */
   firstRow: 6,
+  /** Request: see `InputFlag`. */
+  flags: 7,
   /** Request: timestamp of its first row, written here. Link: the sender's clock. (u64) */
   stamp: 8,
 } as const;
+
+/** `imported`: the first event of the whole batch is imported. `marks`: a byte for each row lies behind the batch, see event-marks.ts. */
+export const InputFlag = { imported: 1, marks: 2 } as const;
 
 export const InputType = {
   createAccounts: 1,
@@ -68,6 +89,9 @@ export const InputType = {
   link: 4,
   acknowledged: 5,
   digest: 6,
+  /** Pending transfers whose time is over, as many as one input takes. */
+  expire: 7,
+  createAccountsTogether: 8,
 } as const;
 export type InputType = (typeof InputType)[keyof typeof InputType];
 
@@ -84,9 +108,12 @@ export class Group {
   /** Rows that link messages of this group may derive at once. */
   #pledgedRows = 0;
   #length = HEAD_WORDS;
-  /** Derived rows wait here until the frame is sealed: they lie behind the outcomes. */
-  #derived = new Uint32Array(ROW_WORDS * 64);
+  /** These wait here until the frame is sealed: they lie behind the outcomes. */
+  readonly #previous = new Uint32Array(4 * GROUP_ROWS_MAX);
+  #hasPrevious = false;
+  #derived = new Uint32Array(DERIVED_WORDS * 64);
   derivedRows = 0;
+  readonly #balances = new WordList();
   sequence = 0;
   #sealed = false;
 
@@ -114,6 +141,8 @@ export class Group {
     this.inputRows = 0;
     this.#pledgedRows = 0;
     this.derivedRows = 0;
+    this.#hasPrevious = false;
+    this.#balances.length = 0;
     this.#length = HEAD_WORDS;
     this.#sealed = false;
     this.sequence = sequence;
@@ -138,13 +167,12 @@ export class Group {
   }
 
   #openRequest(at: number): void {
-    const batch = at + INPUT_WORDS;
-    const end = at * 4 + this.words[at + Input.bytes]!;
-    const defect = batchDefect(this.words, batch * 4, end);
-    assert(defect === null, 'a request frame holds a well-formed batch');
-    this.words[at + Input.firstRow] = this.inputRows;
+    assert(requestDefect(this.words, at) === null, 'a request frame holds a well-formed batch');
+    const first = this.inputRows;
+    this.words[at + Input.firstRow] = first;
     this.inputRows += batchRows(this.words, at);
     assert(this.inputRows <= GROUP_ROWS_MAX, 'rows of a group are within their bound');
+    this.#previous.fill(0, first * 4, this.inputRows * 4);
   }
 
   /** Adds an input without rows: a link message, an acknowledgement, a digest. Returns the word offset of its header. */
@@ -177,17 +205,75 @@ export class Group {
     columns.openBatch(this.words, this.halves, (at + INPUT_WORDS) * 4, ZERO_WORD);
   }
 
-  /** Appends a transfer that took effect now, with its timestamp in place, and returns its row. */
-  derive(source: Uint32Array, at: number): number {
-    if ((this.derivedRows + 1) * ROW_WORDS > this.#derived.length) {
+  /** Appends what took effect now, 32 words with the timestamp in place, and returns its row. */
+  // Hot path.
+  derive(source: Uint32Array, at: number, kind: number): number {
+    const target = this.#roomToDerive();
+    const to = this.derivedRows * DERIVED_WORDS;
+    for (let w = 0; w < ROW_WORDS; w++) target[to + w] = source[at + w]!;
+    for (let w = ROW_WORDS; w < DERIVED_WORDS; w++) target[to + w] = 0;
+    target[to + Derived.effect] = source[at + 30]!;
+    target[to + Derived.effect + 1] = source[at + 31]!;
+    target[to + Derived.kind] = kind;
+    return this.inputRows + this.derivedRows++;
+  }
+
+  #roomToDerive(): Uint32Array {
+    if ((this.derivedRows + 1) * DERIVED_WORDS > this.#derived.length) {
       const grown = new Uint32Array(this.#derived.length * 2);
       grown.set(this.#derived);
       this.#derived = grown;
     }
-    const target = this.#derived;
-    const to = this.derivedRows * ROW_WORDS;
-    for (let w = 0; w < ROW_WORDS; w++) target[to + w] = source[at + w]!;
-    return this.inputRows + this.derivedRows++;
+    return this.#derived;
+  }
+
+  /** A derived row took effect later than its timestamp says. */
+  setEffect(row: number, low: number, high: number): void {
+    const at = (row - this.inputRows) * DERIVED_WORDS + Derived.effect;
+    this.#derived[at] = low;
+    this.#derived[at + 1] = high;
+  }
+
+  /** The previous transfer of the row's debit (side 1) or credit account (side 2). */
+  // Hot path.
+  setPrevious(row: number, side: number, low: number, high: number): void {
+    if ((low | high) === 0) return;
+    if (row < this.inputRows) {
+      this.#hasPrevious = true;
+      const at = row * 4 + side * 2 - 2;
+      this.#previous[at] = low;
+      this.#previous[at + 1] = high;
+      return;
+    }
+    const at = (row - this.inputRows) * DERIVED_WORDS + Derived.debitPrevious + side * 2 - 2;
+    this.#derived[at] = low;
+    this.#derived[at + 1] = high;
+  }
+
+  /** The balances of an account after the transfer of a row: 16 words at `at`. */
+  addBalances(row: number, side: number, source: Uint32Array, at: number): void {
+    const list = this.#balances;
+    const to = list.extend(BALANCE_WORDS);
+    list.words[to] = row;
+    list.words[to + 1] = side;
+    list.words[to + 2] = 0;
+    list.words[to + 3] = 0;
+    for (let w = 0; w < 16; w++) list.words[to + 4 + w] = source[at + w]!;
+  }
+
+  get balanceWords(): number {
+    return this.#balances.length;
+  }
+
+  /** Takes back what a broken chain has added: the rows derived since, and the history of the input rows from..to-1. */
+  takeBack(
+    mark: { readonly derivedRows: number; readonly balanceWords: number },
+    from: number,
+    to: number,
+  ): void {
+    this.derivedRows = mark.derivedRows;
+    this.#balances.length = mark.balanceWords;
+    this.#previous.fill(0, from * 4, to * 4);
   }
 
   nextDerivedRow(): number {
@@ -197,7 +283,7 @@ export class Group {
   /** Copies a row of this group, while it is being executed, into 32 words. */
   copyRow(row: number, shards: number, target: Uint32Array): void {
     if (row >= this.inputRows) {
-      const from = (row - this.inputRows) * ROW_WORDS;
+      const from = (row - this.inputRows) * DERIVED_WORDS;
       for (let w = 0; w < ROW_WORDS; w++) target[w] = this.#derived[from + w]!;
       return;
     }
@@ -225,14 +311,13 @@ export class Group {
       words[Head.outcomes] = this.#length * 4;
       this.#length += padded;
     }
-    const derivedWords = this.derivedRows * ROW_WORDS;
-    assert(
-      (this.#length + derivedWords) * 4 <= this.bytes.byteLength,
-      'a group is within its bound',
-    );
-    words.set(this.#derived.subarray(0, derivedWords), this.#length);
-    words[Head.derived] = this.#length * 4;
-    this.#length += derivedWords;
+    words[Head.previous] = this.#hasPrevious
+      ? this.#appendSection(this.#previous, this.inputRows * 4)
+      : 0;
+    words[Head.derived] = this.#appendSection(this.#derived, this.derivedRows * DERIVED_WORDS);
+    const { words: balances, length } = this.#balances;
+    words[Head.balances] = length > 0 ? this.#appendSection(balances, length) : 0;
+    words[Head.balanceCount] = length / BALANCE_WORDS;
     words[Head.magic] = FRAME_MAGIC;
     words[Head.version] = FRAME_VERSION;
     words[Head.inputs] = this.inputAt.length;
@@ -243,6 +328,15 @@ export class Group {
     words[Head.derivedRows] = this.derivedRows;
     words[Head.decisions] = decisions;
     this.#sealed = true;
+  }
+
+  /** Returns the byte offset at which the section lies. */
+  #appendSection(source: Uint32Array, count: number): number {
+    const at = this.#length;
+    assert((at + count) * 4 <= this.bytes.byteLength, 'a group is within its bound');
+    this.words.set(source.subarray(0, count), at);
+    this.#length += count;
+    return at * 4;
   }
 
   frame(): Uint8Array {
@@ -267,9 +361,7 @@ export class Group {
       this.inputAt.push(at);
       this.#length = at + bytes / 4;
       if (isRequest(this.words[at]!)) {
-        if (batchDefect(this.words, (at + INPUT_WORDS) * 4, at * 4 + bytes) !== null) {
-          return 'an input holds no well-formed batch';
-        }
+        if (requestDefect(this.words, at) !== null) return 'an input holds no well-formed batch';
         if (this.inputRows + batchRows(this.words, at) > GROUP_ROWS_MAX) {
           return 'more rows than a group can have';
         }
@@ -288,7 +380,24 @@ function batchRows(words: Uint32Array, at: number): number {
 }
 
 export function isRequest(type: number): boolean {
-  return type >= InputType.createAccounts && type <= InputType.createTransfersTogether;
+  return (
+    (type >= InputType.createAccounts && type <= InputType.createTransfersTogether) ||
+    type === InputType.createAccountsTogether
+  );
+}
+
+/** Byte offset of the marks of a request input, or -1. */
+export function marksAt(words: Uint32Array, at: number): number {
+  if ((words[at + Input.flags]! & InputFlag.marks) === 0) return -1;
+  return (at + INPUT_WORDS) * 4 + words[at + INPUT_WORDS + 2]!;
+}
+
+function requestDefect(words: Uint32Array, at: number): string | null {
+  const end = at * 4 + words[at + Input.bytes]!;
+  const defect = batchDefect(words, (at + INPUT_WORDS) * 4, end);
+  if (defect !== null) return defect;
+  const marks = marksAt(words, at);
+  return marks !== -1 && marks + batchRows(words, at) > end ? 'the marks are cut off' : null;
 }
 
 function frameDefect(frame: Uint8Array): string | null {
@@ -324,6 +433,8 @@ export function copyFrameRow(
     if (within >= n) continue;
     columns.openBatch(words, halves, (at + INPUT_WORDS) * 4, ZERO_WORD);
     columns.copyRow(within, target, 0);
+    // An imported row has its own.
+    if ((target[30]! | target[31]!) !== 0) return;
     const stamp = words[at + Input.stamp]! + within * shards;
     target[30] = stamp % 4294967296;
     target[31] = words[at + Input.stamp + 1]! + Math.floor(stamp / 4294967296);
@@ -331,6 +442,6 @@ export function copyFrameRow(
   }
   const derived = row - words[Head.inputRows]!;
   assert(derived >= 0 && derived < words[Head.derivedRows]!, 'the row is in the frame');
-  const from = (words[Head.derived]! >> 2) + derived * ROW_WORDS;
+  const from = (words[Head.derived]! >> 2) + derived * DERIVED_WORDS;
   for (let w = 0; w < ROW_WORDS; w++) target[w] = words[from + w]!;
 }

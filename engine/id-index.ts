@@ -139,6 +139,38 @@ export class IdIndex {
     this.#buckets.took(bucket);
   }
 
+  /** Gives the id in a slot other values. */
+  set(slot: number, low: number, high: number): void {
+    assert(high !== 0, 'the second value word marks the slot as taken');
+    const bucket = slot >>> BUCKET_SHIFT;
+    const word = this.#buckets.start(bucket) + (slot & SLOT_MASK) * SLOT_WORDS;
+    const slab = this.#buckets.slab(bucket);
+    slab[word + 4] = low;
+    slab[word + HIGH] = high;
+  }
+
+  /** Takes an id out again that a broken chain has added. */
+  remove(slot: number): void {
+    this.#buckets.remove(slot >>> BUCKET_SHIFT, slot & SLOT_MASK);
+  }
+
+  /** Copies the id that has these values and this hash into `target`; it is there. */
+  copyIdOf(hash: number, low: number, high: number, target: Uint32Array): void {
+    const bucket = this.#buckets.bucketOf(hash);
+    const slab = this.#buckets.slab(bucket);
+    const start = this.#buckets.start(bucket);
+    let slot = hash & SLOT_MASK;
+    for (;;) {
+      const word = start + slot * SLOT_WORDS;
+      assert(slab[word + HIGH] !== 0, 'the values belong to an id');
+      if (slab[word + 4] === low && slab[word + HIGH] === high) {
+        for (let w = 0; w < 4; w++) target[w] = slab[word + w]!;
+        return;
+      }
+      slot = (slot + 1) & SLOT_MASK;
+    }
+  }
+
   /** Calls back for every id and its values, in no order that anything may depend on. */
   forEach(visit: (words: Uint32Array, at: number) => void): void {
     this.#buckets.forEach(visit);

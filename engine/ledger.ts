@@ -7,9 +7,23 @@ import { AccountTable } from './account-table.ts';
 import { assert } from './assert.ts';
 import { IdIndex } from './id-index.ts';
 import { SEQUENCE_MAX } from './limits.ts';
+import { PendingTable } from './pending-table.ts';
 
-/** What became of a transfer id; kept in the low byte of the index's second value word, where 0 means an empty slot. */
-export const TransferState = { created: 1, failed: 2 } as const;
+/**
+ * What became of a transfer id; kept in the low byte of the index's second value word, where 0 means an empty slot. Of an open pending
+ * transfer the index has the number of its entry in the pending table, of every other its position.
+ */
+export const TransferState = {
+  created: 1,
+  failed: 2,
+  pending: 3,
+  posted: 4,
+  voided: 5,
+  expired: 6,
+} as const;
+
+/** The tag of a position that belongs to an account's history: which side of that transfer the account is. */
+export const HistorySide = { debit: 1, credit: 2 } as const;
 
 export interface LedgerOptions {
   readonly shard: number;
@@ -24,6 +38,10 @@ export class Ledger {
   readonly accounts = new AccountTable();
   readonly accountIndex: AccountIndex;
   readonly transferIndex: IdIndex;
+  readonly pendings = new PendingTable();
+  /** The largest timestamp of an account and of a transfer of this shard: {low, high} each. Imported ones have to be above it. */
+  readonly newestAccount = new Uint32Array(2);
+  readonly newestTransfer = new Uint32Array(2);
   /** The shard's clock, ns since the epoch: the timestamp of the newest event. Congruent to the shard modulo the shards. */
   clockLow = 0;
   clockHigh = 0;
@@ -63,6 +81,13 @@ export class Ledger {
     this.clockLow = Number(next & 0xffffffffn);
     this.clockHigh = Number(next >> 32n);
   }
+}
+
+/** Remembers a timestamp in two words if it is larger than what is there. */
+export function raise(newest: Uint32Array, at: number, low: number, high: number): void {
+  if (high < newest[at + 1]! || (high === newest[at + 1] && low <= newest[at]!)) return;
+  newest[at] = low;
+  newest[at + 1] = high;
 }
 
 /** The second value word of a transfer: sequence (its upper 8 bits), row, state. The first is the lower 32 bits of the sequence. */

@@ -11,11 +11,13 @@ export const BATCH_BYTES_MAX = 16 + 13 * 8 + BATCH_EVENTS_MAX * 128;
 export const GROUP_ROWS_MAX = 65_535;
 /** A group stops taking inputs at this size, and is never larger than GROUP_BYTES_MAX. */
 export const GROUP_BYTES_TARGET = 1 << 20;
-export const GROUP_BYTES_MAX = 24 << 20;
+export const GROUP_BYTES_MAX = 32 << 20;
 /** Events of one walk, merged ones included. */
 export const WALK_EVENTS_MAX = BATCH_EVENTS_MAX;
 /** Events that are under way on one shard: admitted by the router and not answered. Waiting ones and claims are bounded by it. */
 export const SHARD_EVENTS_IN_FLIGHT_MAX = 8 * 8192;
+/** Pending transfers that one input expires at most. */
+export const EXPIRIES_MAX = 4096;
 /** Journal sequences keep 40 bits in a position: at 10,000 groups a second that lasts three years. */
 export const SEQUENCE_MAX = 2 ** 40 - 1;
 

@@ -1,20 +1,43 @@
 /**
- * The three messages between shards, as words. All begin with {kind, rows, first shard of the walk, number of the walk}.
+ * The messages between shards, as words. All begin with {kind, rows, first shard of the walk, number of the walk}.
  *
- *   walk   {…, path low, path high, accounts, records, failed, 0, 0, 0} events, accounts, records: 32 words each; failed ids: {id 4, home, 0}
- *   apply  {…, accounts, failed, outcomes, 0, 0, 0, 0, 0} transfers and accounts: 32 words each; failed ids: 4 words; outcomes: {status, timestamp 2, 0}
+ *   walk   {…, path low, path high, accounts, records, failed, newest, kind of batch, 0} events: 32 words each; their marks: a word each;
+ *          accounts: 32 words each; records: {record 32, state, 0}; failed ids: {id 4, home, 0}; newest timestamps: {shard, low, high, 0}
+ *   apply  {…, accounts, failed, outcomes, resolved, balances, made, transfers, 0} transfers: {record 32, state, 0}; changed accounts, made
+ *          accounts: 32 words each; failed ids: 4 words; resolved pending transfers: {id 4, state, timestamp 2, 0};
+ *          balances: {transfer of this message, side, balances 16}; outcomes: {status, timestamp 2, 0}
  *   ack    {…}
+ *   expire {…} record of a pending transfer whose time is over; from its home to the shard where its walk begins
  *
- * `rows` is the number of events of a walk and of transfers of an apply: what a receiver may have to add to its journal frame.
+ * `rows` is the number of rows that a receiver may have to add to its journal frame.
  */
 export const LINK_HEAD_WORDS = 12;
-export const LinkKind = { walk: 1, apply: 2, ack: 3 } as const;
+export const LinkKind = { walk: 1, apply: 2, ack: 3, expire: 4 } as const;
 
 export const LinkHead = { kind: 0, rows: 1, first: 2, walk: 3 } as const;
-export const WalkHead = { pathLow: 4, pathHigh: 5, accounts: 6, records: 7, failed: 8 } as const;
-export const ApplyHead = { accounts: 4, failed: 5, outcomes: 6 } as const;
+export const WalkHead = {
+  pathLow: 4,
+  pathHigh: 5,
+  accounts: 6,
+  records: 7,
+  failed: 8,
+  newest: 9,
+  batchKind: 10,
+} as const;
+export const ApplyHead = {
+  accounts: 4,
+  failed: 5,
+  outcomes: 6,
+  resolved: 7,
+  balances: 8,
+  made: 9,
+  transfers: 10,
+} as const;
 
+export const RECORD_WORDS = 34;
 export const FAILED_WORDS = 6;
+export const NEWEST_WORDS = 4;
+export const RESOLVED_WORDS = 8;
 export const OUTCOME_WORDS = 4;
 
 export function linkRows(words: Uint32Array, at: number): number {

@@ -18,8 +18,13 @@ export const ReplyKind = {
   digest: 4,
   late: 5,
   overloaded: 6,
+  heads: 7,
+  watermark: 8,
 } as const;
 export const Reply = { kind: 0, request: 1, n: 2, session: 3, sequence: 4, clock: 6 } as const;
+
+/** The slot of an event that nobody asked for: an expiry. */
+export const NO_REQUEST = 0xffffffff;
 
 export interface RequestHead {
   readonly session: number;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../lib/prng.ts';
-import { ROW_WORDS } from './batch.ts';
+import { BatchKind, ROW_WORDS } from './batch.ts';
 import { Parked, ParkedKind } from './parked.ts';
 
 function itemsOf(parked: Parked): number[] {
@@ -23,7 +23,7 @@ describe('what is parked', () => {
       } else {
         const request = prng.below(1000);
         const row = prng.below(8189);
-        const item = parked.add(ParkedKind.transfer, request, row);
+        const item = parked.add(ParkedKind.event, BatchKind.transfers, { slot: request, row });
         if (list.some((one) => one.item === item)) doubled++;
         list.push({ item, request, row });
         parked.page(item).fill(step, parked.offset(item), parked.offset(item) + ROW_WORDS);
@@ -41,7 +41,7 @@ describe('what is parked', () => {
   test('rows of two items never share words, across pages', () => {
     const parked = new Parked();
     for (let i = 0; i < 3000; i++) {
-      const item = parked.add(ParkedKind.account, i, 0);
+      const item = parked.add(ParkedKind.event, BatchKind.accounts, { slot: i, row: 0 });
       parked.page(item).fill(i + 1, parked.offset(item), parked.offset(item) + ROW_WORDS);
     }
     let wrong = 0;
@@ -54,12 +54,13 @@ describe('what is parked', () => {
 
   test('a body stays with its item until it leaves', () => {
     const parked = new Parked();
-    const body = Uint32Array.of(1, 2, 3);
-    const item = parked.addWithBody(ParkedKind.walk, 0, body);
+    const body = { events: Uint32Array.of(1, 2, 3), marks: new Uint8Array(0) };
+    const item = parked.add(ParkedKind.walk, BatchKind.transfers, { slot: 0, row: 0 });
+    parked.setBody(item, body);
     expect(parked.kind(item)).toBe(ParkedKind.walk);
     expect(parked.body(item)).toBe(body);
     parked.remove(item);
-    const next = parked.add(ParkedKind.transfer, 0, 0);
+    const next = parked.add(ParkedKind.event, BatchKind.transfers, { slot: 0, row: 0 });
     expect(next).toBe(item);
     expect(() => parked.body(next)).toThrow('has a body');
   });

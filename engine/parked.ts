@@ -1,13 +1,20 @@
 /**
- * Events and walks that wait for keys, in order of arrival. Single events lie in a pool of rows; walks that arrived over a link, and
- * requests that are one walk together, are kept whole. The actor refuses requests beyond a bound of rows that wait; what comes over links is
- * bounded by the same on the other shards.
+ * Events and walks that wait for keys, in order of arrival. Single events lie in a pool of rows; chains, requests that are one walk
+ * together, and walks that arrived over a link are kept whole. The actor refuses requests beyond a bound of rows that wait; what comes over
+ * links is bounded by the same on the other shards.
  */
 import { assert } from './assert.ts';
-import { ROW_WORDS } from './batch.ts';
+import { type BatchKind, ROW_WORDS } from './batch.ts';
 
-export const ParkedKind = { account: 1, transfer: 2, start: 3, together: 4, walk: 5 } as const;
+/** A single event of this shard, one that is to walk, events of this shard that are a chain, events that walk together, a walk underway. */
+export const ParkedKind = { event: 1, start: 2, chain: 3, together: 4, walk: 5 } as const;
 export type ParkedKind = (typeof ParkedKind)[keyof typeof ParkedKind];
+
+/** What an item of more than one event waits with. `marks` is empty for a walk, whose body has them. */
+export interface ParkedBody {
+  readonly events: Uint32Array;
+  readonly marks: Uint8Array;
+}
 
 const NONE = -1;
 const PAGE_ROWS = 1024;
@@ -18,9 +25,11 @@ export class Parked {
   #next = new Int32Array(PAGE_ROWS);
   #previous = new Int32Array(PAGE_ROWS);
   #kinds = new Uint8Array(PAGE_ROWS);
-  #requests = new Int32Array(PAGE_ROWS);
+  #batchKinds = new Uint8Array(PAGE_ROWS);
+  #marks = new Uint8Array(PAGE_ROWS);
+  #requests = new Uint32Array(PAGE_ROWS);
   #requestRows = new Uint16Array(PAGE_ROWS);
-  readonly #bodies = new Map<number, Uint32Array>();
+  readonly #bodies = new Map<number, ParkedBody>();
   #first = NONE;
   #last = NONE;
   #free = NONE;
@@ -44,6 +53,19 @@ export class Parked {
     return this.#kinds[item] as ParkedKind;
   }
 
+  batchKind(item: number): BatchKind {
+    return this.#batchKinds[item] as BatchKind;
+  }
+
+  /** The mark of a single event. */
+  mark(item: number): number {
+    return this.#marks[item]!;
+  }
+
+  setMark(item: number, mark: number): void {
+    this.#marks[item] = mark;
+  }
+
   request(item: number): number {
     return this.#requests[item]!;
   }
@@ -61,14 +83,18 @@ export class Parked {
     return (item % PAGE_ROWS) * ROW_WORDS;
   }
 
-  /** What an item of more than one event waits with: 32 words for each event, or the body of a link message. */
-  body(item: number): Uint32Array {
+  /** Of an item of more than one event: 32 words for each, or the body of a link message. */
+  body(item: number): ParkedBody {
     const body = this.#bodies.get(item);
     assert(body !== undefined, 'the item has a body');
     return body;
   }
 
-  add(kind: ParkedKind, request: number, requestRow: number): number {
+  add(
+    kind: ParkedKind,
+    batchKind: BatchKind,
+    request: { readonly slot: number; readonly row: number },
+  ): number {
     let item = this.#free;
     if (item === NONE) {
       if (this.#used === this.#next.length) this.#grow();
@@ -76,8 +102,10 @@ export class Parked {
       if (item % PAGE_ROWS === 0) this.#pages.push(new Uint32Array(PAGE_ROWS * ROW_WORDS));
     } else this.#free = this.#next[item]!;
     this.#kinds[item] = kind;
-    this.#requests[item] = request;
-    this.#requestRows[item] = requestRow;
+    this.#batchKinds[item] = batchKind;
+    this.#marks[item] = 0;
+    this.#requests[item] = request.slot;
+    this.#requestRows[item] = request.row;
     this.#previous[item] = this.#last;
     this.#next[item] = NONE;
     if (this.#last === NONE) this.#first = item;
@@ -92,14 +120,15 @@ export class Parked {
     this.#next = grown(new Int32Array(size), this.#next);
     this.#previous = grown(new Int32Array(size), this.#previous);
     this.#kinds = grown(new Uint8Array(size), this.#kinds);
-    this.#requests = grown(new Int32Array(size), this.#requests);
+    this.#requests = grown(new Uint32Array(size), this.#requests);
+    this.#batchKinds = grown(new Uint8Array(size), this.#batchKinds);
+    this.#marks = grown(new Uint8Array(size), this.#marks);
     this.#requestRows = grown(new Uint16Array(size), this.#requestRows);
   }
 
-  addWithBody(kind: ParkedKind, request: number, body: Uint32Array): number {
-    const item = this.add(kind, request, 0);
+  /** Gives an item what it waits with. */
+  setBody(item: number, body: ParkedBody): void {
     this.#bodies.set(item, body);
-    return item;
   }
 
   remove(item: number): void {
@@ -116,7 +145,7 @@ export class Parked {
   }
 }
 
-function grown<T extends Int32Array | Uint8Array | Uint16Array>(made: T, old: T): T {
+function grown<T extends Int32Array | Uint32Array | Uint8Array | Uint16Array>(made: T, old: T): T {
   made.set(old);
   return made;
 }

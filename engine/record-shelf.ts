@@ -13,18 +13,22 @@ export class RecordShelf {
   #rows = new Uint32Array(ROW_WORDS * 16);
   readonly sequences: number[] = [];
   readonly rowNumbers: number[] = [];
+  /** Records on the shelf: those that are wanted, and those that were kept. */
+  #records = 0;
 
   constructor(seed: number) {
     this.#keys = new KeyTable(KEYS_AT_FIRST, seed);
   }
 
+  /** Records that are wanted. */
   get count(): number {
     return this.sequences.length;
   }
 
   clear(): void {
-    if (this.sequences.length === 0) return;
+    if (this.#records === 0) return;
     this.#keys.clear();
+    this.#records = 0;
     this.sequences.length = 0;
     this.rowNumbers.length = 0;
   }
@@ -33,7 +37,7 @@ export class RecordShelf {
   want(ids: Uint32Array, at: number, sequence: number, row: number): void {
     if (this.#keys.find(ids, at, 1) !== -1) return;
     const entry = this.#keys.obtain(ids, at, 1);
-    this.#keys.words[entry + 5] = this.count;
+    this.#keys.words[entry + 5] = this.#records++;
     this.sequences.push(sequence);
     this.rowNumbers.push(row);
   }
@@ -46,6 +50,13 @@ export class RecordShelf {
       this.#rows = grown;
     }
     this.#rows.set(record.subarray(0, ROW_WORDS), i * ROW_WORDS);
+  }
+
+  /** Keeps a record that the group itself has at hand, for events that come later in it. */
+  keep(record: Uint32Array): void {
+    const entry = this.#keys.obtain(record, 0, 1);
+    this.#keys.words[entry + 5] = this.#records;
+    this.put(this.#records++, record);
   }
 
   /** Copies the record of the id into 32 words. It must have been wanted. */

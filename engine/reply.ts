@@ -19,5 +19,7 @@ export interface CreateReply {
 export interface RowsReply {
   readonly n: number;
   readonly rows: Uint32Array;
+  /** By row, see PendingStatus: of transfers, not of accounts. */
+  readonly pendingStatuses?: Uint8Array;
   readonly positions: readonly Position[];
 }

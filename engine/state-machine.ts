@@ -10,98 +10,65 @@
  * at the end of a group in which claims were freed. Walks set out at the end of the group.
  */
 import { assert } from './assert.ts';
-import { Account, Columns, ROW_WORDS, Transfer } from './batch.ts';
+import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
 import { Carried } from './carried.ts';
-import { Claims, isOwnKey, KeyKind } from './claims.ts';
-import { createAccount } from './create-account.ts';
-import { BLOCK_ROWS, TransferRules } from './create-transfer.ts';
+import { Claims } from './claims.ts';
+import { CreateRequests } from './create-requests.ts';
 import { stateDigest } from './digest.ts';
+import { EventMark } from './event-marks.ts';
 import { type Group, Head, Input, INPUT_WORDS, InputType } from './group.ts';
-import {
-  Ledger,
-  positionRow,
-  positionSequence,
-  positionState,
-  TransferState,
-  type LedgerOptions,
-} from './ledger.ts';
-import { BATCH_EVENTS_MAX, GROUP_ROWS_MAX } from './limits.ts';
+import { Ledger, type LedgerOptions } from './ledger.ts';
+import { BATCH_EVENTS_MAX, EXPIRIES_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind, type Outgoing } from './link-message.ts';
-import { OpenRequests, type RequestHead } from './open-requests.ts';
-import { ParkedKind } from './parked.ts';
+import { NO_REQUEST, OpenRequests } from './open-requests.ts';
+import { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
 import { RecordShelf } from './record-shelf.ts';
-import { EventState } from './status.ts';
+import { Units } from './units.ts';
 import { Waiting } from './waiting.ts';
-import { Walks } from './walk.ts';
-
-const STATUS_COUNTERS = 72;
+import { Walks, type WalkingUnit } from './walk.ts';
+import { WantedRecords } from './wanted-records.ts';
 
 export class StateMachine {
   readonly ledger: Ledger;
   readonly shelf: RecordShelf;
   readonly requests: OpenRequests;
+  readonly outcomes = new Outcomes();
   readonly #group: Group;
   readonly #claims: Claims;
-  readonly #carried: Carried;
-  readonly #rules: TransferRules;
+  readonly #units: Units;
   readonly #walks: Walks;
   readonly #waiting: Waiting;
+  readonly #wanted: WantedRecords;
+  readonly #creates: CreateRequests;
   readonly #columns = new Columns();
-  readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
-  readonly #row = new Uint32Array(ROW_WORDS);
-  /** Hashes of transfer ids, by frame row, from `want` to `execute`. */
-  readonly #hashes = new Int32Array(GROUP_ROWS_MAX + 1);
-  #decisions = 0;
+  readonly #expiring = new Uint32Array(ROW_WORDS);
   /** Numbers of the messages sent to and received from each shard. */
   readonly sent: Float64Array;
   readonly received: Float64Array;
   readonly acknowledged: Float64Array;
-  /** Outcomes by status number since the start; for metrics only. */
-  readonly accountOutcomes = new Float64Array(STATUS_COUNTERS);
-  readonly transferOutcomes = new Float64Array(STATUS_COUNTERS);
-
   constructor(options: LedgerOptions, group: Group) {
     this.#group = group;
     this.ledger = new Ledger(options);
     this.requests = new OpenRequests(this.ledger);
     this.shelf = new RecordShelf(options.seed);
-    this.#claims = new Claims(options.seed);
-    this.#carried = new Carried(options.seed);
     this.sent = new Float64Array(options.shards);
     this.received = new Float64Array(options.shards);
     this.acknowledged = new Float64Array(options.shards);
-    const { ledger, shelf, requests } = this;
-    const carried = this.#carried;
-    this.#rules = new TransferRules({ ledger, group, shelf, carried });
-    const rules = this.#rules;
+    this.#claims = new Claims(options.seed);
+    const { ledger, shelf, requests, outcomes } = this;
     const claims = this.#claims;
-    const note = (status: number, low: number, high: number): void => {
-      this.#decide(status, low, high);
-    };
-    const countAccount = (status: number): void => this.#count(this.accountOutcomes, status);
-    const countTransfer = (status: number): void => this.#count(this.transferOutcomes, status);
-    const decided = (status: number, low: number, high: number): void => {
-      countTransfer(status);
-      note(status, low, high);
-    };
-    this.#walks = new Walks({ ledger, group, claims, carried, rules, shelf, requests, decided });
-    const walks = this.#walks;
-    this.#waiting = new Waiting({
-      ledger,
-      group,
-      claims,
-      rules,
-      walks,
-      requests,
-      note,
-      countAccount,
-      countTransfer,
-    });
-  }
-
-  #count(outcomes: Float64Array, status: number): void {
-    outcomes[status] = outcomes[status]! + 1;
+    const carried = new Carried(options.seed);
+    const units = new Units({ ledger, group, shelf, carried });
+    const walks = new Walks({ ledger, group, claims, carried, units, requests, outcomes });
+    const waiting = new Waiting({ ledger, group, claims, units, walks, requests, outcomes });
+    this.#units = units;
+    this.#walks = walks;
+    this.#waiting = waiting;
+    this.#wanted = new WantedRecords(ledger, shelf);
+    const { hashes } = this.#wanted;
+    const parts = { ledger, group, claims, units, walks, waiting, requests, outcomes, hashes };
+    this.#creates = new CreateRequests(parts);
   }
 
   /** The next group goes on with what waits, even without inputs. */
@@ -126,6 +93,13 @@ export class StateMachine {
     return this.#walks.underWay;
   }
 
+  /** Everything that is decided here from now on is later than this, ns, if the shard's clock is at `now`. */
+  watermark(now: bigint): bigint {
+    const { clockLow, clockHigh } = this.ledger;
+    const clock = (BigInt(clockHigh) << 32n) | BigInt(clockLow);
+    return this.#walks.since ?? (clock > now ? clock : now);
+  }
+
   /** Notes in `shelf` every record of an older frame that executing the group will need. */
   want(): void {
     this.shelf.clear();
@@ -135,55 +109,14 @@ export class StateMachine {
       const type = words[at]!;
       if (type === InputType.createTransfers || type === InputType.createTransfersTogether) {
         this.#group.openBatch(at, this.#columns);
-        this.#wantRows(this.#columns, words[at + Input.firstRow]!);
+        this.#wanted.addRequest(this.#columns, words[at + Input.firstRow]!);
       } else if (type === InputType.link) {
         const body = at + INPUT_WORDS;
         if (words[body + LinkHead.kind] === LinkKind.apply) frees = true;
-        if (words[body + LinkHead.kind] === LinkKind.walk) {
-          this.#wantEvents(words, body + LINK_HEAD_WORDS, words[body + LinkHead.rows]!);
-        }
+        this.#wanted.addMessage(words, body);
       }
     }
-    if (frees) this.#waiting.forEachId((ids, at) => this.#wantId(ids, at));
-  }
-
-  /** Looks all ids of a request up: hashes and cache misses first, block by block, then what was found. */
-  // Hot path.
-  #wantRows(columns: Columns, firstRow: number): void {
-    const { words, n } = columns;
-    const hashes = this.#hashes;
-    const index = this.ledger.transferIndex;
-    const start = columns.at[Transfer.id]!;
-    const step = columns.step[Transfer.id]!;
-    for (let from = 0; from < n; from += BLOCK_ROWS) {
-      const to = Math.min(from + BLOCK_ROWS, n);
-      for (let i = from; i < to; i++) hashes[firstRow + i] = index.hash(words, start + i * step);
-      let touched = this.#rules.touched;
-      for (let i = from; i < to; i++) touched = (touched + index.touch(hashes[firstRow + i]!)) | 0;
-      this.#rules.touched = touched;
-      for (let i = from; i < to; i++) {
-        const slot = index.find(words, start + i * step, hashes[firstRow + i]!);
-        if (slot !== -1) this.#wantSlot(words, start + i * step, slot);
-      }
-    }
-  }
-
-  #wantEvents(words: Uint32Array, at: number, n: number): void {
-    for (let i = 0; i < n; i++) this.#wantId(words, at + i * ROW_WORDS);
-  }
-
-  // Hot path.
-  #wantId(words: Uint32Array, at: number): void {
-    const index = this.ledger.transferIndex;
-    const slot = index.find(words, at, index.hash(words, at));
-    if (slot !== -1) this.#wantSlot(words, at, slot);
-  }
-
-  #wantSlot(words: Uint32Array, at: number, slot: number): void {
-    const index = this.ledger.transferIndex;
-    const high = index.valueHigh(slot);
-    if (positionState(high) !== TransferState.created) return;
-    this.shelf.want(words, at, positionSequence(index.valueLow(slot), high), positionRow(high));
+    if (frees) this.#waiting.forEachTransfer((events, at) => this.#wanted.addEvent(events, at));
   }
 
   /** Executes the group at a time (ns since the epoch, two words), and seals it. */
@@ -193,7 +126,7 @@ export class StateMachine {
     this.ledger.advance(low, high);
     words[Head.opened] = this.ledger.clockLow;
     words[Head.opened + 1] = this.ledger.clockHigh;
-    this.#decisions = 0;
+    this.outcomes.decisions = 0;
     this.#walks.outgoing.length = 0;
     this.requests.beginGroup(group.sequence);
     for (const at of group.inputAt) this.#execute(at);
@@ -201,20 +134,24 @@ export class StateMachine {
     this.#walks.setOut();
     for (const { to } of this.#walks.outgoing) this.sent[to] = this.sent[to]! + 1;
     const { clockLow, clockHigh } = this.ledger;
-    group.seal({ low: clockLow, high: clockHigh }, this.#decisions >>> 0);
+    group.seal({ low: clockLow, high: clockHigh }, this.outcomes.decisions >>> 0);
   }
 
   #execute(at: number): void {
     const { words } = this.#group;
     switch (words[at] as InputType) {
       case InputType.createAccounts:
-        this.#createAccounts(at);
+        this.#creates.createAccounts(at);
         return;
       case InputType.createTransfers:
-        this.#createTransfers(at);
+        this.#creates.createTransfers(at);
         return;
       case InputType.createTransfersTogether:
-        this.#createTogether(at);
+      case InputType.createAccountsTogether:
+        this.#creates.createTogether(at);
+        return;
+      case InputType.expire:
+        this.#expire();
         return;
       case InputType.link:
         this.#receive(at);
@@ -237,163 +174,41 @@ export class StateMachine {
     }
   }
 
-  // ---- Requests.
+  // ---- Expiry.
 
-  #head(at: number, n: number): RequestHead {
-    const { words } = this.#group;
-    return {
-      session: words[at + Input.session]!,
-      request: words[at + Input.request]!,
-      n,
-      deadlineLow: words[at + Input.deadline]!,
-      deadlineHigh: words[at + Input.deadline + 1]!,
-    };
-  }
-
-  #createAccounts(at: number): void {
-    const group = this.#group;
-    const columns = this.#columns;
-    group.openBatch(at, columns);
-    const firstRow = group.words[at + Input.firstRow]!;
-    const head = this.#head(at, columns.n);
-    const isContended = this.#claims.count > 0;
-    let slot = -1;
-    let waiting = 0;
-    for (let i = 0; i < columns.n; i++) {
-      this.ledger.tick();
-      if (i === 0) this.#stampRequest(at);
-      const id = columns.at[Account.id]! + i * columns.step[Account.id]!;
-      let status: number = EventState.waiting;
-      if (isContended && !this.#claims.isFree(columns.words, id, KeyKind.account, false)) {
-        if (slot === -1) slot = this.requests.open(head);
-        columns.copyRow(i, this.#row, 0);
-        this.#waiting.park(ParkedKind.account, this.#row, slot, i);
-        waiting++;
-      } else {
-        status = createAccount(this.ledger, columns, i);
-        this.accountOutcomes[status] = this.accountOutcomes[status]! + 1;
+  /** Pending transfers whose time is over begin to expire, in order, as many as one input takes. */
+  #expire(): void {
+    const { ledger } = this;
+    const { pendings } = ledger;
+    this.ledger.tick();
+    for (let n = 0; n < EXPIRIES_MAX && this.#group.rowsLeft > BATCH_EVENTS_MAX; n++) {
+      if (!pendings.isDue(ledger.clockLow, ledger.clockHigh)) return;
+      const entry = pendings.beginExpiry();
+      const record = this.#expiring;
+      this.#units.transferRules.store.copyOpen(entry, record);
+      const creditShard = shardOf(record, 8, ledger.shards);
+      const unit = expiryOf(record, 0);
+      if (creditShard === ledger.shard) this.#expireHere(unit);
+      else if (creditShard > ledger.shard) this.#beginExpiry(unit);
+      else {
+        const body = new Uint32Array(LINK_HEAD_WORDS + ROW_WORDS);
+        body[LinkHead.kind] = LinkKind.expire;
+        body.set(record, LINK_HEAD_WORDS);
+        this.#walks.outgoing.push({ to: creditShard, body });
       }
-      this.#settleRow(firstRow, i, status);
-    }
-    this.#answer(head, firstRow, slot, waiting);
-  }
-
-  // Hot path.
-  #createTransfers(at: number): void {
-    const group = this.#group;
-    const columns = this.#columns;
-    group.openBatch(at, columns);
-    const firstRow = group.words[at + Input.firstRow]!;
-    const head = this.#head(at, columns.n);
-    const rules = this.#rules;
-    const ledger = this.ledger;
-    rules.open(columns, false);
-    const isPlain = ledger.shards === 1;
-    const index = ledger.transferIndex;
-    const idStart = columns.at[Transfer.id]!;
-    const idStep = columns.step[Transfer.id]!;
-    let slot = -1;
-    let waiting = 0;
-    for (let i = 0; i < columns.n; i++) {
-      ledger.tick();
-      if (i === 0) this.#stampRequest(at);
-      if (i % BLOCK_ROWS === 0) rules.lookAhead(i, Math.min(i + BLOCK_ROWS, columns.n));
-      if (!isPlain && this.#mustWait(columns, i)) {
-        if (slot === -1) slot = this.requests.open(head);
-        this.#enter(columns, i, slot);
-        waiting++;
-        this.#settleRow(firstRow, i, EventState.waiting);
-        continue;
-      }
-      const id = idStart + i * idStep;
-      const hash = this.#hashes[firstRow + i]!;
-      const place = index.search(columns.words, id, hash);
-      const status = rules.create(i, firstRow + i, hash, place);
-      this.transferOutcomes[status] = this.transferOutcomes[status]! + 1;
-      this.#settleRow(firstRow, i, status);
-    }
-    this.#answer(head, firstRow, slot, waiting);
-  }
-
-  /** Whether the row crosses shards, or one of its keys is claimed or awaited. */
-  // Hot path.
-  #mustWait(columns: Columns, i: number): boolean {
-    const { words, at, step } = columns;
-    const { shard, shards } = this.ledger;
-    const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-    const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-    if (shardOf(words, dr, shards) !== shard || shardOf(words, cr, shards) !== shard) return true;
-    const claims = this.#claims;
-    if (claims.count === 0) return false;
-    const id = at[Transfer.id]! + i * step[Transfer.id]!;
-    return !(
-      claims.isFree(words, id, KeyKind.transfer, false) &&
-      claims.isFree(words, dr, KeyKind.account, false) &&
-      claims.isFree(words, cr, KeyKind.account, false)
-    );
-  }
-
-  /** A row that cannot be executed at once: into a walk that begins, or among the parked. */
-  #enter(columns: Columns, i: number, slot: number): void {
-    const row = this.#row;
-    columns.copyRow(i, row, 0);
-    if (isOwnKey(this.ledger, row, 0, 1) && isOwnKey(this.ledger, row, 0, 2)) {
-      this.#waiting.park(ParkedKind.transfer, row, slot, i);
-    } else if (!this.#walks.start(row, 0, 1, { slot, row: i, isScan: false })) {
-      this.#waiting.park(ParkedKind.start, row, slot, i);
     }
   }
 
-  #createTogether(at: number): void {
-    const group = this.#group;
-    const columns = this.#columns;
-    group.openBatch(at, columns);
-    const { n } = columns;
-    const firstRow = group.words[at + Input.firstRow]!;
-    const head = this.#head(at, n);
-    const events = new Uint32Array(n * ROW_WORDS);
-    for (let i = 0; i < n; i++) {
-      this.ledger.tick();
-      if (i === 0) this.#stampRequest(at);
-      columns.copyRow(i, events, i * ROW_WORDS);
-      this.#settleRow(firstRow, i, EventState.waiting);
-    }
-    const slot = this.requests.open(head);
-    if (!this.#walks.start(events, 0, n, { slot, row: 0, isScan: false })) {
-      this.#waiting.parkTogether(events, slot);
-    }
-    this.#answer(head, firstRow, slot, n);
+  #expireHere(unit: WalkingUnit): void {
+    const request = { slot: NO_REQUEST, row: 0 };
+    if (this.#claims.count === 0 || this.#waiting.isFree(unit, false)) {
+      this.#waiting.executeHere(unit, request);
+    } else this.#waiting.park(unit, request, false);
   }
 
-  #stampRequest(at: number): void {
-    this.#group.words[at + Input.stamp] = this.ledger.clockLow;
-    this.#group.words[at + Input.stamp + 1] = this.ledger.clockHigh;
-  }
-
-  // Hot path.
-  #settleRow(firstRow: number, i: number, status: number): void {
-    const { stampLow, stampHigh } = this.ledger;
-    this.#group.statuses[firstRow + i] = status;
-    this.#stamps[2 * i] = stampLow;
-    this.#stamps[2 * i + 1] = stampHigh;
-    this.#decide(status, stampLow, stampHigh);
-  }
-
-  /** Answers a request at once, or keeps it open for the rows that wait. */
-  #answer(head: RequestHead, firstRow: number, slot: number, waiting: number): void {
-    if (slot === -1) {
-      this.requests.reply(head, this.#group.statuses, firstRow, this.#stamps);
-      return;
-    }
-    this.requests.keep(slot, this.#group.statuses, firstRow, this.#stamps);
-    this.requests.addWaiting(slot, waiting);
-  }
-
-  // Hot path.
-  #decide(status: number, low: number, high: number): void {
-    let hash = Math.imul(this.#decisions ^ status, 0x01000193);
-    hash = Math.imul(hash ^ low, 0x01000193);
-    this.#decisions = Math.imul(hash ^ high, 0x01000193) ^ (hash >>> 15);
+  #beginExpiry(unit: WalkingUnit): void {
+    const request = { slot: NO_REQUEST, row: 0, isScan: false };
+    if (!this.#walks.start(unit, request)) this.#waiting.park(unit, request, true);
   }
 
   // ---- Links.
@@ -410,12 +225,14 @@ export class StateMachine {
     const kind = words[message + LinkHead.kind]!;
     if (kind === LinkKind.apply) this.#walks.apply(words, message);
     else if (kind === LinkKind.ack) this.#walks.acknowledge(words, message);
-    else {
+    else if (kind === LinkKind.expire) {
+      this.#beginExpiry(expiryOf(words, message + LINK_HEAD_WORDS));
+    } else {
       assert(kind === LinkKind.walk, 'a link message has a known kind');
       const end = at + words[at + Input.bytes]! / 4;
       const body = words.slice(message, end);
       const hasRoom = this.#group.rowsLeft > BATCH_EVENTS_MAX;
-      if (hasRoom && this.#walks.canVisit(body, 0, false)) {
+      if (hasRoom && this.#walks.canVisit(body, false)) {
         this.#walks.visit(body);
         return;
       }
@@ -436,4 +253,11 @@ export class StateMachine {
       parked: this.#waiting.count,
     });
   }
+}
+
+const EXPIRY_MARKS = Uint8Array.of(EventMark.end | EventMark.expire);
+
+/** The expiry of a pending transfer whose record is given, as a unit. */
+function expiryOf(events: Uint32Array, at: number): WalkingUnit {
+  return { kind: BatchKind.transfers, events, at, marks: EXPIRY_MARKS, n: 1 };
 }

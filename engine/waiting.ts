@@ -1,91 +1,107 @@
 /**
- * What waits for its turn: rows whose keys are claimed by a walk or awaited by somebody earlier, and walks that found their keys taken. First
+ * What waits for its turn: units whose keys are claimed by a walk or awaited by somebody earlier, and walks that found their keys taken. First
  * come, first served for each key. When claims have been freed, every parked item has its turn, in order, at the end of the group; one that
  * still waits holds back the later ones with a common key.
  */
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
-import { isOwnKey, KeyKind, keyKind, KEYS_PER_EVENT, type Claims } from './claims.ts';
-import { createAccount } from './create-account.ts';
-import type { TransferRules } from './create-transfer.ts';
+import { type Claims } from './claims.ts';
+import { EventKeys } from './event-keys.ts';
 import type { Group } from './group.ts';
 import type { Ledger } from './ledger.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
-import { LINK_HEAD_WORDS, LinkHead } from './link-message.ts';
-import type { OpenRequests } from './open-requests.ts';
+import { LINK_HEAD_WORDS, LinkHead, WalkHead } from './link-message.ts';
+import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
+import type { Outcomes } from './outcomes.ts';
 import { Parked, ParkedKind } from './parked.ts';
-import { EventState, TransferStatus } from './status.ts';
-import type { Walks } from './walk.ts';
+import { EventState } from './status.ts';
+import type { Units } from './units.ts';
+import { markOf, type WalkingRequest, type WalkingUnit, type Walks } from './walk.ts';
 
 interface WaitingParts {
   readonly ledger: Ledger;
   readonly group: Group;
   readonly claims: Claims;
-  readonly rules: TransferRules;
+  readonly units: Units;
   readonly walks: Walks;
   readonly requests: OpenRequests;
-  /** Takes note of every decision, for the frame. */
-  readonly note: (status: number, low: number, high: number) => void;
-  readonly countAccount: (status: number) => void;
-  readonly countTransfer: (status: number) => void;
+  readonly outcomes: Outcomes;
 }
+
+type Request = Pick<WalkingRequest, 'slot' | 'row'>;
 
 export class Waiting {
   readonly #parts: WaitingParts;
   readonly #parked = new Parked();
   readonly #columns = new Columns();
-  readonly #row = new Uint32Array(ROW_WORDS);
+  readonly #keys: EventKeys;
+  readonly #mark = new Uint8Array(1);
   /** The last pump ended for want of room in its frame: the next group goes on, even without inputs. */
   pumpAgain = false;
 
   constructor(parts: WaitingParts) {
     this.#parts = parts;
+    this.#keys = new EventKeys(parts.ledger);
   }
 
   get count(): number {
     return this.#parked.count;
   }
 
-  /** Parks one event of a request. */
-  park(kind: ParkedKind, event: Uint32Array, slot: number, row: number): void {
-    const item = this.#parked.add(kind, slot, row);
-    const page = this.#parked.page(item);
-    const to = this.#parked.offset(item);
-    page.set(event, to);
-    if (kind === ParkedKind.account) this.#parts.claims.await(page, to, KeyKind.account);
-    else this.#forKeys(page, to, 1, 'await');
-  }
+  // ---- Parking.
 
-  /** Parks events that are one walk together. */
-  parkTogether(events: Uint32Array, slot: number): void {
-    this.#parked.addWithBody(ParkedKind.together, slot, events);
-    this.#forKeys(events, 0, events.length / ROW_WORDS, 'await');
+  /** Parks a unit of a request: events of this shard alone, or such as are to walk. */
+  park(unit: WalkingUnit, request: Request, isWalking: boolean): void {
+    const parked = this.#parked;
+    if (unit.n === 1) {
+      const kind = isWalking ? ParkedKind.start : ParkedKind.event;
+      const item = parked.add(kind, unit.kind, request);
+      parked.setMark(item, unit.marks[0]!);
+      parked
+        .page(item)
+        .set(unit.events.subarray(unit.at, unit.at + ROW_WORDS), parked.offset(item));
+    } else {
+      const kind = isWalking ? ParkedKind.together : ParkedKind.chain;
+      const item = parked.add(kind, unit.kind, request);
+      const events = unit.events.slice(unit.at, unit.at + unit.n * ROW_WORDS);
+      parked.setBody(item, { events, marks: unit.marks.slice(0, unit.n) });
+    }
+    this.#forKeys(unit, 'await');
   }
 
   /** Parks a walk that has come over a link. */
   parkWalk(body: Uint32Array): void {
-    this.#parked.addWithBody(ParkedKind.walk, 0, body);
-    this.#forKeys(body, LINK_HEAD_WORDS, body[LinkHead.rows]!, 'await');
+    const kind = body[WalkHead.batchKind]! as BatchKind;
+    const item = this.#parked.add(ParkedKind.walk, kind, { slot: NO_REQUEST, row: 0 });
+    this.#parked.setBody(item, { events: body, marks: NO_MARKS });
+    this.#forKeys(unitOfWalk(body), 'await');
   }
 
-  /** Does something with every key of this shard that the events have. */
-  #forKeys(events: Uint32Array, at: number, n: number, what: 'await' | 'leave' | 'mark'): void {
-    for (let i = 0; i < n; i++) {
-      const event = at + i * ROW_WORDS;
-      for (let key = 0; key < KEYS_PER_EVENT; key++) {
-        if (!isOwnKey(this.#parts.ledger, events, event, key)) continue;
-        this.#parts.claims[what](events, event + key * 4, keyKind(key));
+  /** Whether the own keys of a unit are neither claimed nor awaited. */
+  isFree(unit: WalkingUnit, isScan: boolean): boolean {
+    const keys = this.#keys;
+    for (let i = 0; i < unit.n; i++) {
+      keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
+      for (let key = 0; key < keys.count; key++) {
+        const words = keys.words[key]!;
+        if (!this.#parts.claims.isFree(words, keys.at[key]!, keys.kinds[key]!, isScan))
+          return false;
+      }
+    }
+    return true;
+  }
+
+  /** Does something with every own key of a unit. */
+  #forKeys(unit: WalkingUnit, what: 'await' | 'leave' | 'mark'): void {
+    const keys = this.#keys;
+    for (let i = 0; i < unit.n; i++) {
+      keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
+      for (let key = 0; key < keys.count; key++) {
+        this.#parts.claims[what](keys.words[key]!, keys.at[key]!, keys.kinds[key]!);
       }
     }
   }
 
-  #areFree(events: Uint32Array, at: number): boolean {
-    const claims = this.#parts.claims;
-    return (
-      claims.isFree(events, at, KeyKind.transfer, true) &&
-      claims.isFree(events, at + 4, KeyKind.account, true) &&
-      claims.isFree(events, at + 8, KeyKind.account, true)
-    );
-  }
+  // ---- Turns.
 
   /** Gives every parked item its turn, in order, as far as its keys are free and the frame has room. */
   pump(): void {
@@ -108,144 +124,126 @@ export class Waiting {
   #turn(item: number): void {
     const parked = this.#parked;
     const kind = parked.kind(item);
-    switch (kind) {
-      case ParkedKind.account:
-        this.#turnAccount(item);
-        return;
-      case ParkedKind.transfer:
-        this.#turnTransfer(item);
-        return;
-      case ParkedKind.start:
-        this.#turnStart(item, parked.page(item), parked.offset(item), 1);
-        return;
-      case ParkedKind.together:
-        this.#turnStart(item, parked.body(item), 0, parked.body(item).length / ROW_WORDS);
-        return;
-      case ParkedKind.walk: {
-        const body = parked.body(item);
-        const rows = body[LinkHead.rows]!;
-        if (!this.#parts.walks.canVisit(body, 0, true)) {
-          this.#forKeys(body, LINK_HEAD_WORDS, rows, 'mark');
-          return;
-        }
-        this.#forKeys(body, LINK_HEAD_WORDS, rows, 'leave');
-        parked.remove(item);
-        this.#parts.walks.visit(body);
-      }
-    }
-  }
-
-  #turnAccount(item: number): void {
-    const parked = this.#parked;
-    const page = parked.page(item);
-    const at = parked.offset(item);
-    if (!this.#parts.claims.isFree(page, at, KeyKind.account, true)) {
-      this.#parts.claims.mark(page, at, KeyKind.account);
+    if (kind === ParkedKind.walk) {
+      this.#turnWalk(item);
       return;
     }
-    this.#parts.claims.leave(page, at, KeyKind.account);
-    this.#parts.ledger.tick();
-    const request = parked.request(item);
-    let status: number = EventState.notStarted;
-    if (!this.#parts.requests.isLate(request)) {
-      this.#openParked(BatchKind.accounts, page, at);
-      status = createAccount(this.#parts.ledger, this.#columns, 0);
-      this.#parts.countAccount(status);
-    }
-    this.#finish(item, status);
+    const unit = this.#unitOf(item);
+    const isWalking = kind === ParkedKind.start || kind === ParkedKind.together;
+    if (isWalking) this.#turnStart(item, unit);
+    else this.#turnHere(item, unit);
   }
 
-  #turnTransfer(item: number): void {
+  /** Valid until the next call. */
+  #unitOf(item: number): WalkingUnit {
     const parked = this.#parked;
-    const page = parked.page(item);
-    const at = parked.offset(item);
-    if (!this.#areFree(page, at)) {
-      this.#forKeys(page, at, 1, 'mark');
+    const batchKind = parked.batchKind(item);
+    const kind = parked.kind(item);
+    if (kind === ParkedKind.event || kind === ParkedKind.start) {
+      this.#mark[0] = parked.mark(item);
+      const events = parked.page(item);
+      return { kind: batchKind, events, at: parked.offset(item), marks: this.#mark, n: 1 };
+    }
+    const { events, marks } = parked.body(item);
+    return { kind: batchKind, events, at: 0, marks, n: marks.length };
+  }
+
+  #turnWalk(item: number): void {
+    const body = this.#parked.body(item).events;
+    const unit = unitOfWalk(body);
+    if (!this.#parts.walks.canVisit(body, true)) {
+      this.#forKeys(unit, 'mark');
       return;
     }
-    this.#forKeys(page, at, 1, 'leave');
-    this.#parts.ledger.tick();
-    let status: number = EventState.notStarted;
-    if (!this.#parts.requests.isLate(parked.request(item))) {
-      this.#openParked(BatchKind.transfers, page, at);
-      this.#parts.rules.open(this.#columns, false);
-      const index = this.#parts.ledger.transferIndex;
-      const hash = index.hash(page, at);
-      const place = index.search(page, at, hash);
-      status = this.#parts.rules.create(0, this.#parts.group.nextDerivedRow(), hash, place);
-      this.#parts.countTransfer(status);
-      if (status === TransferStatus.created) {
-        this.#columns.copyRow(0, this.#row, 0);
-        this.#row[30] = this.#parts.ledger.clockLow;
-        this.#row[31] = this.#parts.ledger.clockHigh;
-        this.#parts.group.derive(this.#row, 0);
-      }
-    }
-    this.#finish(item, status);
-  }
-
-  #openParked(kind: BatchKind, page: Uint32Array, at: number): void {
-    this.#columns.openRows(kind, page, new Uint16Array(page.buffer), at, 1);
-  }
-
-  #finish(item: number, status: number): void {
-    const { stampLow, stampHigh } = this.#parts.ledger;
-    const slot = this.#parked.request(item);
-    const row = this.#parked.requestRow(item);
+    this.#forKeys(unit, 'leave');
     this.#parked.remove(item);
-    this.#parts.note(status, stampLow, stampHigh);
-    this.#parts.requests.settle(slot, row, status, stampLow, stampHigh);
+    this.#parts.walks.visit(body);
   }
 
-  #turnStart(item: number, events: Uint32Array, at: number, n: number): void {
-    const parked = this.#parked;
-    const slot = parked.request(item);
-    const row = parked.requestRow(item);
-    const isLate = this.#parts.requests.isLate(slot);
-    if (!isLate && !this.#parts.walks.start(events, at, n, { slot, row, isScan: true })) {
-      this.#forKeys(events, at, n, 'mark');
+  /** A unit of this shard alone. */
+  #turnHere(item: number, unit: WalkingUnit): void {
+    if (!this.isFree(unit, true)) {
+      this.#forKeys(unit, 'mark');
       return;
     }
-    this.#forKeys(events, at, n, 'leave');
+    this.#forKeys(unit, 'leave');
+    const parked = this.#parked;
+    const request = { slot: parked.request(item), row: parked.requestRow(item) };
+    if (this.#isLate(request.slot)) this.#giveUp(unit, request);
+    else this.executeHere(unit, request);
     parked.remove(item);
-    if (!isLate) return;
+  }
+
+  #turnStart(item: number, unit: WalkingUnit): void {
+    const parked = this.#parked;
+    const request = { slot: parked.request(item), row: parked.requestRow(item) };
+    const isLate = this.#isLate(request.slot);
+    if (!isLate && !this.#parts.walks.start(unit, { ...request, isScan: true })) {
+      this.#forKeys(unit, 'mark');
+      return;
+    }
+    this.#forKeys(unit, 'leave');
+    if (isLate) this.#giveUp(unit, request);
+    parked.remove(item);
+  }
+
+  #isLate(slot: number): boolean {
+    return slot !== NO_REQUEST && this.#parts.requests.isLate(slot);
+  }
+
+  /** Executes a unit of this shard whose keys are free, and settles its events. */
+  executeHere(unit: WalkingUnit, request: Request): void {
+    const { units, outcomes, requests } = this.#parts;
+    const { kind, events, at, marks, n } = unit;
+    const halves = new Uint16Array(events.buffer, events.byteOffset, events.length * 2);
+    this.#columns.openRows(kind, events, halves, at, n);
+    units.open(this.#columns, false);
+    units.execute(marks, 0, n, -1);
     for (let i = 0; i < n; i++) {
-      this.#parts.ledger.tick();
-      const { stampLow, stampHigh } = this.#parts.ledger;
-      this.#parts.note(EventState.notStarted, stampLow, stampHigh);
-      this.#parts.requests.settle(slot, row + i, EventState.notStarted, stampLow, stampHigh);
+      const status = units.statuses[i]!;
+      const low = units.stamps[2 * i]!;
+      const high = units.stamps[2 * i + 1]!;
+      // Nobody asked for an expiry.
+      outcomes.count(request.slot === NO_REQUEST ? BatchKind.ids : kind, status);
+      outcomes.note(status, low, high);
+      if (request.slot !== NO_REQUEST) {
+        requests.settle(request.slot, request.row + i, status, low, high);
+      }
     }
   }
 
-  /** Calls back with where the ids of everything parked lie. */
-  forEachId(visit: (words: Uint32Array, at: number) => void): void {
+  /** The deadline of its request has passed: nothing of the unit is started. */
+  #giveUp(unit: WalkingUnit, request: Request): void {
+    const { ledger, requests, outcomes } = this.#parts;
+    for (let i = 0; i < unit.n; i++) {
+      ledger.tick();
+      const { stampLow, stampHigh } = ledger;
+      outcomes.note(EventState.notStarted, stampLow, stampHigh);
+      requests.settle(request.slot, request.row + i, EventState.notStarted, stampLow, stampHigh);
+    }
+  }
+
+  /** Calls back with every parked transfer event: its buffer and where it lies. */
+  forEachTransfer(visit: (words: Uint32Array, at: number) => void): void {
     const parked = this.#parked;
     for (let item = parked.first; item !== -1; item = parked.next(item)) {
-      switch (parked.kind(item)) {
-        case ParkedKind.account:
-          break;
-        case ParkedKind.transfer:
-        case ParkedKind.start:
-          visit(parked.page(item), parked.offset(item));
-          break;
-        case ParkedKind.together:
-          visitEvents(parked.body(item), 0, parked.body(item).length / ROW_WORDS, visit);
-          break;
-        case ParkedKind.walk: {
-          const body = parked.body(item);
-          visitEvents(body, LINK_HEAD_WORDS, body[LinkHead.rows]!, visit);
-          break;
-        }
-      }
+      if (parked.batchKind(item) === BatchKind.accounts) continue;
+      const unit =
+        parked.kind(item) === ParkedKind.walk
+          ? unitOfWalk(parked.body(item).events)
+          : this.#unitOf(item);
+      for (let i = 0; i < unit.n; i++) visit(unit.events, unit.at + i * ROW_WORDS);
     }
   }
 }
 
-function visitEvents(
-  words: Uint32Array,
-  at: number,
-  n: number,
-  visit: (words: Uint32Array, at: number) => void,
-): void {
-  for (let i = 0; i < n; i++) visit(words, at + i * ROW_WORDS);
+const NO_MARKS = new Uint8Array(0);
+
+/** The events of a walk's message, in place; only its keys are asked of it. */
+function unitOfWalk(body: Uint32Array): WalkingUnit {
+  const n = body[LinkHead.rows]!;
+  const marks = new Uint8Array(n);
+  for (let i = 0; i < n; i++) marks[i] = markOf(body, i);
+  const kind = body[WalkHead.batchKind]! as BatchKind;
+  return { kind, events: body, at: LINK_HEAD_WORDS, marks, n };
 }

@@ -1,148 +1,248 @@
 /**
- * The last shard of a walk: its commit point. The ordinary rules run on this shard's own rows and on those that the walk has carried here, event by
- * event, in order; then every other shard of the way is sent what it has to apply, and the first one the outcomes too.
+ * The last shard of a walk: its commit point. The ordinary rules run on this shard's own rows and on those that the walk has carried here, unit by
+ * unit, in order; then every other shard of the way is sent what it has to apply, and the first one the outcomes too.
  */
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
-import type { Carried } from './carried.ts';
-import type { TransferRules } from './create-transfer.ts';
+import { CARRIED_BALANCE_WORDS, type Carried } from './carried.ts';
+import { EventMark } from './event-marks.ts';
 import type { Group } from './group.ts';
-import type { Ledger } from './ledger.ts';
+import { HistorySide, type Ledger } from './ledger.ts';
+import { BATCH_EVENTS_MAX } from './limits.ts';
 import {
   ApplyHead,
   FAILED_WORDS,
   LINK_HEAD_WORDS,
   LinkHead,
   LinkKind,
+  NEWEST_WORDS,
   nextShard,
   OUTCOME_WORDS,
+  RECORD_WORDS,
+  RESOLVED_WORDS,
   WalkHead,
   WordList,
   type Outgoing,
 } from './link-message.ts';
+import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
 import { isTransient, TransferStatus } from './status.ts';
+import type { Units } from './units.ts';
 
 export interface DecisionParts {
   readonly ledger: Ledger;
   readonly group: Group;
   readonly carried: Carried;
-  readonly rules: TransferRules;
-  /** Takes note of every decision, for the frame. */
-  readonly decided: (status: number, low: number, high: number) => void;
+  readonly units: Units;
+  readonly outcomes: Outcomes;
   readonly outgoing: Outgoing[];
 }
+
+/** Word offsets in a transfer row. */
+const DEBIT = 4;
+const CREDIT = 8;
+const PENDING = 16;
 
 export class WalkDecision {
   readonly #parts: DecisionParts;
   readonly #columns = new Columns();
   readonly #body = new WordList();
-  readonly #record = new Uint32Array(ROW_WORDS);
   readonly #outcomes = new WordList();
-  /** Where the events lie that have burnt an id of another shard. */
-  #failed: number[] = [];
+  readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
+  /** Rows of the events that have burnt an id of another shard, and of those that may have ended a pending transfer of another shard. */
+  readonly #failed: number[] = [];
+  readonly #resolving: number[] = [];
+  /** Accounts that came along; those behind them were made. */
+  #brought = 0;
 
   constructor(parts: DecisionParts) {
     this.#parts = parts;
   }
 
   decide(body: Uint32Array): void {
-    const { ledger, group, carried, rules } = this.#parts;
+    const { ledger, carried, units } = this.#parts;
     this.#load(body);
     const rows = body[LinkHead.rows]!;
+    const kind = body[WalkHead.batchKind]! as BatchKind;
     const halves = new Uint16Array(body.buffer, body.byteOffset, body.length * 2);
-    this.#columns.openRows(BatchKind.transfers, body, halves, LINK_HEAD_WORDS, rows);
-    rules.open(this.#columns, true);
-    const outcomes = this.#outcomes;
-    outcomes.length = 0;
-    this.#failed = [];
-    for (let i = 0; i < rows; i++) {
-      ledger.tick();
-      const event = LINK_HEAD_WORDS + i * ROW_WORDS;
-      const isHome = shardOf(body, event + 4, ledger.shards) === ledger.shard;
-      const hash = ledger.transferIndex.hash(body, event);
-      const place = isHome ? ledger.transferIndex.search(body, event, hash) : -1;
-      const status = rules.create(i, group.nextDerivedRow(), hash, place);
-      if (isHome && status === TransferStatus.created) this.#derive(body, event);
-      if (!isHome && isTransient(status)) this.#failed.push(event);
-      this.#parts.decided(status, ledger.stampLow, ledger.stampHigh);
-      const to = outcomes.extend(OUTCOME_WORDS);
-      outcomes.words[to] = status;
-      outcomes.words[to + 1] = ledger.stampLow;
-      outcomes.words[to + 2] = ledger.stampHigh;
-      outcomes.words[to + 3] = 0;
+    this.#columns.openRows(kind, body, halves, LINK_HEAD_WORDS, rows);
+    units.open(this.#columns, true);
+    this.#outcomes.length = 0;
+    this.#failed.length = 0;
+    this.#resolving.length = 0;
+    for (let from = 0; from < rows;) {
+      let to = from + 1;
+      while ((this.#marks[to - 1]! & EventMark.end) === 0) to++;
+      units.execute(this.#marks, from, to, -1);
+      for (let i = from; i < to; i++) this.#note(kind, body, i);
+      from = to;
     }
     const low = body[WalkHead.pathLow]!;
     const high = body[WalkHead.pathHigh]!;
-    for (
-      let shard = nextShard(low, high, -1);
-      shard !== ledger.shard;
-      shard = nextShard(low, high, shard)
-    ) {
+    let shard = nextShard(low, high, -1);
+    for (; shard !== ledger.shard; shard = nextShard(low, high, shard)) {
       this.#sendChanges(shard, body);
     }
     carried.clear();
   }
 
-  #derive(body: Uint32Array, event: number): void {
-    const record = this.#record;
-    for (let w = 0; w < ROW_WORDS; w++) record[w] = body[event + w]!;
-    record[30] = this.#parts.ledger.clockLow;
-    record[31] = this.#parts.ledger.clockHigh;
-    this.#parts.group.derive(record, 0);
+  /** Takes note of what became of event i. */
+  #note(kind: BatchKind, body: Uint32Array, i: number): void {
+    const { units, ledger, outcomes } = this.#parts;
+    const status = units.statuses[i]!;
+    const low = units.stamps[2 * i]!;
+    const high = units.stamps[2 * i + 1]!;
+    const isExpiry = (this.#marks[i]! & EventMark.expire) !== 0;
+    outcomes.count(isExpiry ? BatchKind.ids : kind, status);
+    outcomes.note(status, low, high);
+    const to = this.#outcomes.extend(OUTCOME_WORDS);
+    this.#outcomes.words[to] = status;
+    this.#outcomes.words[to + 1] = low;
+    this.#outcomes.words[to + 2] = high;
+    this.#outcomes.words[to + 3] = 0;
+    if (kind === BatchKind.accounts) return;
+    const event = LINK_HEAD_WORDS + i * ROW_WORDS;
+    if (shardOf(body, event + DEBIT, ledger.shards) === ledger.shard) return;
+    if (status === TransferStatus.created) this.#resolving.push(i);
+    else if (isTransient(status)) this.#failed.push(event);
   }
 
   #load(body: Uint32Array): void {
     const { carried, ledger } = this.#parts;
     carried.clear();
-    let at = LINK_HEAD_WORDS + body[LinkHead.rows]! * ROW_WORDS;
-    for (let i = 0; i < body[WalkHead.accounts]!; i++, at += ROW_WORDS)
-      carried.addAccount(body, at);
-    for (let i = 0; i < body[WalkHead.records]!; i++, at += ROW_WORDS) {
-      carried.addTransfer(body, at, shardOf(body, at + 4, ledger.shards));
+    const rows = body[LinkHead.rows]!;
+    let at = LINK_HEAD_WORDS + rows * ROW_WORDS;
+    for (let i = 0; i < rows; i++) this.#marks[i] = body[at++]!;
+    this.#brought = body[WalkHead.accounts]!;
+    for (let i = 0; i < this.#brought; i++, at += ROW_WORDS) carried.addAccount(body, at);
+    for (let i = 0; i < body[WalkHead.records]!; i++, at += RECORD_WORDS) {
+      const state = body[at + 32]!;
+      carried.addTransfer(body, at, shardOf(body, at + DEBIT, ledger.shards), {
+        state,
+        came: state,
+      });
     }
     for (let i = 0; i < body[WalkHead.failed]!; i++, at += FAILED_WORDS) {
       carried.addFailed(body, at, body[at + 4]!);
     }
+    for (let i = 0; i < body[WalkHead.newest]!; i++, at += NEWEST_WORDS) {
+      carried.setNewest(body[at]!, body[at + 1]!, body[at + 2]!);
+    }
   }
 
-  /** What one shard of the way has to apply. */
+  // ---- What one shard of the way has to apply.
+
   #sendChanges(shard: number, walk: Uint32Array): void {
-    const { carried, ledger } = this.#parts;
     const body = this.#body;
     body.length = 0;
     body.extend(LINK_HEAD_WORDS);
     body.words.fill(0, 0, LINK_HEAD_WORDS);
-    const accounts = walk[WalkHead.accounts]!;
-    const before = accounts + walk[WalkHead.records]!;
-    const append = (from: number, to: number, id: number): number => {
-      let count = 0;
-      for (let row = from; row < to; row++) {
-        const at = row * ROW_WORDS;
-        if (!carried.isTouched(row) || shardOf(carried.rows, at + id, ledger.shards) !== shard)
-          continue;
-        body.append(carried.rows, at, ROW_WORDS);
-        count++;
-      }
-      return count;
-    };
-    const transferRows = append(before, carried.count, 4);
-    const accountRows = append(0, accounts, 0);
-    let failedIds = 0;
-    for (const event of this.#failed) {
-      if (shardOf(walk, event + 4, ledger.shards) !== shard) continue;
-      body.append(walk, event, 4);
-      failedIds++;
-    }
+    const sent = this.#appendTransfers(shard);
+    const changed = this.#appendAccounts(shard, 0, this.#brought);
+    const made = this.#appendAccounts(shard, this.#brought, this.#parts.carried.accounts);
+    const failed = this.#appendFailed(shard, walk);
+    const resolved = this.#appendResolved(shard, walk);
+    const balances = this.#appendBalances(shard, sent.places);
     const isFirst = shard === walk[LinkHead.first];
     if (isFirst) body.append(this.#outcomes.words, 0, this.#outcomes.length);
     const words = body.words;
     words[LinkHead.kind] = LinkKind.apply;
-    words[LinkHead.rows] = transferRows;
+    words[LinkHead.rows] = sent.count + made + resolved;
     words[LinkHead.first] = walk[LinkHead.first]!;
     words[LinkHead.walk] = walk[LinkHead.walk]!;
-    words[ApplyHead.accounts] = accountRows;
-    words[ApplyHead.failed] = failedIds;
+    words[ApplyHead.transfers] = sent.count;
+    words[ApplyHead.accounts] = changed;
+    words[ApplyHead.made] = made;
+    words[ApplyHead.failed] = failed;
+    words[ApplyHead.resolved] = resolved;
+    words[ApplyHead.balances] = balances;
     words[ApplyHead.outcomes] = isFirst ? this.#outcomes.length / OUTCOME_WORDS : 0;
     this.#parts.outgoing.push({ to: shard, body: body.copy() });
+  }
+
+  /** Created transfers of which the shard has an account; `places` says by creation which of the message each is, -1 for none. */
+  #appendTransfers(shard: number): { readonly count: number; readonly places: Int32Array } {
+    const { carried, ledger } = this.#parts;
+    const body = this.#body;
+    const created = carried.created;
+    const total = created.length / ROW_WORDS;
+    const places = new Int32Array(total).fill(-1);
+    let count = 0;
+    for (let i = 0; i < total; i++) {
+      const at = i * ROW_WORDS;
+      const home = shardOf(created.words, at + DEBIT, ledger.shards);
+      const away = shardOf(created.words, at + CREDIT, ledger.shards);
+      if (home !== shard && away !== shard) continue;
+      places[i] = count++;
+      body.append(created.words, at, ROW_WORDS);
+      const to = body.extend(2);
+      body.words[to] = home === shard ? carried.transferState(created.words, at, home) : 0;
+      body.words[to + 1] = 0;
+    }
+    return { count, places };
+  }
+
+  #appendAccounts(shard: number, from: number, to: number): number {
+    const { carried, ledger } = this.#parts;
+    let count = 0;
+    for (let row = from; row < to; row++) {
+      const at = row * ROW_WORDS;
+      if (!carried.isTouched(row)) continue;
+      if (shardOf(carried.rows, at, ledger.shards) !== shard) continue;
+      this.#body.append(carried.rows, at, ROW_WORDS);
+      count++;
+    }
+    return count;
+  }
+
+  #appendFailed(shard: number, walk: Uint32Array): number {
+    let count = 0;
+    for (const event of this.#failed) {
+      if (shardOf(walk, event + DEBIT, this.#parts.ledger.shards) !== shard) continue;
+      this.#body.append(walk, event, 4);
+      count++;
+    }
+    return count;
+  }
+
+  /** Pending transfers of the shard that came open and are so no more. */
+  #appendResolved(shard: number, walk: Uint32Array): number {
+    const { carried, ledger, units } = this.#parts;
+    const body = this.#body;
+    let count = 0;
+    for (const i of this.#resolving) {
+      const event = LINK_HEAD_WORDS + i * ROW_WORDS;
+      if (shardOf(walk, event + DEBIT, ledger.shards) !== shard) continue;
+      const isExpiry = (this.#marks[i]! & EventMark.expire) !== 0;
+      const id = isExpiry ? event : event + PENDING;
+      if (!carried.hasChanged(walk, id, shard)) continue;
+      const to = body.extend(RESOLVED_WORDS);
+      for (let w = 0; w < 4; w++) body.words[to + w] = walk[id + w]!;
+      body.words[to + 4] = carried.transferState(walk, id, shard);
+      body.words[to + 5] = units.stamps[2 * i]!;
+      body.words[to + 6] = units.stamps[2 * i + 1]!;
+      body.words[to + 7] = 0;
+      count++;
+    }
+    return count;
+  }
+
+  #appendBalances(shard: number, places: Int32Array): number {
+    const { carried, ledger } = this.#parts;
+    const { balances, created } = carried;
+    const body = this.#body;
+    let count = 0;
+    for (let at = 0; at < balances.length; at += CARRIED_BALANCE_WORDS) {
+      const transfer = balances.words[at]!;
+      const side = balances.words[at + 1]! === HistorySide.debit ? DEBIT : CREDIT;
+      const account = transfer * ROW_WORDS + side;
+      if (shardOf(created.words, account, ledger.shards) !== shard) continue;
+      const to = body.extend(CARRIED_BALANCE_WORDS);
+      for (let w = 0; w < CARRIED_BALANCE_WORDS; w++) {
+        body.words[to + w] = balances.words[at + w]!;
+      }
+      body.words[to] = places[transfer]!;
+      count++;
+    }
+    return count;
   }
 }

@@ -10,23 +10,10 @@
  * Called by the state machine, which decides when something may start (`claims`, `parked`); knows nothing of requests but their slots.
  */
 import { assert } from './assert.ts';
-import { ROW_WORDS } from './batch.ts';
-import {
-  AWAITED,
-  isOwnKey,
-  KeyKind,
-  keyKind,
-  KEYS_PER_EVENT,
-  OWNER_AWAY,
-  type Claims,
-} from './claims.ts';
-import {
-  positionHigh,
-  positionRow,
-  positionSequence,
-  positionState,
-  TransferState,
-} from './ledger.ts';
+import { BatchKind, ROW_WORDS } from './batch.ts';
+import { AWAITED, OWNER_AWAY, type Claims } from './claims.ts';
+import { addPath, EventKeys, KeyKind } from './event-keys.ts';
+import { positionState, TransferState } from './ledger.ts';
 import { WALK_EVENTS_MAX } from './limits.ts';
 import {
   ApplyHead,
@@ -34,25 +21,44 @@ import {
   LINK_HEAD_WORDS,
   LinkHead,
   LinkKind,
+  NEWEST_WORDS,
   nextShard,
   OUTCOME_WORDS,
+  RECORD_WORDS,
   WalkHead,
   WordList,
   type Outgoing,
 } from './link-message.ts';
-import type { OpenRequests } from './open-requests.ts';
-import { shardOf } from './placement.ts';
-import type { RecordShelf } from './record-shelf.ts';
+import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
+import { WalkApply } from './walk-apply.ts';
 import { WalkDecision, type DecisionParts } from './walk-decision.ts';
 
 const KEY_WORDS = 5;
 
+/** Events that set out together, with their marks; all accounts or all transfers. 32 words each at `at`. */
+export interface WalkingUnit {
+  readonly kind: BatchKind;
+  readonly events: Uint32Array;
+  readonly at: number;
+  readonly marks: Uint8Array;
+  readonly n: number;
+}
+
+/** Whom to answer: the slot of a request, and the row of the first event in it. `NO_REQUEST`: nobody asked. */
+export interface WalkingRequest {
+  readonly slot: number;
+  readonly row: number;
+  readonly isScan: boolean;
+}
+
 /** A walk that begins in this group, and may still be joined. */
 interface Draft {
   readonly number: number;
+  readonly kind: BatchKind;
   readonly pathLow: number;
   readonly pathHigh: number;
   readonly events: WordList;
+  readonly marks: WordList;
   /** {request slot, row} for each event. */
   readonly requests: WordList;
   /** {id 4, kind} for each key. */
@@ -69,11 +75,13 @@ interface Walk {
   readonly requests: Uint32Array | null;
   acknowledgements: number;
   outcomes: Uint32Array | null;
+  /** The shard's clock when it passed by here: it is decided later than that. */
+  readonly sinceLow: number;
+  readonly sinceHigh: number;
 }
 
 type WalkParts = Omit<DecisionParts, 'outgoing'> & {
   readonly claims: Claims;
-  readonly shelf: RecordShelf;
   readonly requests: OpenRequests;
 };
 
@@ -88,39 +96,51 @@ export class Walks {
   freed = false;
   readonly #body = new WordList();
   readonly #record = new Uint32Array(ROW_WORDS);
+  readonly #eventKeys: EventKeys;
   readonly #decision: WalkDecision;
+  readonly #apply: WalkApply;
 
   constructor(parts: WalkParts) {
     this.#parts = parts;
     const { outgoing } = this;
+    this.#eventKeys = new EventKeys(parts.ledger);
     this.#decision = new WalkDecision({ ...parts, outgoing });
+    this.#apply = new WalkApply(parts);
   }
 
   get underWay(): number {
     return this.#walks.size;
   }
 
+  /** Nothing of this shard will be decided at or before this time, ns; undefined when no walk is under way here. */
+  get since(): bigint | undefined {
+    let least: bigint | undefined;
+    for (const { sinceLow, sinceHigh } of this.#walks.values()) {
+      const since = (BigInt(sinceHigh) << 32n) | BigInt(sinceLow);
+      if (least === undefined || since < least) least = since;
+    }
+    return least;
+  }
+
   // ---- Start: events of this shard's requests join a draft, and claim their keys at once.
 
   /**
-   * Takes n events (32 words each at `at`) of a request into the walk that begins in this group, if their keys are free or that walk's
-   * own. False when they have to wait.
+   * Takes a unit into the walk that begins in this group, if its keys are free or that walk's own. False when it has to wait. This shard is the
+   * lowest that the unit spans.
    */
-  start(
-    events: Uint32Array,
-    at: number,
-    n: number,
-    request: { readonly slot: number; readonly row: number; readonly isScan: boolean },
-  ): boolean {
-    const path = this.#path(events, at, n);
+  start(unit: WalkingUnit, request: WalkingRequest): boolean {
+    const path = this.#path(unit);
     let draft: Draft | null = null;
-    for (let i = 0; i < n; i++) {
-      const event = at + i * ROW_WORDS;
-      for (let key = 0; key < KEYS_PER_EVENT; key++) {
-        if (!isOwnKey(this.#parts.ledger, events, event, key)) continue;
-        const kind = keyKind(key);
-        const word = event + key * 4;
-        const owner = this.#parts.claims.ownerUnlessAwaited(events, word, kind, request.isScan);
+    const keys = this.#eventKeys;
+    for (let i = 0; i < unit.n; i++) {
+      keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
+      for (let key = 0; key < keys.count; key++) {
+        const owner = this.#parts.claims.ownerUnlessAwaited(
+          keys.words[key]!,
+          keys.at[key]!,
+          keys.kinds[key]!,
+          request.isScan,
+        );
         if (owner === AWAITED) return false;
         if (owner === 0) continue;
         const found: Draft | undefined = this.#drafts.find((one) => one.number === owner);
@@ -129,19 +149,24 @@ export class Walks {
       }
     }
     const fits = (one: Draft): boolean =>
-      one.pathLow === path.low && one.pathHigh === path.high && one.rows + n <= WALK_EVENTS_MAX;
+      one.kind === unit.kind &&
+      one.pathLow === path.low &&
+      one.pathHigh === path.high &&
+      one.rows + unit.n <= WALK_EVENTS_MAX;
     if (draft !== null && !fits(draft)) return false;
-    draft ??= this.#drafts.find(fits) ?? this.#newDraft(path);
-    this.#join(draft, events, at, n, request);
+    draft ??= this.#drafts.find(fits) ?? this.#newDraft(unit.kind, path);
+    this.#join(draft, unit, request);
     return true;
   }
 
-  #newDraft(path: { readonly low: number; readonly high: number }): Draft {
+  #newDraft(kind: BatchKind, path: { readonly low: number; readonly high: number }): Draft {
     const draft: Draft = {
       number: ++this.begun,
+      kind,
       pathLow: path.low,
       pathHigh: path.high,
       events: new WordList(),
+      marks: new WordList(),
       requests: new WordList(),
       keys: new WordList(),
       rows: 0,
@@ -151,51 +176,42 @@ export class Walks {
     return draft;
   }
 
-  #join(
-    draft: Draft,
-    events: Uint32Array,
-    at: number,
-    n: number,
-    request: { readonly slot: number; readonly row: number },
-  ): void {
-    draft.events.append(events, at, n * ROW_WORDS);
+  #join(draft: Draft, unit: WalkingUnit, request: WalkingRequest): void {
+    const { n } = unit;
+    draft.events.append(unit.events, unit.at, n * ROW_WORDS);
     for (let i = 0; i < n; i++) {
+      const at = draft.marks.extend(1);
+      draft.marks.words[at] = unit.marks[i]!;
       const pair = draft.requests.extend(2);
       draft.requests.words[pair] = request.slot;
       draft.requests.words[pair + 1] = request.row + i;
-      this.#claimKeys(events, at + i * ROW_WORDS, draft.number, draft.keys);
+      this.#eventKeys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
+      this.#claimKeys(draft.number, draft.keys);
     }
     draft.rows += n;
   }
 
-  #claimKeys(events: Uint32Array, event: number, owner: number, keys: WordList): void {
-    for (let key = 0; key < KEYS_PER_EVENT; key++) {
-      if (!isOwnKey(this.#parts.ledger, events, event, key)) continue;
-      const kind = keyKind(key);
-      const word = event + key * 4;
-      if (!this.#parts.claims.claim(events, word, kind, owner)) continue;
-      const to = keys.extend(KEY_WORDS);
-      for (let w = 0; w < 4; w++) keys.words[to + w] = events[word + w]!;
-      keys.words[to + 4] = kind;
+  /** Claims the keys that were collected last. */
+  #claimKeys(owner: number, list: WordList): void {
+    const keys = this.#eventKeys;
+    for (let key = 0; key < keys.count; key++) {
+      const words = keys.words[key]!;
+      const at = keys.at[key]!;
+      const kind = keys.kinds[key]!;
+      if (!this.#parts.claims.claim(words, at, kind, owner)) continue;
+      const to = list.extend(KEY_WORDS);
+      for (let w = 0; w < 4; w++) list.words[to + w] = words[at + w]!;
+      list.words[to + 4] = kind;
     }
   }
 
-  #path(
-    events: Uint32Array,
-    at: number,
-    n: number,
-  ): { readonly low: number; readonly high: number } {
+  #path({ kind, events, at, n }: WalkingUnit): { readonly low: number; readonly high: number } {
     const { shards } = this.#parts.ledger;
-    let low = 0;
-    let high = 0;
-    for (let word = at + 4; word < at + n * ROW_WORDS; word += ROW_WORDS) {
-      for (let side = 0; side < 8; side += 4) {
-        const shard = shardOf(events, word + side, shards);
-        if (shard < 32) low |= 1 << shard;
-        else high |= 1 << (shard - 32);
-      }
+    const path = { low: 0, high: 0 };
+    for (let i = 0; i < n; i++) {
+      addPath(path, kind, events, { at: at + i * ROW_WORDS, shards });
     }
-    return { low: low >>> 0, high: high >>> 0 };
+    return path;
   }
 
   /** At the end of the group: the drafts set out. */
@@ -212,7 +228,9 @@ export class Walks {
       body.words[LinkHead.walk] = draft.number;
       body.words[WalkHead.pathLow] = draft.pathLow;
       body.words[WalkHead.pathHigh] = draft.pathHigh;
+      body.words[WalkHead.batchKind] = draft.kind;
       body.append(draft.events.words, 0, draft.events.length);
+      body.append(draft.marks.words, 0, draft.marks.length);
       this.#forward(body.copy(), draft.keys.copy(), draft.requests.copy());
     }
     this.#drafts = [];
@@ -221,14 +239,16 @@ export class Walks {
   // ---- A walk on its way.
 
   /** Whether the keys of an arriving walk are free here. */
-  canVisit(body: Uint32Array, at: number, isScan: boolean): boolean {
-    const rows = body[at + LinkHead.rows]!;
+  canVisit(body: Uint32Array, isScan: boolean): boolean {
+    const rows = body[LinkHead.rows]!;
+    const kind = body[WalkHead.batchKind]! as BatchKind;
+    const keys = this.#eventKeys;
     for (let i = 0; i < rows; i++) {
-      const event = at + LINK_HEAD_WORDS + i * ROW_WORDS;
-      for (let key = 0; key < KEYS_PER_EVENT; key++) {
-        if (!isOwnKey(this.#parts.ledger, body, event, key)) continue;
-        const kind = keyKind(key);
-        if (!this.#parts.claims.isFree(body, event + key * 4, kind, isScan)) return false;
+      keys.collect(kind, body, LINK_HEAD_WORDS + i * ROW_WORDS, markOf(body, i));
+      for (let key = 0; key < keys.count; key++) {
+        const words = keys.words[key]!;
+        if (!this.#parts.claims.isFree(words, keys.at[key]!, keys.kinds[key]!, isScan))
+          return false;
       }
     }
     return true;
@@ -243,57 +263,36 @@ export class Walks {
       this.#decision.decide(body);
       return;
     }
+    const kind = body[WalkHead.batchKind]! as BatchKind;
     const keys = new WordList();
     for (let i = 0; i < rows; i++) {
-      this.#claimKeys(body, LINK_HEAD_WORDS + i * ROW_WORDS, OWNER_AWAY, keys);
+      this.#eventKeys.collect(kind, body, LINK_HEAD_WORDS + i * ROW_WORDS, markOf(body, i));
+      this.#claimKeys(OWNER_AWAY, keys);
     }
     this.#forward(body, keys.copy(), null);
   }
 
-  /** Adds this shard's rows, records, and failed ids to those that the walk carries, and sends it to the next shard. */
+  /** Adds what this shard has of the claimed keys to what the walk carries, and sends it to the next shard. */
   #forward(body: Uint32Array, keys: Uint32Array, requests: Uint32Array | null): void {
-    const { ledger, shelf } = this.#parts;
-    const events = body[LinkHead.rows]! * ROW_WORDS;
-    const accounts = new WordList();
-    const records = new WordList();
-    const failed = new WordList();
-    const from = LINK_HEAD_WORDS + events;
-    const accountWords = body[WalkHead.accounts]! * ROW_WORDS;
-    const recordWords = body[WalkHead.records]! * ROW_WORDS;
-    accounts.append(body, from, accountWords);
-    records.append(body, from + accountWords, recordWords);
-    failed.append(body, from + accountWords + recordWords, body[WalkHead.failed]! * FAILED_WORDS);
-    for (let key = 0; key < keys.length; key += KEY_WORDS) {
-      if (keys[key + 4] === KeyKind.account) {
-        const row = ledger.accountIndex.find(keys, key, ledger.accountIndex.hash(keys, key));
-        if (row === -1) continue;
-        accounts.append(ledger.accounts.chunk(row), ledger.accounts.offset(row), ROW_WORDS);
-        continue;
-      }
-      const index = ledger.transferIndex;
-      const slot = index.find(keys, key, index.hash(keys, key));
-      if (slot === -1) continue;
-      const high = index.valueHigh(slot);
-      if (positionState(high) === TransferState.failed) {
-        const to = failed.extend(FAILED_WORDS);
-        for (let w = 0; w < 4; w++) failed.words[to + w] = keys[key + w]!;
-        failed.words[to + 4] = ledger.shard;
-        failed.words[to + 5] = 0;
-        continue;
-      }
-      if (positionSequence(index.valueLow(slot), high) === this.#parts.group.sequence) {
-        this.#parts.group.copyRow(positionRow(high), ledger.shards, this.#record);
-      } else shelf.copy(keys, key, this.#record);
-      records.append(this.#record, 0, ROW_WORDS);
-    }
-    const out = new Uint32Array(from + accounts.length + records.length + failed.length);
+    const { ledger } = this.#parts;
+    const rows = body[LinkHead.rows]!;
+    const from = LINK_HEAD_WORDS + rows * (ROW_WORDS + 1);
+    const lists = this.#lists(body, from);
+    for (let key = 0; key < keys.length; key += KEY_WORDS) this.#carry(keys, key, lists);
+    const { accounts, records, failed, newest } = lists;
+    const out = new Uint32Array(
+      from + accounts.length + records.length + failed.length + newest.length,
+    );
     out.set(body.subarray(0, from));
     out[WalkHead.accounts] = accounts.length / ROW_WORDS;
-    out[WalkHead.records] = records.length / ROW_WORDS;
+    out[WalkHead.records] = records.length / RECORD_WORDS;
     out[WalkHead.failed] = failed.length / FAILED_WORDS;
-    out.set(accounts.words.subarray(0, accounts.length), from);
-    out.set(records.words.subarray(0, records.length), from + accounts.length);
-    out.set(failed.words.subarray(0, failed.length), from + accounts.length + records.length);
+    out[WalkHead.newest] = newest.length / NEWEST_WORDS;
+    let to = from;
+    for (const list of [accounts, records, failed, newest]) {
+      out.set(list.words.subarray(0, list.length), to);
+      to += list.length;
+    }
     const low = body[WalkHead.pathLow]!;
     const high = body[WalkHead.pathHigh]!;
     const first = body[LinkHead.first]!;
@@ -305,16 +304,72 @@ export class Walks {
       requests,
       acknowledgements: countBits(low) + countBits(high) - 2,
       outcomes: null,
+      sinceLow: ledger.clockLow,
+      sinceHigh: ledger.clockHigh,
     });
-    const to = nextShard(low, high, ledger.shard);
-    assert(to !== -1, 'a walk that goes on has a next shard');
-    this.outgoing.push({ to, body: out });
+    const next = nextShard(low, high, ledger.shard);
+    assert(next !== -1, 'a walk that goes on has a next shard');
+    this.outgoing.push({ to: next, body: out });
+  }
+
+  /** What the walk carries so far. */
+  #lists(body: Uint32Array, from: number): CarriedLists {
+    const lists = {
+      accounts: new WordList(),
+      records: new WordList(),
+      failed: new WordList(),
+      newest: new WordList(),
+    };
+    let at = from;
+    const take = (list: WordList, count: number): void => {
+      list.append(body, at, count);
+      at += count;
+    };
+    take(lists.accounts, body[WalkHead.accounts]! * ROW_WORDS);
+    take(lists.records, body[WalkHead.records]! * RECORD_WORDS);
+    take(lists.failed, body[WalkHead.failed]! * FAILED_WORDS);
+    take(lists.newest, body[WalkHead.newest]! * NEWEST_WORDS);
+    return lists;
+  }
+
+  #carry(keys: Uint32Array, key: number, lists: CarriedLists): void {
+    const { ledger, units } = this.#parts;
+    const kind = keys[key + 4]!;
+    if (kind === KeyKind.account) {
+      const row = ledger.accountIndex.find(keys, key, ledger.accountIndex.hash(keys, key));
+      if (row === -1) return;
+      ledger.accounts.copyRow(row, this.#record, 0);
+      lists.accounts.append(this.#record, 0, ROW_WORDS);
+      return;
+    }
+    if (kind !== KeyKind.transfer) {
+      const newest = kind === KeyKind.importAccounts ? ledger.newestAccount : ledger.newestTransfer;
+      const to = lists.newest.extend(NEWEST_WORDS);
+      lists.newest.words.set([ledger.shard, newest[0]!, newest[1]!, 0], to);
+      return;
+    }
+    const index = ledger.transferIndex;
+    const slot = index.find(keys, key, index.hash(keys, key));
+    if (slot === -1) return;
+    const state = positionState(index.valueHigh(slot));
+    if (state === TransferState.failed) {
+      const to = lists.failed.extend(FAILED_WORDS);
+      for (let w = 0; w < 4; w++) lists.failed.words[to + w] = keys[key + w]!;
+      lists.failed.words[to + 4] = ledger.shard;
+      lists.failed.words[to + 5] = 0;
+      return;
+    }
+    units.transferRules.store.copyAt(slot, keys, key, this.#record);
+    const to = lists.records.extend(RECORD_WORDS);
+    for (let w = 0; w < ROW_WORDS; w++) lists.records.words[to + w] = this.#record[w]!;
+    lists.records.words[to + 32] = state;
+    lists.records.words[to + 33] = 0;
   }
 
   // ---- Apply.
 
   apply(body: Uint32Array, message: number): void {
-    const { ledger, claims, group } = this.#parts;
+    const { ledger, claims } = this.#parts;
     const key = walkKey(body[message + LinkHead.first]!, body[message + LinkHead.walk]!);
     const walk = this.#walks.get(key);
     assert(walk !== undefined, 'a decision comes back to a walk under way');
@@ -322,21 +377,7 @@ export class Walks {
       claims.release(walk.keys, at, walk.keys[at + 4]!);
     }
     this.freed = true;
-    let at = message + LINK_HEAD_WORDS;
-    for (let i = 0; i < body[message + LinkHead.rows]!; i++, at += ROW_WORDS) {
-      const row = group.derive(body, at);
-      this.#settleId(body, at, row, TransferState.created);
-    }
-    for (let i = 0; i < body[message + ApplyHead.accounts]!; i++, at += ROW_WORDS) {
-      const row = ledger.accountIndex.find(body, at, ledger.accountIndex.hash(body, at));
-      assert(row !== -1, 'a changed account exists');
-      ledger.accounts
-        .chunk(row)
-        .set(body.subarray(at, at + ROW_WORDS), ledger.accounts.offset(row));
-    }
-    for (let i = 0; i < body[message + ApplyHead.failed]!; i++, at += 4) {
-      this.#settleId(body, at, 0, TransferState.failed);
-    }
+    const at = this.#apply.apply(body, message);
     if (walk.first === ledger.shard) {
       walk.outcomes = body.slice(at, at + body[message + ApplyHead.outcomes]! * OUTCOME_WORDS);
       this.#answer(walk);
@@ -348,14 +389,6 @@ export class Walks {
     ack[LinkHead.first] = walk.first;
     ack[LinkHead.walk] = walk.number;
     this.outgoing.push({ to: walk.first, body: ack });
-  }
-
-  #settleId(ids: Uint32Array, at: number, row: number, state: number): void {
-    const index = this.#parts.ledger.transferIndex;
-    const hash = index.hash(ids, at);
-    assert(index.find(ids, at, hash) === -1, 'a claimed id stays as it was until it is decided');
-    const { sequence } = this.#parts.group;
-    index.insert(ids, at, hash, sequence >>> 0, positionHigh(sequence, row, state));
   }
 
   acknowledge(body: Uint32Array, message: number): void {
@@ -374,6 +407,7 @@ export class Walks {
     assert(outcomes.length / OUTCOME_WORDS === requests.length / 2, 'an outcome for every event');
     for (let i = 0; i < requests.length / 2; i++) {
       const at = i * OUTCOME_WORDS;
+      if (requests[2 * i] === NO_REQUEST) continue;
       const low = outcomes[at + 1]!;
       const high = outcomes[at + 2]!;
       this.#parts.requests.settle(requests[2 * i]!, requests[2 * i + 1]!, outcomes[at]!, low, high);
@@ -395,6 +429,18 @@ export class Walks {
     }
     return sum >>> 0;
   }
+}
+
+interface CarriedLists {
+  readonly accounts: WordList;
+  readonly records: WordList;
+  readonly failed: WordList;
+  readonly newest: WordList;
+}
+
+/** The mark of an event of a walk. */
+export function markOf(body: Uint32Array, i: number): number {
+  return body[LINK_HEAD_WORDS + body[LinkHead.rows]! * ROW_WORDS + i]!;
 }
 
 function walkKey(first: number, number: number): number {

@@ -7,6 +7,13 @@ import type { CreateReply, Position, RowsReply } from '../engine/reply.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { columnsOfBatch, writeColumnOfRows } from './batch-columns.ts';
 import { rulesOf } from './field-rules.ts';
+import {
+  fieldsOfFilter,
+  type FilterOf,
+  type PageOf,
+  type QueryOperation,
+} from './wire-codec-filters.ts';
+import { BALANCE_NAMES, BALANCES_WORDS } from './wire-codec-pages.ts';
 
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false });
@@ -25,6 +32,14 @@ export function encodeColumns(batch: Batch): Uint8Array {
 export function encodeIds(ids: Batch): Uint8Array {
   assert(ids.kind === BatchKind.ids, 'ids are looked up');
   return encodeColumns(ids);
+}
+
+/** A filter whose answer shall come in columns. */
+export function encodeFilter<O extends QueryOperation>(
+  operation: O,
+  filter: FilterOf<O>,
+): Uint8Array {
+  return packr.pack({ ...fieldsOfFilter(operation, filter), columns: true });
 }
 
 function integerOf(bytes: Uint8Array): number | bigint {
@@ -46,13 +61,88 @@ export function decodeCreate(bytes: Uint8Array): CreateReply {
 export function decodeRows(kind: BatchKind, bytes: Uint8Array): RowsReply {
   const answer = unpackAnswer(bytes);
   const n = rowCount(answer);
+  const found = { n, rows: rowsOf(kind, answer, n), positions: positionsOf(answer) };
+  if (kind !== BatchKind.transfers) return found;
+  return { ...found, pendingStatuses: numbersOf(answer, 'pending_status', n) };
+}
+
+function rowsOf(kind: BatchKind, columns: Fields, n: number): Uint32Array {
   const rows = new Uint32Array(n * ROW_WORDS);
   const names = rulesOf(kind).fields.names;
   for (let column = 0; column < COLUMNS; column++) {
     const length = n * COLUMN_BYTES[column]!;
-    writeColumnOfRows(rows, column, new Uint8Array(alignedColumn(answer, names[column]!, length)));
+    writeColumnOfRows(rows, column, new Uint8Array(alignedColumn(columns, names[column]!, length)));
   }
-  return { n, rows, positions: positionsOf(answer) };
+  return rows;
+}
+
+const numbersOf = (columns: Fields, name: string, n: number): Uint8Array =>
+  new Uint8Array(alignedColumn(columns, name, n));
+
+const stampsOf = (columns: Fields, name: string, n: number): BigUint64Array =>
+  new BigUint64Array(alignedColumn(columns, name, n * 8));
+
+const { accounts, transfers } = BatchKind;
+
+interface Counted {
+  readonly n: number;
+  readonly next: string | null;
+  readonly positions: readonly Position[];
+}
+
+/** The columns of a page, beside what every page has. */
+const PAGES: {
+  readonly [O in QueryOperation]: (answer: Fields, n: number) => Omit<PageOf<O>, keyof Counted>;
+} = {
+  get_account_transfers: (answer, n) => ({
+    rows: rowsOf(transfers, answer, n),
+    pendingStatuses: numbersOf(answer, 'pending_status', n),
+    effectTimestamps: stampsOf(answer, 'effect_timestamp', n),
+  }),
+  get_account_balances: (answer, n) => ({
+    balances: balancesOf(answer, n),
+    timestamps: stampsOf(answer, 'timestamp', n),
+    effectTimestamps: stampsOf(answer, 'effect_timestamp', n),
+  }),
+  query_accounts: (answer, n) => ({ rows: rowsOf(accounts, answer, n) }),
+  query_transfers: (answer, n) => ({
+    rows: rowsOf(transfers, answer, n),
+    pendingStatuses: numbersOf(answer, 'pending_status', n),
+  }),
+  get_change_events: (answer, n) => ({
+    types: numbersOf(answer, 'type', n),
+    timestamps: stampsOf(answer, 'timestamp', n),
+    transfers: rowsOf(transfers, nested(answer, 'transfer'), n),
+    debitAccounts: rowsOf(accounts, nested(answer, 'debit_account'), n),
+    creditAccounts: rowsOf(accounts, nested(answer, 'credit_account'), n),
+  }),
+};
+
+/** The columnar answer to a question about the past. */
+export function decodePage<O extends QueryOperation>(operation: O, bytes: Uint8Array): PageOf<O> {
+  const answer = unpackAnswer(bytes);
+  const n = rowCount(answer);
+  const { next } = answer;
+  if (next !== null && typeof next !== 'string') throw unreadable('has no next');
+  const counted: Counted = { n, next, positions: positionsOf(answer) };
+  return { ...counted, ...PAGES[operation](answer, n) } as unknown as PageOf<O>;
+}
+
+function balancesOf(answer: Fields, n: number): Uint32Array {
+  const balances = new Uint32Array(n * BALANCES_WORDS);
+  for (const [each, name] of BALANCE_NAMES.entries()) {
+    const column = new Uint32Array(alignedColumn(answer, name, n * 16));
+    for (let i = 0; i < n; i++) {
+      balances.set(column.subarray(i * 4, i * 4 + 4), i * BALANCES_WORDS + each * 4);
+    }
+  }
+  return balances;
+}
+
+function nested(answer: Fields, name: string): Fields {
+  const columns = answer[name];
+  if (!isFields(columns)) throw unreadable(`has no columns ${name}`);
+  return columns;
 }
 
 type Fields = Readonly<Record<string, unknown>>;

@@ -1,19 +1,18 @@
 /**
  * What a request may say: the fields of each kind in column order, the flags, and how a refusal names the field and the rule it breaks.
  *
- * Flags of parts of the ledger that this version lacks are refused here, on the edge and in a client; bits that no part defines pass,
- * because the engine has an outcome for them. Rules, as `SyceeError.rule` says them:
+ * Flag bits of events that mean nothing pass, because the engine has an outcome for them. Rules, as `SyceeError.rule` says them:
  *   syntax, trailing_bytes, body_form, byte_order_mark, length, nesting, escape   the bytes are not of the form
  *   type, number_form, safe_integer, range, float, extension                      a value is not of its field's type
  *   unknown_field, doubled_field, missing_field, empty                            the fields are not the known ones
- *   unknown_flag, doubled_flag, flag_not_served                                   flags
+ *   unknown_flag, doubled_flag                                                    flags
+ *   cursor                                                                        not the `next` of an answer to the same question
  *   batch_events_max, body_bytes_max                                              `too_large`
  */
 import { assert } from '../engine/assert.ts';
-import { type Batch, BatchKind, COLUMN_BYTES, Transfer } from '../engine/batch.ts';
+import { BatchKind, COLUMN_BYTES } from '../engine/batch.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
-import { columnsOfBatch } from './batch-columns.ts';
 
 /** 8189 transfers with every field at its longest in JSON come close to it. Transports bound bodies themselves as well. */
 export const BODY_BYTES_MAX = 4 << 20;
@@ -73,8 +72,6 @@ export interface KindRules {
   readonly fields: NameTable;
   /** By bit. */
   readonly flags: NameTable;
-  readonly servedFlags: number;
-  readonly laterFlags: number;
 }
 
 const ACCOUNT_FLAGS = [
@@ -98,9 +95,6 @@ const TRANSFER_FLAGS = [
   'imported',
 ];
 
-const ACCOUNT_FLAGS_SERVED = 2 | 4;
-const TRANSFER_FLAGS_SERVED = 0;
-
 const accountRules: KindRules = {
   kind: BatchKind.accounts,
   singular: 'account',
@@ -121,8 +115,6 @@ const accountRules: KindRules = {
     'timestamp',
   ]),
   flags: new NameTable(ACCOUNT_FLAGS),
-  servedFlags: ACCOUNT_FLAGS_SERVED,
-  laterFlags: ((1 << ACCOUNT_FLAGS.length) - 1) & ~ACCOUNT_FLAGS_SERVED,
 };
 
 const transferRules: KindRules = {
@@ -145,8 +137,6 @@ const transferRules: KindRules = {
     'timestamp',
   ]),
   flags: new NameTable(TRANSFER_FLAGS),
-  servedFlags: TRANSFER_FLAGS_SERVED,
-  laterFlags: ((1 << TRANSFER_FLAGS.length) - 1) & ~TRANSFER_FLAGS_SERVED,
 };
 
 /** Of a list of ids: one column, no flags. */
@@ -156,8 +146,6 @@ const idRules: KindRules = {
   plural: 'ids',
   fields: new NameTable(['id']),
   flags: new NameTable([]),
-  servedFlags: 0,
-  laterFlags: 0,
 };
 
 export function rulesOf(kind: BatchKind): KindRules {
@@ -226,41 +214,6 @@ export function tooLarge(rule: 'batch_events_max' | 'body_bytes_max'): SyceeErro
         `the request has more than ${BATCH_EVENTS_MAX} events; send them in several requests`,
         { rule },
       );
-}
-
-/** Refuses flags that a later version will serve. */
-export function refuseLaterFlags(rules: KindRules, flags: number, place: Place): void {
-  const later = flags & rules.laterFlags;
-  if (later === 0) return;
-  const bit = 31 - Math.clz32(later & -later);
-  const name = `${rules.singular} flag ${rules.flags.names[bit]!}`;
-  const served = rules.flags.names.filter((_, each) => (rules.servedFlags & (1 << each)) !== 0);
-  throw place.refusal(
-    'flag_not_served',
-    `asks for the ${name}, which this version does not serve yet; it serves ` +
-      (served.length === 0 ? `no ${rules.singular} flags` : served.join(' and ')),
-  );
-}
-
-/** The same for a batch that was made in this process. Reserved bits pass here too. */
-export function refuseLaterFlagsOfBatch(batch: Batch): void {
-  const rules = rulesOf(batch.kind);
-  for (const one of columnsOfBatch(batch)) {
-    if (one.column === Transfer.flags) refuseLaterFlagsOfBytes(rules, one.bytes);
-  }
-}
-
-/** The same for a column of flags, little-endian. */
-export function refuseLaterFlagsOfBytes(rules: KindRules, bytes: Uint8Array): void {
-  const mask = rules.laterFlags;
-  for (let at = 0; at < bytes.length; at += 2) {
-    const flags = bytes[at]! | (bytes[at + 1]! << 8);
-    if ((flags & mask) === 0) continue;
-    const place = new Place();
-    place.list = 'flags';
-    place.row = at / 2;
-    refuseLaterFlags(rules, flags, place);
-  }
 }
 
 /** The largest value of a column of 16 or 32 bits. */

@@ -11,10 +11,13 @@ import {
   ROW_WORDS,
   Transfer,
 } from '../engine/batch.ts';
+import { PENDING_STATUS_NAMES } from '../engine/query.ts';
 import type { CreateReply, Position } from '../engine/reply.ts';
 import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../engine/status.ts';
 import { formatUint128, formatUint64 } from '../engine/uint128.ts';
 import { type KindRules, rulesOf } from './field-rules.ts';
+
+export type PendingStatusName = (typeof PENDING_STATUS_NAMES)[number];
 
 export function statusName(kind: BatchKind, status: number): string {
   const names = kind === BatchKind.accounts ? ACCOUNT_STATUS_NAMES : TRANSFER_STATUS_NAMES;
@@ -42,13 +45,29 @@ export function formatPositions(positions: readonly Position[]): string {
 
 /** Row i as an object with every field. */
 export function formatRow(kind: BatchKind, rows: Uint32Array, i: number): string {
+  return `{${formatFields(kind, rows, i)}}`;
+}
+
+/** A stored transfer: its fields, and what became of it. */
+export function formatTransfer(rows: Uint32Array, i: number, pendingStatus: number): string {
+  const fields = formatFields(BatchKind.transfers, rows, i);
+  return `{${fields},"pending_status":"${pendingStatusName(pendingStatus)}"}`;
+}
+
+export function pendingStatusName(status: number): PendingStatusName {
+  const name = PENDING_STATUS_NAMES[status];
+  assert(name !== undefined, 'a reply holds known pending statuses');
+  return name;
+}
+
+export function formatFields(kind: BatchKind, rows: Uint32Array, i: number): string {
   const rules = rulesOf(kind);
-  let text = '{';
+  let text = '';
   for (let column = 0; column < COLUMNS; column++) {
     if (column > 0) text += ',';
     text += `"${rules.fields.names[column]!}":${formatField(rules, rows, i, column)}`;
   }
-  return `${text}}`;
+  return text;
 }
 
 function formatField(rules: KindRules, rows: Uint32Array, i: number, column: number): string {

@@ -17,11 +17,14 @@ import {
   type Answer,
   asSyceeError,
   batchOfOneId,
+  idOfPath,
   OPERATIONS,
   type Operation,
   startOperation,
 } from './operation.ts';
+import { startUrlQuery } from './query-operation.ts';
 import { statusDocument } from './status-document.ts';
+import type { QueryOperation } from './wire-codec-filters.ts';
 import { encodeRows } from './wire-codec.ts';
 
 export interface RouteContext {
@@ -42,6 +45,11 @@ export const ROUTES: readonly { readonly method: 'GET' | 'POST'; readonly path: 
   { method: 'GET', path: '/v1/transfers/{id}' },
   { method: 'POST', path: '/v1/accounts/lookup' },
   { method: 'POST', path: '/v1/transfers/lookup' },
+  { method: 'GET', path: '/v1/accounts/{id}/transfers' },
+  { method: 'GET', path: '/v1/accounts/{id}/balances' },
+  { method: 'POST', path: '/v1/accounts/query' },
+  { method: 'POST', path: '/v1/transfers/query' },
+  { method: 'GET', path: '/v1/changes' },
   { method: 'GET', path: '/v1/status' },
   { method: 'GET', path: '/healthz' },
   { method: 'GET', path: '/readyz' },
@@ -68,7 +76,26 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   app.get<IdRoute>('/v1/transfers/:id', (request, reply) => {
     answerOne(context, 'lookup_transfers', request, reply);
   });
+  addQueryRoutes(app, context);
   addOperatorRoutes(app, context);
+}
+
+function addQueryRoutes(app: FastifyInstance, context: RouteContext): void {
+  app.get<IdRoute>('/v1/accounts/:id/transfers', (request, reply) => {
+    answerUrlQuery(context, 'get_account_transfers', request, reply);
+  });
+  app.get<IdRoute>('/v1/accounts/:id/balances', (request, reply) => {
+    answerUrlQuery(context, 'get_account_balances', request, reply);
+  });
+  app.get('/v1/changes', (request, reply) => {
+    answerUrlQuery(context, 'get_change_events', request, reply);
+  });
+  app.post('/v1/accounts/query', (request, reply) => {
+    answerOperation(context, 'query_accounts', request, reply);
+  });
+  app.post('/v1/transfers/query', (request, reply) => {
+    answerOperation(context, 'query_transfers', request, reply);
+  });
 }
 
 interface IdRoute {
@@ -153,7 +180,7 @@ function answerOne(
   const { router } = context.edge;
   const { id } = request.params;
   admit(context, { index: OPERATIONS.indexOf(operation), bytes: 0, reply }, () => {
-    const ids = batchOfOneId(id);
+    const ids = batchOfOneId(idOfPath(id));
     const deadline = deadlineOfRequest(request);
     return operation === 'lookup_accounts'
       ? router.lookupAccounts(ids, deadline).then((rows) => sendRow('account', id, rows, reply))
@@ -174,6 +201,25 @@ function sendRow(
   const kind = what === 'account' ? BatchKind.accounts : BatchKind.transfers;
   const payload = encodeRows(kind, { shape: 'one', encoding: 'json' }, rows);
   reply.header('content-type', JSON_TYPE).send(payload);
+}
+
+/** The filter stands behind the `?`, but for the account, which the path names. */
+function answerUrlQuery(
+  context: RouteContext,
+  operation: QueryOperation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const { id } = request.params as { readonly id?: string };
+  const mark = request.url.indexOf('?');
+  const query = mark < 0 ? '' : request.url.slice(mark + 1);
+  admit(context, { index: OPERATIONS.indexOf(operation), bytes: 0, reply }, () => {
+    const account = id === undefined ? undefined : idOfPath(id);
+    const deadline = deadlineOfRequest(request);
+    return startUrlQuery(context.edge.router, operation, { query, account }, deadline).then(
+      (answer) => sendAnswer(reply, answer),
+    );
+  });
 }
 
 function addOperatorRoutes(app: FastifyInstance, context: RouteContext): void {

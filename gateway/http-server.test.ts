@@ -181,11 +181,17 @@ test.each([
   expect([admission.requests, admission.bytes]).toEqual([0, 0]);
 });
 
-test('a flag of a later version is refused with its name', async () => {
+test('what became of a pending transfer is told, and cannot be said', async () => {
   const { app } = rig();
-  const response = await post(app, '/v1/transfers', { ...TRANSFER, flags: ['pending'] });
-  expectProblem(response, 400, 'malformed_request');
-  expect(response.json<{ detail: string }>().detail).toContain('pending');
+  await post(app, '/v1/transfers', [TRANSFER, { ...TRANSFER, id: 10, flags: ['pending'] }]);
+  const found = await post(app, '/v1/transfers/lookup', { ids: [9, 10] });
+  expectSchema('Transfers', found.json());
+  expect(found.json()).toMatchObject({
+    transfers: [{ pending_status: 'none' }, { pending_status: 'pending', flags: ['pending'] }],
+  });
+  const said = await post(app, '/v1/transfers', { ...TRANSFER, pending_status: 'pending' });
+  expectProblem(said, 400, 'malformed_request');
+  expect(said.json()).toMatchObject({ field: 'pending_status', rule: 'unknown_field' });
 });
 
 test('other media types, and none, are refused', async () => {

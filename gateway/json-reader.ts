@@ -101,6 +101,12 @@ export class JsonReader {
     throw this.broken('the end of the string');
   }
 
+  /** Takes a string as a value; anything else is of the wrong type. */
+  takeText(wanted: string): void {
+    if (this.peek() !== QUOTE) throw this.#wrongType(wanted);
+    this.takeString();
+  }
+
   /** Takes a string of decimal digits, or an integer up to 2^53 - 1, into `words`. */
   // Hot path.
   takeLargeInteger(): void {
@@ -155,11 +161,17 @@ export class JsonReader {
     if (byte === 0x2d || byte === 0x2b || byte === 0x2e) {
       return this.place.refusal('number_form', 'must begin with a digit: no sign and no fraction');
     }
+    return this.#wrongType(wanted);
+  }
+
+  #wrongType(wanted: string): Error {
+    const byte = this.peek();
     if (byte === 0x7b || byte === 0x5b) {
       return this.place.refusal('nesting', `must be ${wanted}, not something nested`);
     }
     const isLetter = (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a;
-    return byte === QUOTE || isLetter
+    const isDigit = byte >= 0x30 && byte <= 0x39;
+    return byte === QUOTE || isLetter || isDigit
       ? this.place.refusal('type', `must be ${wanted}`)
       : this.broken(wanted);
   }

@@ -91,6 +91,13 @@ export class MsgpackReader {
     this.#takeSpan(this.#takeNumber(1 << (head - 0xc4)));
   }
 
+  takeBoolean(): boolean {
+    const head = this.#head();
+    if (head !== 0xc2 && head !== 0xc3) throw this.refused('true or false');
+    this.#at++;
+    return head === 0xc3;
+  }
+
   #takeSpan(length: number): void {
     if (length > this.#end - this.#at) throw this.#tooShort(`${length} bytes`);
     this.from = this.#at;

@@ -1,9 +1,16 @@
 /** The schemas of `/openapi.json`: fields, statuses, and flags come from the tables that the code itself goes by. */
 import { BatchKind } from '../engine/batch.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
+import {
+  ChangeType,
+  PENDING_STATUS_NAMES,
+  QUERY_LIMIT_DEFAULT,
+  QUERY_LIMIT_MAX,
+} from '../engine/query.ts';
 import { ACCOUNT_STATUS_PRECEDENCE, TRANSFER_STATUS_PRECEDENCE } from '../engine/status.ts';
 import { ERROR_CODES } from '../lib/sycee-error.ts';
 import { rulesOf } from './field-rules.ts';
+import { CURSOR_CHARS_MAX } from './wire-codec-filters.ts';
 
 export type Schema = Readonly<Record<string, unknown>>;
 
@@ -73,6 +80,12 @@ const TRANSFER_ANSWER: Readonly<Record<string, Schema>> = {
   timestamp: ref('U64'),
 };
 
+/** A transfer as it was made, and as it is told by itself: with what became of it. */
+const TRANSFER_TOLD: Readonly<Record<string, Schema>> = {
+  ...TRANSFER_ANSWER,
+  pending_status: { type: 'string', enum: PENDING_STATUS_NAMES },
+};
+
 /** A request has the fields of the answer, all of them optional: what is left out is 0. */
 function requestOf(answer: Readonly<Record<string, Schema>>, flags: Schema): Schema {
   const properties: Record<string, Schema> = {};
@@ -83,6 +96,29 @@ function requestOf(answer: Readonly<Record<string, Schema>>, flags: Schema): Sch
   properties['flags'] = flags;
   return object(properties, Object.keys(properties));
 }
+
+const page = (rows: string, items: string): Schema =>
+  object({
+    [rows]: list(ref(items)),
+    next: { type: ['string', 'null'], description: 'the cursor of what follows; null at the end' },
+    positions: ref('Positions'),
+  });
+
+/** Of query_accounts and query_transfers; the filters of the others are query parameters. */
+const QUERY_FILTER: Readonly<Record<string, Schema>> = {
+  user_data_128: ref('U128Input'),
+  user_data_64: ref('U64Input'),
+  user_data_32: unsigned(32),
+  ledger: unsigned(32),
+  code: unsigned(16),
+  timestamp_min: ref('U64Input'),
+  timestamp_max: ref('U64Input'),
+  limit: ref('Limit'),
+  flags: {
+    oneOf: [{ ...list({ type: 'string', enum: ['reversed'] }), uniqueItems: true }, unsigned(1)],
+  },
+  cursor: ref('Cursor'),
+};
 
 const wideInput = (name: string): Schema => ({
   oneOf: [ref(name), { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER }],
@@ -103,7 +139,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   U128Input: wideInput('U128'),
   U64Input: wideInput('U64'),
   Account: object(ACCOUNT_ANSWER),
-  Transfer: object(TRANSFER_ANSWER),
+  Transfer: object(TRANSFER_TOLD),
   AccountInput: requestOf(ACCOUNT_ANSWER, flagsOf(BatchKind.accounts).request),
   TransferInput: requestOf(TRANSFER_ANSWER, flagsOf(BatchKind.transfers).request),
   AccountInputs: many(ref('AccountInput')),
@@ -125,6 +161,36 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   }),
   Accounts: object({ accounts: list(ref('Account')), positions: ref('Positions') }),
   Transfers: object({ transfers: list(ref('Transfer')), positions: ref('Positions') }),
+  Limit: {
+    type: 'integer',
+    minimum: 0,
+    maximum: QUERY_LIMIT_MAX,
+    default: QUERY_LIMIT_DEFAULT,
+    description: 'rows of a page; with 0 it is empty',
+  },
+  Cursor: { type: 'string', maxLength: CURSOR_CHARS_MAX, pattern: '^[!-~]*$' },
+  QueryFilter: object(QUERY_FILTER, Object.keys(QUERY_FILTER)),
+  AccountTransfer: object({ ...TRANSFER_TOLD, effect_timestamp: ref('U64') }),
+  AccountBalance: object({
+    debits_pending: ref('U128'),
+    debits_posted: ref('U128'),
+    credits_pending: ref('U128'),
+    credits_posted: ref('U128'),
+    timestamp: ref('U64'),
+    effect_timestamp: ref('U64'),
+  }),
+  Change: object({
+    type: { type: 'string', enum: Object.keys(ChangeType) },
+    timestamp: ref('U64'),
+    transfer: object(TRANSFER_ANSWER),
+    debit_account: ref('Account'),
+    credit_account: ref('Account'),
+  }),
+  AccountTransferPage: page('transfers', 'AccountTransfer'),
+  AccountBalancePage: page('balances', 'AccountBalance'),
+  AccountPage: page('accounts', 'Account'),
+  TransferPage: page('transfers', 'Transfer'),
+  ChangePage: page('changes', 'Change'),
   Problem: object(
     {
       type: { type: 'string', format: 'uri-reference' },

@@ -1,6 +1,8 @@
 /** The document of `/openapi.json`: every route with every answer that it can give. */
 import { ERROR_HTTP_STATUS, type ErrorCode } from '../lib/sycee-error.ts';
 import { DEADLINE_HEADER, DEADLINE_MS_MAX } from './admission.ts';
+import { ACCOUNT_INPUTS, IDS, PAGES, TRANSFER_INPUTS } from './openapi-examples.ts';
+import { QUERY_PATHS, type QueryPath } from './openapi-queries.ts';
 import { ref, type Schema, SCHEMAS } from './openapi-schemas.ts';
 
 type Responses = Record<string, Schema>;
@@ -24,6 +26,7 @@ export function openapiDocument(version: string): Schema {
       '/v1/transfers/{id}': { get: readOf('Transfer') },
       '/v1/accounts/lookup': { post: lookupOf('Account') },
       '/v1/transfers/lookup': { post: lookupOf('Transfer') },
+      ...queryPaths(),
       '/v1/status': {
         get: plainOf('status', 'Shards, queues, limits, and the number of each status', 'Status'),
       },
@@ -99,7 +102,10 @@ function createOf(kind: Kind): Schema {
     422: outcome('One object, refused by the state of the ledger'),
   };
   addProblems(responses, WITH_BODY);
-  const content = { schema: { oneOf: [ref(`${kind}Input`), ref(`${kind}Inputs`)] } };
+  const content = {
+    schema: { oneOf: [ref(`${kind}Input`), ref(`${kind}Inputs`)] },
+    example: kind === 'Account' ? ACCOUNT_INPUTS : TRANSFER_INPUTS,
+  };
   return {
     operationId: `create_${plural(kind)}`,
     summary: `Create one of the ${plural(kind)}, or up to 8,189 in order`,
@@ -126,7 +132,7 @@ function lookupOf(kind: Kind): Schema {
     requestBody: {
       required: true,
       content: {
-        'application/json': { schema: ref('Ids') },
+        'application/json': { schema: ref('Ids'), example: IDS },
         'application/msgpack': {},
         'application/vnd.msgpack': {},
       },
@@ -147,6 +153,25 @@ function readOf(kind: Kind): Schema {
     parameters: [ID, DEADLINE],
     responses,
   };
+}
+
+function queryPaths(): Schema {
+  return Object.fromEntries(
+    Object.entries(QUERY_PATHS).map(([path, query]) => [path, { [query.method]: queryOf(query) }]),
+  );
+}
+
+function queryOf(query: QueryPath): Schema {
+  const { operationId, summary, page, parameters, body } = query;
+  const responses: Responses = {
+    200: {
+      description: 'A page of rows, and where the next begins',
+      content: { 'application/json': { schema: ref(page), example: PAGES[page] } },
+    },
+  };
+  addProblems(responses, body === undefined ? ROUTED : WITH_BODY);
+  const requestBody = body === undefined ? {} : { requestBody: { required: true, content: body } };
+  return { operationId, summary, parameters: [...parameters, DEADLINE], ...requestBody, responses };
 }
 
 function plainOf(

@@ -7,17 +7,24 @@
 import { unreachable } from '../engine/assert.ts';
 import { type Batch, BatchKind, batchOfColumns } from '../engine/batch.ts';
 import type { CreateReply, RowsReply } from '../engine/reply.ts';
+import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../engine/status.ts';
+import { UINT128_MAX } from '../engine/uint128.ts';
 import { ERROR_CODES, SyceeError } from '../lib/sycee-error.ts';
 import { type Parsed, parseCreate, parseLookup } from './parse-command.ts';
+import { refuseOtherEncoding, startQuery } from './query-operation.ts';
 import type { RequestRouter } from './request-router.ts';
+import { QUERY_OPERATIONS } from './wire-codec-filters.ts';
 import { type Encoding, encodeCreate, encodeRows, statusHttp } from './wire-codec.ts';
 
-export const OPERATIONS = [
+const BATCH_OPERATIONS = [
   'create_accounts',
   'create_transfers',
   'lookup_accounts',
   'lookup_transfers',
 ] as const;
+type BatchOperation = (typeof BATCH_OPERATIONS)[number];
+
+export const OPERATIONS = [...BATCH_OPERATIONS, ...QUERY_OPERATIONS] as const;
 export type Operation = (typeof OPERATIONS)[number];
 
 export interface Answer {
@@ -35,8 +42,10 @@ export interface StartOptions {
   readonly deadlineMs: number;
 }
 
-/** Bytes of one result at most: the longest status name, a timestamp, and their field names in JSON. */
-const RESULT_BYTES_MAX = 100;
+/** Bytes of one result at most, in JSON. */
+const RESULT_BYTES_MAX =
+  '{"status":"","timestamp":"18446744073709551615"},'.length +
+  Math.max(...[...ACCOUNT_STATUS_NAMES, ...TRANSFER_STATUS_NAMES].map((name) => name?.length ?? 0));
 const RESULT_COLUMNAR_BYTES = 10;
 /** Field names and the positions of 64 shards. */
 const ANSWER_FRAME_BYTES = 8192;
@@ -47,14 +56,26 @@ export function startOperation(
   body: Uint8Array,
   options: StartOptions,
 ): Promise<Answer> {
+  return isBatchOperation(operation)
+    ? startBatch(router, operation, body, options)
+    : startQuery(router, operation, body, options);
+}
+
+const isBatchOperation = (operation: Operation): operation is BatchOperation =>
+  operation === 'create_transfers' ||
+  operation === 'create_accounts' ||
+  operation === 'lookup_accounts' ||
+  operation === 'lookup_transfers';
+
+// Hot path.
+function startBatch(
+  router: RequestRouter,
+  operation: BatchOperation,
+  body: Uint8Array,
+  options: StartOptions,
+): Promise<Answer> {
   const parsed = parse(operation, body);
-  if (options.encoding !== undefined && parsed.encoding !== options.encoding) {
-    throw new SyceeError(
-      'malformed_request',
-      `the Content-Type says ${options.encoding}, but the body is ${parsed.encoding}`,
-      { field: 'Content-Type', rule: 'names the encoding of the body' },
-    );
-  }
+  refuseOtherEncoding(parsed.encoding, options.encoding);
   const { deadlineMs } = options;
   switch (operation) {
     case 'create_accounts':
@@ -80,7 +101,7 @@ export function startOperation(
   }
 }
 
-function parse(operation: Operation, body: Uint8Array): Parsed {
+function parse(operation: BatchOperation, body: Uint8Array): Parsed {
   switch (operation) {
     case 'create_accounts':
       return parseCreate(BatchKind.accounts, body);
@@ -116,17 +137,18 @@ function found(kind: BatchKind, parsed: Parsed, reply: RowsReply): Answer {
   return { payload: encodeRows(kind, parsed, reply), encoding: parsed.encoding, httpStatus: 200 };
 }
 
-const U128_MAX = 2n ** 128n - 1n;
-
-/** The batch of one id, as a path names it. */
-export function batchOfOneId(text: string): Batch {
+/** An id as a path names it. */
+export function idOfPath(text: string): bigint {
   const id = /^[0-9]{1,39}$/.test(text) ? BigInt(text) : -1n;
-  if (id < 0n || id > U128_MAX) {
-    throw new SyceeError('malformed_request', 'id must be a decimal number from 0 to 2^128 - 1', {
-      field: 'id',
-      rule: 'u128',
-    });
-  }
+  if (id >= 0n && id <= UINT128_MAX) return id;
+  throw new SyceeError('malformed_request', 'id must be a decimal number from 0 to 2^128 - 1', {
+    field: 'id',
+    rule: 'u128',
+  });
+}
+
+/** The batch of one id. */
+export function batchOfOneId(id: bigint): Batch {
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, id & 0xffff_ffff_ffff_ffffn, true);

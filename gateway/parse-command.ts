@@ -34,7 +34,8 @@ export function parseLookup(body: Uint8Array): Parsed {
   return { batch: parsed.batch, shape: parsed.shape, encoding };
 }
 
-function encodingOfBody(body: Uint8Array): Encoding {
+/** Throws for a body that is too large, or that is of neither encoding. */
+export function encodingOfBody(body: Uint8Array): Encoding {
   if (body.length > BODY_BYTES_MAX) throw tooLarge('body_bytes_max');
   const encoding = encodingOf(body);
   if (encoding !== null) return encoding;

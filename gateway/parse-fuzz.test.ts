@@ -1,15 +1,19 @@
-/** Hostile bytes: sound requests mutated at random. Whatever comes, the outcome is a batch or a `SyceeError`, and soon. */
+/** Hostile bytes: sound requests mutated at random. Whatever comes, the outcome is a batch, a filter, or a `SyceeError`, and soon. */
 import { Packr } from 'msgpackr';
 import { expect, test } from 'vitest';
 import { batchDefect, BatchKind } from '../engine/batch.ts';
 import { Prng } from '../lib/prng.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { rulesOf } from './field-rules.ts';
-import { parseCreate, parseLookup } from './parse-command.ts';
+import { encodingOfBody, parseCreate, parseLookup } from './parse-command.ts';
+import { parseFilter } from './parse-filter.ts';
+import { QUERY_OPERATIONS } from './wire-codec-filters.ts';
 
-const CASES = 20_000;
+const CASES = 50_000;
 const SEED = 20_260_411;
 const SLOW_MS = 50;
+/** Two creates, lookups, and every kind of filter. */
+const OPERATIONS = 3 + QUERY_OPERATIONS.length;
 
 const packr = new Packr({ useRecords: false });
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -40,6 +44,13 @@ const seeds: readonly Uint8Array[] = [
   packr.pack({ n: 2, id: new Uint8Array(32) }),
 ].map((bytes) => Uint8Array.from(bytes));
 
+const filterSeeds: readonly Uint8Array[] = [
+  utf8('{"account_id":"1","limit":10,"flags":["debits","reversed"],"cursor":"AbC-_9"}'),
+  utf8('{"ledger":1,"user_data_128":"7","timestamp_min":"5","flags":1}'),
+  packr.pack({ account_id: new Uint8Array(16).fill(1), flags: ['credits'], columns: true }),
+  packr.pack({ timestamp_max: 2n ** 63n, limit: 8189, cursor: 'x' }),
+].map((bytes) => Uint8Array.from(bytes));
+
 const texts =
   '{ } [ ] , : " - 1e400 0 null "id": "ids":[1] __proto__ "flags":["linked"] 99999999999999999999'
     .split(' ')
@@ -54,9 +65,9 @@ const fragments: readonly Uint8Array[] = texts.map(utf8).concat(
   Uint8Array.of(0xc6, 128, 0, 0, 0),
 );
 
-function mutated(prng: Prng): Uint8Array {
+function mutated(prng: Prng, sound: readonly Uint8Array[]): Uint8Array {
   const below = (limit: number): number => prng.below(limit);
-  let bytes = seeds[below(seeds.length)]!;
+  let bytes = sound[below(sound.length)]!;
   for (let left = 1 + below(4); left > 0; left--) {
     const at = below(bytes.length + 1);
     const rest = at + below(bytes.length - at + 1);
@@ -93,10 +104,14 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
   return Uint8Array.from(Buffer.concat(parts));
 }
 
-type Outcome = 'batch' | 'refused';
+type Outcome = 'batch' | 'filter' | 'refused';
 
 function parsed(body: Uint8Array, operation: number): Outcome {
   try {
+    if (operation > 2) {
+      parseFilter(QUERY_OPERATIONS[operation - 3]!, encodingOfBody(body), body);
+      return 'filter';
+    }
     const kind = operation === 0 ? BatchKind.transfers : BatchKind.accounts;
     const { batch } = operation === 2 ? parseLookup(body) : parseCreate(kind, body);
     const defect = batchDefect(batch.words, 0, batch.byteLength);
@@ -109,12 +124,12 @@ function parsed(body: Uint8Array, operation: number): Outcome {
   }
 }
 
-test(`${CASES} mutated requests give a batch or a refusal, none of them slowly (seed ${SEED})`, () => {
+test(`${CASES} mutated requests give a batch, a filter, or a refusal, none of them slowly (seed ${SEED})`, () => {
   const prng = new Prng(SEED);
-  const count = { batch: 0, refused: 0 };
+  const count = { batch: 0, filter: 0, refused: 0 };
   for (let i = 0; i < CASES; i++) {
-    const body = mutated(prng);
-    const operation = prng.below(3);
+    const operation = prng.below(OPERATIONS);
+    const body = mutated(prng, operation < 3 ? seeds : filterSeeds);
     const shown = (): string =>
       `case ${i}, operation ${operation}: ${Buffer.from(body).toString('hex')}`;
     const timed = (): number => {
@@ -129,22 +144,23 @@ test(`${CASES} mutated requests give a batch or a refusal, none of them slowly (
     // A pause of the machine is not the parser's: what is slow must be so again.
     if (timed() > SLOW_MS && timed() > SLOW_MS) throw new Error(`slow: ${shown()}`);
   }
-  expect(count.batch).toBeGreaterThan(CASES / 50);
+  expect(count.batch).toBeGreaterThan(CASES / 150);
+  expect(count.filter).toBeGreaterThan(CASES / 150);
   expect(count.refused).toBeGreaterThan(CASES / 2);
   expect(Object.keys(Object.prototype)).toEqual([]);
 });
 
 test('every prefix of a sound request is refused, and every single bit flip is survived', () => {
-  for (const body of seeds) {
+  for (const body of [...seeds, ...filterSeeds]) {
     for (let length = 0; length < body.length; length++) {
-      for (const operation of [0, 1, 2]) {
+      for (let operation = 0; operation < OPERATIONS; operation++) {
         expect(parsed(body.slice(0, length), operation)).toBe('refused');
       }
     }
     for (let bit = 0; bit < body.length * 8; bit++) {
       const flipped = Uint8Array.from(body);
       flipped[bit >> 3] = flipped[bit >> 3]! ^ (1 << (bit & 7));
-      for (const operation of [0, 1, 2]) parsed(flipped, operation);
+      for (let operation = 0; operation < OPERATIONS; operation++) parsed(flipped, operation);
     }
   }
 });

@@ -18,7 +18,6 @@ import {
   type KindRules,
   maxOfColumn,
   printable,
-  refuseLaterFlags,
   rulesOf,
   tooLarge,
   unknownField,
@@ -129,7 +128,6 @@ function readValue(rules: KindRules, row: number, column: number): void {
     const max = COLUMN_BYTES[column] === 8 ? '2^64 - 1' : maxOfColumn(column);
     throw reader.place.refusal('range', `is over ${max}`);
   }
-  if (column === Transfer.flags) refuseLaterFlags(rules, reader.words[0]!, reader.place);
   putWords(row, column, reader.words);
 }
 

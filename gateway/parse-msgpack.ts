@@ -24,8 +24,6 @@ import {
   type KindRules,
   maxOfColumn,
   printable,
-  refuseLaterFlags,
-  refuseLaterFlagsOfBytes,
   rulesOf,
   tooLarge,
   unknownField,
@@ -153,7 +151,6 @@ function readValue(rules: KindRules, row: number, column: number): void {
     const max = COLUMN_BYTES[column] === 8 ? '2^64 - 1' : maxOfColumn(column);
     throw reader.place.refusal('range', `is over ${max}`);
   }
-  if (column === Transfer.flags) refuseLaterFlags(rules, reader.words[0]!, reader.place);
   putWords(row, column, reader.words);
 }
 
@@ -216,7 +213,6 @@ function columnOfBin(rules: KindRules, column: number, n: number): WireColumn {
       `must be a bin of ${n} times ${width} bytes or a single value, not ${bytes.length} bytes`,
     );
   }
-  if (column === Transfer.flags) refuseLaterFlagsOfBytes(rules, bytes);
   return { column, constant: isSingle, bytes };
 }
 

@@ -36,7 +36,7 @@ const single: CreateReply = {
   positions: [positions[0]!],
 };
 
-/** Rows whose every byte differs, but for flags, which are served ones. */
+/** Rows whose every byte differs, but for flags, which mean something. */
 function someRows(n: number): Uint32Array {
   const rows = new Uint32Array(n * ROW_WORDS);
   const bytes = new Uint8Array(rows.buffer);
@@ -91,16 +91,40 @@ describe('encodeCreate', () => {
 
 describe('encodeRows', () => {
   const rows = someRows(5);
+  const pendingStatuses = Uint8Array.of(0, 1, 2, 3, 4);
   const found: RowsReply = { n: 5, rows, positions };
+  const foundTransfers: RowsReply = { ...found, pendingStatuses };
   const none: RowsReply = { n: 0, rows: new Uint32Array(0), positions };
+  const noTransfers: RowsReply = { ...none, pendingStatuses: new Uint8Array(0) };
 
   test('rows come back as they were, in columns', () => {
-    for (const kind of [accounts, transfers] as const) {
-      const bytes = encodeRows(kind, { shape: 'columns', encoding: 'msgpack' }, found);
-      expect(decodeRows(kind, bytes as Uint8Array)).toEqual(found);
-      const empty = encodeRows(kind, { shape: 'columns', encoding: 'msgpack' }, none);
-      expect(decodeRows(kind, empty as Uint8Array)).toEqual(none);
+    for (const [kind, some, nothing] of [
+      [accounts, found, none],
+      [transfers, foundTransfers, noTransfers],
+    ] as const) {
+      const bytes = encodeRows(kind, { shape: 'columns', encoding: 'msgpack' }, some);
+      expect(decodeRows(kind, bytes as Uint8Array)).toEqual(some);
+      const empty = encodeRows(kind, { shape: 'columns', encoding: 'msgpack' }, nothing);
+      expect(decodeRows(kind, empty as Uint8Array)).toEqual(nothing);
     }
+  });
+
+  test('a transfer says what became of it: by name, and in columns by number', () => {
+    const names = ['none', 'pending', 'posted', 'voided', 'expired'];
+    const json = encodeRows(transfers, { shape: 'many', encoding: 'json' }, foundTransfers);
+    const packed = encodeRows(transfers, { shape: 'many', encoding: 'msgpack' }, foundTransfers);
+    for (const answer of [parse(json), unpack(packed)] as { transfers: object[] }[]) {
+      expect(answer.transfers).toMatchObject(names.map((name) => ({ pending_status: name })));
+    }
+    const columns = encodeRows(
+      transfers,
+      { shape: 'columns', encoding: 'msgpack' },
+      foundTransfers,
+    );
+    expect(unpack(columns)).toMatchObject({ pending_status: Buffer.from(pendingStatuses) });
+    const form = { shape: 'many', encoding: 'json' } as const;
+    expect(() => encodeRows(transfers, form, found)).toThrow('one pending status');
+    expect(encodeRows(accounts, form, found)).not.toContain('pending_status');
   });
 
   test('rows in JSON and in maps have every field, and can be sent back as they are', () => {
@@ -131,15 +155,21 @@ describe('encodeRows', () => {
   });
 
   test('one object is the object itself', () => {
-    const one: RowsReply = { n: 1, rows: someRows(1), positions };
+    const one: RowsReply = {
+      n: 1,
+      rows: someRows(1),
+      pendingStatuses: Uint8Array.of(0),
+      positions,
+    };
+    const names = [...rulesOf(transfers).fields.names, 'pending_status'];
     const json = encodeRows(transfers, { shape: 'one', encoding: 'json' }, one);
-    expect(Object.keys(parse(json) as object)).toEqual(rulesOf(transfers).fields.names);
+    expect(Object.keys(parse(json) as object)).toEqual(names);
     const packed = encodeRows(transfers, { shape: 'one', encoding: 'msgpack' }, one);
-    expect(Object.keys(unpack(packed) as object)).toEqual(rulesOf(transfers).fields.names);
+    expect(Object.keys(unpack(packed) as object)).toEqual(names);
   });
 
   test('nothing found is an empty list', () => {
-    const json = encodeRows(transfers, { shape: 'many', encoding: 'json' }, none);
+    const json = encodeRows(transfers, { shape: 'many', encoding: 'json' }, noTransfers);
     expect(parse(json)).toEqual({ transfers: [], positions: jsonPositions });
   });
 });
@@ -234,6 +264,11 @@ describe('statusHttp', () => {
     exists_with_different_ledger: 409,
     exists_with_different_code: 409,
     exists: 200,
+    imported_event_expected: 400,
+    imported_event_not_expected: 400,
+    imported_event_timestamp_out_of_range: 400,
+    imported_event_timestamp_must_not_advance: 422,
+    imported_event_timestamp_must_not_regress: 422,
   };
   const TRANSFER_HTTP: Record<keyof typeof TransferStatus, number> = {
     created: 201,
@@ -243,12 +278,16 @@ describe('statusHttp', () => {
     reserved_flag: 400,
     id_must_not_be_zero: 400,
     id_must_not_be_int_max: 400,
+    flags_are_mutually_exclusive: 400,
     debit_account_id_must_not_be_zero: 400,
     debit_account_id_must_not_be_int_max: 400,
     credit_account_id_must_not_be_zero: 400,
     credit_account_id_must_not_be_int_max: 400,
     accounts_must_be_different: 400,
     pending_id_must_be_zero: 400,
+    pending_id_must_not_be_zero: 400,
+    pending_id_must_not_be_int_max: 400,
+    pending_id_must_be_different: 400,
     timeout_reserved_for_pending_transfer: 400,
     ledger_must_not_be_zero: 400,
     code_must_not_be_zero: 400,
@@ -277,6 +316,29 @@ describe('statusHttp', () => {
     exceeds_debits: 422,
     exists_with_different_ledger: 409,
     id_already_failed: 409,
+    pending_transfer_not_found: 404,
+    pending_transfer_not_pending: 422,
+    pending_transfer_has_different_debit_account_id: 422,
+    pending_transfer_has_different_credit_account_id: 422,
+    pending_transfer_has_different_ledger: 422,
+    pending_transfer_has_different_code: 422,
+    exceeds_pending_transfer_amount: 422,
+    pending_transfer_has_different_amount: 422,
+    pending_transfer_already_posted: 409,
+    pending_transfer_already_voided: 409,
+    pending_transfer_expired: 409,
+    overflows_timeout: 422,
+    imported_event_expected: 400,
+    imported_event_not_expected: 400,
+    imported_event_timestamp_out_of_range: 400,
+    imported_event_timestamp_must_not_advance: 422,
+    imported_event_timestamp_must_not_regress: 422,
+    imported_event_timestamp_must_postdate_debit_account: 422,
+    imported_event_timestamp_must_postdate_credit_account: 422,
+    imported_event_timeout_must_be_zero: 400,
+    closing_transfer_must_be_pending: 400,
+    debit_account_already_closed: 409,
+    credit_account_already_closed: 409,
   };
 
   test.each(Object.entries(ACCOUNT_HTTP))('account status %s is %i', (name, http) => {
@@ -289,6 +351,6 @@ describe('statusHttp', () => {
 
   test('a number that is no status is a bug', () => {
     expect(() => statusHttp(accounts, 99)).toThrow('known statuses');
-    expect(() => statusHttp(transfers, 7)).toThrow('known statuses');
+    expect(() => statusHttp(transfers, 18)).toThrow('known statuses');
   });
 });

@@ -5,7 +5,7 @@
  *            create, many     {results: [{status, timestamp}, …], positions}
  *            create, columns  {n, status: bin(2n), timestamp: bin(8n), positions}
  *            lookup, many     {accounts | transfers: [{…}, …], positions}
- *            lookup, columns  {n, <each of the 13 columns>: bin, positions}
+ *            lookup, columns  {n, <each of the 13 columns>: bin, positions}; with transfers also pending_status: bin(n), see PendingStatus
  *            lookup, one      the object itself
  *            positions        [{shard, sequence, timestamp}, …]
  * In JSON u128 and u64 are decimal strings and flags are an array of names. In msgpack u128 is bin(16) little-endian, u64 an integer, and
@@ -22,7 +22,15 @@ import { bigintOfUint64 } from '../engine/uint128.ts';
 import { ERROR_HTTP_STATUS, type SyceeError } from '../lib/sycee-error.ts';
 import { columnOfRows } from './batch-columns.ts';
 import { rulesOf } from './field-rules.ts';
-import { formatPositions, formatResult, formatRow, smallField, statusName } from './format-rows.ts';
+import {
+  formatPositions,
+  formatResult,
+  formatRow,
+  formatTransfer,
+  pendingStatusName,
+  smallField,
+  statusName,
+} from './format-rows.ts';
 
 export type Encoding = 'json' | 'msgpack';
 export type Shape = 'one' | 'many' | 'columns';
@@ -93,51 +101,81 @@ const packedResult = (kind: BatchKind, reply: CreateReply, i: number): object =>
 });
 
 /** msgpackr makes a float of a number over 2^32, and an integer of a bigint. */
-const packedPositions = (positions: readonly Position[]): object[] =>
+export const packedPositions = (positions: readonly Position[]): object[] =>
   positions.map(({ shard, sequence, timestamp }) => ({
     shard,
     sequence: sequence < 0x1_0000_0000 ? sequence : BigInt(sequence),
     timestamp,
   }));
 
-const bytesOf = (array: Uint16Array | BigUint64Array): Uint8Array =>
+export const bytesOf = (array: Uint16Array | BigUint64Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 export function encodeRows(kind: BatchKind, form: Form, reply: RowsReply): Uint8Array | string {
   assert(reply.rows.length >= reply.n * ROW_WORDS, 'the rows are there');
   if (form.encoding === 'json') return formatRows(kind, form, reply);
   const { n, rows } = reply;
-  const rules = rulesOf(kind);
+  const statuses = pendingStatusesOf(kind, reply);
   const positions = packedPositions(reply.positions);
   if (form.shape === 'columns') {
-    const answer: Record<string, unknown> = { n };
-    for (let column = 0; column < COLUMNS; column++) {
-      answer[rules.fields.names[column]!] = columnOfRows(rows, n, column);
-    }
-    answer['positions'] = positions;
-    return packr.pack(answer);
+    const columns = columnsOfRows(kind, rows, n);
+    if (statuses !== undefined) columns['pending_status'] = statuses;
+    return packr.pack({ n, ...columns, positions });
   }
-  if (form.shape === 'one') return packr.pack(packedRow(kind, rows, 0));
+  const packed = (i: number): object =>
+    statuses === undefined ? packedRow(kind, rows, i) : packedTransfer(rows, i, statuses[i]!);
+  if (form.shape === 'one') return packr.pack(packed(0));
   const found = [];
-  for (let i = 0; i < n; i++) found.push(packedRow(kind, rows, i));
-  return packr.pack({ [rules.plural]: found, positions });
+  for (let i = 0; i < n; i++) found.push(packed(i));
+  return packr.pack({ [rulesOf(kind).plural]: found, positions });
 }
 
 function formatRows(kind: BatchKind, form: Form, reply: RowsReply): string {
+  const { n, rows } = reply;
+  const statuses = pendingStatusesOf(kind, reply);
+  const format = (i: number): string =>
+    statuses === undefined ? formatRow(kind, rows, i) : formatTransfer(rows, i, statuses[i]!);
   if (form.shape === 'one') {
-    assert(reply.n === 1, 'one object was found');
-    return formatRow(kind, reply.rows, 0);
+    assert(n === 1, 'one object was found');
+    return format(0);
   }
   assert(form.shape === 'many', 'JSON has no columns');
   let text = `{"${rulesOf(kind).plural}":[`;
-  for (let i = 0; i < reply.n; i++) {
+  for (let i = 0; i < n; i++) {
     if (i > 0) text += ',';
-    text += formatRow(kind, reply.rows, i);
+    text += format(i);
   }
   return `${text}],"positions":${formatPositions(reply.positions)}}`;
 }
 
-function packedRow(kind: BatchKind, rows: Uint32Array, i: number): object {
+/** Of transfers; accounts have none. */
+function pendingStatusesOf(kind: BatchKind, reply: RowsReply): Uint8Array | undefined {
+  if (kind !== BatchKind.transfers) return undefined;
+  const statuses = reply.pendingStatuses;
+  assert(statuses?.length === reply.n, 'one pending status for each transfer');
+  return statuses;
+}
+
+/** Every column of n rows, by the name of its field. */
+export function columnsOfRows(
+  kind: BatchKind,
+  rows: Uint32Array,
+  n: number,
+): Record<string, unknown> {
+  const columns: Record<string, unknown> = {};
+  for (const [column, name] of rulesOf(kind).fields.names.entries()) {
+    columns[name] = columnOfRows(rows, n, column);
+  }
+  return columns;
+}
+
+export function packedTransfer(rows: Uint32Array, i: number, pendingStatus: number): object {
+  const row = packedRow(BatchKind.transfers, rows, i);
+  row['pending_status'] = pendingStatusName(pendingStatus);
+  return row;
+}
+
+export function packedRow(kind: BatchKind, rows: Uint32Array, i: number): Record<string, unknown> {
   const names = rulesOf(kind).fields.names;
   const row: Record<string, unknown> = {};
   for (let column = 0; column < COLUMNS; column++) {
@@ -168,8 +206,19 @@ export function encodeProblem(encoding: Encoding, error: SyceeError): Uint8Array
 }
 
 /** What can be seen from the request alone. */
-const SEEN_FROM_REQUEST =
-  /_must_(not_)?be_(zero|int_max)$|^reserved_f|^flags_are_|^accounts_must_be_different$|^timeout_reserved_/;
+const SEEN_FROM_REQUEST = new RegExp(
+  [
+    '_must_(not_)?be_(zero|int_max)$',
+    '^reserved_f',
+    '^flags_are_',
+    '^accounts_must_be_different$',
+    '^pending_id_must_be_different$',
+    '^timeout_reserved_',
+    '^closing_transfer_must_be_pending$',
+    '^imported_event_(not_)?expected$',
+    '^imported_event_timestamp_out_of_range$',
+  ].join('|'),
+);
 const IN_CONFLICT =
   /^exists_with_different_|^id_already_failed$|^linked_event_|^pending_transfer_(already_|expired)|_already_closed$/;
 

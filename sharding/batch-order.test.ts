@@ -8,37 +8,44 @@ import {
   ROW_WORDS,
   Transfer,
 } from '../engine/batch.ts';
+import { AccountFlags, TransferFlags } from '../engine/flags.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { hashId, shardOf } from '../engine/placement.ts';
 import { BatchOrder } from './batch-order.ts';
 
-/** id, debit account, credit account */
-type Row = readonly [bigint, bigint, bigint];
+/** id, debit account, credit account, flags, pending id */
+type Row = readonly [bigint, bigint, bigint, number?, bigint?];
+
+const { linked, pending, postPendingTransfer: post, voidPendingTransfer, imported } = TransferFlags;
 
 function setId(words: Uint32Array, at: number, id: bigint): void {
   for (let w = 0; w < 4; w++) words[at + w] = Number((id >> BigInt(32 * w)) & 0xffff_ffffn);
 }
 
-function rowsOf(transfers: readonly Row[]): Uint32Array {
-  const words = new Uint32Array(transfers.length * ROW_WORDS);
-  for (const [i, row] of transfers.entries()) {
-    for (let column = 0; column < 3; column++) {
-      setId(words, i * ROW_WORDS + COLUMN_OFFSETS[column]! / 4, row[column]!);
-    }
+function rowsOf(events: readonly Row[]): Uint32Array {
+  const words = new Uint32Array(events.length * ROW_WORDS);
+  for (const [i, [id, debit, credit, flags = 0, pendingId = 0n]] of events.entries()) {
+    const set = (column: number, value: bigint): void =>
+      setId(words, i * ROW_WORDS + COLUMN_OFFSETS[column]! / 4, value);
+    set(Transfer.id, id);
+    set(Transfer.debitAccountId, debit);
+    set(Transfer.creditAccountId, credit);
+    set(Transfer.pendingId, pendingId);
+    words[i * ROW_WORDS + 29] = flags << 16;
   }
   return words;
 }
 
-function byRow(transfers: readonly Row[]): Columns {
-  const words = rowsOf(transfers);
+function byRow(events: readonly Row[], kind: BatchKind = BatchKind.transfers): Columns {
+  const words = rowsOf(events);
   const columns = new Columns();
   const halves = new Uint16Array(words.buffer);
-  columns.openRows(BatchKind.transfers, words, halves, 0, transfers.length);
+  columns.openRows(kind, words, halves, 0, events.length);
   return columns;
 }
 
-function byColumn(transfers: readonly Row[]): Columns {
-  const batch = batchOfRows(BatchKind.transfers, rowsOf(transfers), transfers.length);
+function byColumn(events: readonly Row[], kind: BatchKind = BatchKind.transfers): Columns {
+  const batch = batchOfRows(kind, rowsOf(events), events.length);
   const words = new Uint32Array(batch.words.length + 4);
   words.set(batch.words);
   const columns = new Columns();
@@ -59,37 +66,85 @@ interface Plan {
   readonly restShards: number[];
 }
 
+interface Unit {
+  readonly from: number;
+  readonly to: number;
+  /** By its name, the shard of each key. */
+  readonly keys: ReadonlyMap<string, number>;
+}
+
+function keysOf(
+  [id, debit, credit, flags = 0, pendingId = 0n]: Row,
+  shards: number,
+): [string, number][] {
+  const home = placeOf(debit, shards);
+  const keys: [string, number][] = [
+    [`account ${debit}`, home],
+    [`account ${credit}`, placeOf(credit, shards)],
+    [`id ${id} of ${home}`, home],
+  ];
+  if ((flags & (post | voidPendingTransfer)) !== 0) keys.push([`id ${pendingId} of ${home}`, home]);
+  if ((flags & imported) !== 0) keys.push([`imports of ${home}`, home]);
+  return keys;
+}
+
+function accountKeysOf([id, , , flags = 0]: Row, shards: number): [string, number][] {
+  const shard = placeOf(id, shards);
+  const keys: [string, number][] = [[`account ${id}`, shard]];
+  if ((flags & AccountFlags.imported) !== 0) keys.push([`imports of ${shard}`, shard]);
+  return keys;
+}
+
+function unitsOf(events: readonly Row[], keys: (row: Row) => [string, number][]): Unit[] {
+  const units: Unit[] = [];
+  let from = 0;
+  for (const [i, [, , , flags = 0]] of events.entries()) {
+    if ((flags & linked) !== 0 && i < events.length - 1) continue;
+    units.push({ from, to: i + 1, keys: new Map(events.slice(from, i + 1).flatMap(keys)) });
+    from = i + 1;
+  }
+  return units;
+}
+
 /** The rules as they are stated: every unit against every earlier one, key by key. */
-function naivePlan(transfers: readonly Row[], shards: number): Plan {
+function naivePlan(units: readonly Unit[], shards: number): Plan {
   const plan: Plan = { shard: [], isRest: [], first: [], restShards: [] };
-  const earlier: { keys: Map<string, number>; to: number; isRest: boolean }[] = [];
+  const earlier: { unit: Unit; first: number; isRest: boolean }[] = [];
   const restShards = new Set<number>();
   for (let s = 0; s < shards; s++) plan.first.push(0);
-  for (const [id, debit, credit] of transfers) {
-    const home = placeOf(debit, shards);
-    const other = placeOf(credit, shards);
-    const to = home === other ? home : Math.min(home, other);
-    const keys = new Map([
-      [`account ${debit}`, home],
-      [`account ${credit}`, other],
-      [`id ${id} of ${home}`, home],
-    ]);
+  for (const unit of units) {
+    const first = Math.min(...unit.keys.values());
     let isRest = false;
-    for (const unit of earlier) {
-      for (const [key, shard] of keys) {
-        if (!unit.keys.has(key)) continue;
-        const isInOrder = !unit.isRest && unit.to === to && shard === to;
+    for (const one of earlier) {
+      for (const [key, shard] of unit.keys) {
+        if (!one.unit.keys.has(key)) continue;
+        const isInOrder = !one.isRest && one.first === first && shard === first;
         if (!isInOrder) isRest = true;
       }
     }
-    earlier.push({ keys, to, isRest });
-    plan.shard.push(to);
-    plan.isRest.push(isRest);
-    if (isRest) restShards.add(home).add(other);
-    else plan.first[to]!++;
+    earlier.push({ unit, first, isRest });
+    for (let row = unit.from; row < unit.to; row++) {
+      plan.shard.push(first);
+      plan.isRest.push(isRest);
+    }
+    if (isRest) for (const shard of unit.keys.values()) restShards.add(shard);
+    else plan.first[first]! += unit.to - unit.from;
   }
   plan.restShards.push(...[...restShards].toSorted((a, b) => a - b));
   return plan;
+}
+
+/** What the rules are for: of two units with a common key, the later one never takes its effect there first. */
+function expectSerial(units: readonly Unit[], { shard, isRest }: Plan): void {
+  for (const [i, later] of units.entries()) {
+    for (const earlier of units.slice(0, i)) {
+      for (const [key, owner] of later.keys) {
+        if (!earlier.keys.has(key) || isRest[later.from]!) continue;
+        expect(isRest[earlier.from]).toBe(false);
+        expect([shard[earlier.from], shard[later.from]]).toEqual([owner, owner]);
+      }
+    }
+  }
 }
 
 function planned(order: BatchOrder, columns: Columns): Plan {
@@ -121,14 +176,48 @@ describe('the order of a batch', () => {
       fc.constantFrom(0n, 2n ** 32n + 1n, 2n ** 64n + 1n, 2n ** 96n + 1n),
     );
     const id = fc.oneof(fc.bigInt(1n, 8n), fc.bigInt(0n, 2n ** 128n - 1n));
-    const transfers = fc.array(fc.tuple(id, account, account), { minLength: 1, maxLength: 30 });
+    const flags = fc.oneof(
+      { weight: 3, arbitrary: fc.constant(0) },
+      { weight: 1, arbitrary: fc.constantFrom(pending, post, voidPendingTransfer, imported) },
+    );
+    const link = fc.oneof(
+      { weight: 3, arbitrary: fc.constant(0) },
+      { weight: 1, arbitrary: fc.constant(linked) },
+    );
+    const row = fc
+      .tuple(id, account, account, flags, link, fc.bigInt(1n, 8n))
+      .map(([one, dr, cr, some, more, pendingId]): Row => [one, dr, cr, some | more, pendingId]);
+    const plain = fc.tuple(id, account, account);
+    const rows = fc.oneof(
+      fc.array(plain, { minLength: 1, maxLength: 30 }),
+      fc.array(row, { minLength: 1, maxLength: 30 }),
+    );
     fc.assert(
-      fc.property(transfers, (rows) => {
-        const plan = planned(order, byColumn(rows));
-        expect(plan).toEqual(naivePlan(rows, shards));
-        expect(planned(order, byRow(rows))).toEqual(plan);
+      fc.property(rows, (events) => {
+        const units = unitsOf(events, (one) => keysOf(one, shards));
+        const plan = planned(order, byColumn(events));
+        expect(plan).toEqual(naivePlan(units, shards));
+        if (shards > 1) expectSerial(units, plan);
+        expect(planned(order, byRow(events))).toEqual(plan);
       }),
       { numRuns: 1_500 },
+    );
+  });
+
+  test.each([1, 2, 5, 64])('of accounts is that of the rules, over %i shards', (shards) => {
+    const order = new BatchOrder(shards, 12_345);
+    const id = fc.oneof(fc.bigInt(1n, 6n), fc.bigInt(1n, 60n));
+    const flags = fc.constantFrom(0, 0, 0, linked, linked, AccountFlags.imported);
+    const row = fc.tuple(id, fc.constant(0n), fc.constant(0n), flags);
+    fc.assert(
+      fc.property(fc.array(row, { minLength: 1, maxLength: 20 }), (events) => {
+        const units = unitsOf(events, (one) => accountKeysOf(one, shards));
+        const plan = planned(order, byColumn(events, BatchKind.accounts));
+        expect(plan).toEqual(naivePlan(units, shards));
+        if (shards > 1) expectSerial(units, plan);
+        expect(planned(order, byRow(events, BatchKind.accounts))).toEqual(plan);
+      }),
+      { numRuns: 500 },
     );
   });
 
@@ -272,6 +361,59 @@ describe('the order of a batch', () => {
       ],
       '0 0 0',
     ],
+    [
+      'a chain goes as a whole to its lowest shard',
+      [
+        [1n, x, y, linked],
+        [2n, a, b],
+        [3n, x, y],
+      ],
+      '0 0 1r',
+    ],
+    [
+      'one event of a chain in conflict holds back the chain',
+      [
+        [1n, a, x],
+        [2n, b, c, linked],
+        [3n, b, x],
+        [4n, c, a2],
+      ],
+      '0 0r 0r 0r',
+    ],
+    [
+      'a chain that is open at the end of the batch is a unit',
+      [
+        [1n, x, y],
+        [2n, a, b, linked],
+        [3n, y, z, linked],
+      ],
+      '1 0r 0r',
+    ],
+    [
+      'a post at the home of its pending transfer is kept in order by the ring',
+      [
+        [1n, a, b, pending],
+        [2n, a, b, post, 1n],
+      ],
+      '0 0',
+    ],
+    [
+      'a post of what a walk creates on the higher home has to wait',
+      [
+        [7n, x, a, pending],
+        [8n, y, z, voidPendingTransfer, 7n],
+      ],
+      '0 1r',
+    ],
+    [
+      'imported transfers of one home keep their order',
+      [
+        [1n, x, a, imported],
+        [2n, y, z, imported],
+        [3n, b, c, imported],
+      ],
+      '0 1r 0',
+    ],
   ];
   test.each(cases)('%s', (_, rows, expected) => {
     const { shard, isRest } = planned(new BatchOrder(2), byRow(rows));
@@ -319,10 +461,19 @@ describe('the order of a batch', () => {
     expect(first.reduce((sum, count) => sum + count)).toBe(BATCH_EVENTS_MAX);
   });
 
-  test('a batch of accounts is no batch of transfers', () => {
+  test('a chain of a full batch is one unit', () => {
+    const rows: Row[] = [];
+    for (let i = 0n; i < BATCH_EVENTS_MAX; i++) {
+      rows.push([i << 64n, 2n * i + 1n, 2n * i + 2n, linked | post | imported, 3n * i]);
+    }
+    const { isRest, shard, first } = planned(new BatchOrder(64), byColumn(rows));
+    expect(isRest.includes(true) || shard.some((s) => s !== 0)).toBe(false);
+    expect(first[0]).toBe(BATCH_EVENTS_MAX);
+  });
+
+  test('ids have no order', () => {
     const columns = byRow([[1n, a, b]]);
-    columns.kind = BatchKind.accounts;
-    expect(() => new BatchOrder(2).plan(columns)).toThrow('only transfers');
-    expect(columns.at[Transfer.id]).toBe(0);
+    columns.kind = BatchKind.ids;
+    expect(() => new BatchOrder(2).plan(columns)).toThrow('what is read does not conflict');
   });
 });

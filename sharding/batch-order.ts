@@ -1,28 +1,34 @@
 /**
- * Which rows of a batch of transfers go to their shards at once, and which follow as one walk when all of those are answered: the effect
- * of a batch is that of its events one after another. It owns its arrays, which hold for the batch planned last; the router calls it
- * for each batch and it calls nothing but the placement. It never fails for what a user sent.
+ * Which rows of a batch go to their shards at once, and which follow as one walk when all of those are answered: the effect of a batch is
+ * that of its events one after another. It owns its arrays, which hold for the batch planned last; the router calls it for each batch and
+ * it calls nothing but the placement. It never fails for what a user sent.
  *
- * A unit is what succeeds or fails together: now always one row. Its keys are its two accounts, each on its own shard, and its id, on the
- * shard of its debit account (so one id sent with debit accounts on two shards is two keys). Flags of accounts are not known here, so that
- * every touch of a key may decide an outcome: two units conflict when they share a key.
+ * A unit is what succeeds or fails together: an event, or a chain (consecutive linked events and the one after them; one that is open at the
+ * end of the batch too). The keys of a transfer are its two accounts, each on its own shard, its id, and for a post or void the id of its
+ * pending transfer, both on the shard of its debit account (so one id sent with debit accounts on two shards is two keys). The key of an
+ * account is its id. An imported event has one more: the order of imports of its shard. Flags of accounts are not known here, so that every
+ * touch of a key may decide an outcome: two units conflict when they share a key.
  *
- * - B1 A unit is sent to the ring of its first shard (home, or the lowest of its two) in the order of the batch.
+ * - B1 A unit is sent to the ring of its first shard (home, or the lowest of those of its keys) in the order of the batch.
  * - B2 A unit joins the rest if it conflicts with an earlier one of the rest.
  * - B3 It joins the rest if it conflicts with an earlier one of the first wave over a key that is not on the shard to which both were
  *   sent: only one ring keeps an order. Else it joins the first wave.
  *
  * The keys seen lie in an open-addressed table of four words each: {generation, hash, word offset of the key, owner | marks}. A slot of
- * another generation is empty, so nothing is cleared between batches and nothing is allocated for one.
+ * another generation is empty, so nothing is cleared between batches and nothing is allocated for one. Behind the table lies a slot for the
+ * order of imports of each shard.
  */
 import { assert } from '../engine/assert.ts';
-import { BatchKind, Transfer, type Columns } from '../engine/batch.ts';
+import { Account, BatchKind, Transfer, type Columns } from '../engine/batch.ts';
+import { AccountFlags, RESOLVING, TransferFlags } from '../engine/flags.ts';
 import { BATCH_EVENTS_MAX, SHARDS_MAX } from '../engine/limits.ts';
 import { hashId, shardOf } from '../engine/placement.ts';
 
-const KEYS_PER_ROW = 3;
+/** In the table: two accounts, an id, and the id of a pending transfer. */
+const HASHED_KEYS_PER_ROW = 4;
+const KEYS_PER_ROW = HASHED_KEYS_PER_ROW + 1;
 const SLOTS = 65_536;
-assert(SLOTS >= 2 * KEYS_PER_ROW * BATCH_EVENTS_MAX, 'at most half of the slots are taken');
+assert(SLOTS >= 2 * HASHED_KEYS_PER_ROW * BATCH_EVENTS_MAX, 'at most half of the slots are taken');
 
 /** Whose key it is, so that an id is told from an account of the same number: accounts are 0, the ids of the transfers of home h are h + 1. Above the marks in the fourth word. */
 const OWNER_SHIFT = 8;
@@ -31,9 +37,16 @@ const ACCOUNT = 0;
 const MARK_RING = 1;
 const MARK_AWAY = 2;
 const MARK_REST = 4;
+/** The flags that make a unit longer or give it more keys. */
+const LINKED = TransferFlags.linked;
+const LOOKED_AT = {
+  [BatchKind.accounts]: LINKED | AccountFlags.imported,
+  [BatchKind.transfers]: LINKED | RESOLVING | TransferFlags.imported,
+};
+assert(LINKED === AccountFlags.linked, 'accounts and transfers are linked by the same bit');
 
 export class BatchOrder {
-  /** Per row: where it goes in the first wave, its home if local, else the lower shard of its two. */
+  /** Per row: where it goes in the first wave, the lowest shard of its unit. */
   readonly shard = new Uint8Array(BATCH_EVENTS_MAX);
   /** Per row: 1 if it joins the rest. */
   readonly isRest = new Uint8Array(BATCH_EVENTS_MAX);
@@ -45,7 +58,7 @@ export class BatchOrder {
   restMaskHigh = 0;
   readonly #shards: number;
   readonly #seed: number;
-  readonly #slots = new Int32Array(SLOTS * 4);
+  readonly #slots = new Int32Array((SLOTS + SHARDS_MAX) * 4);
   #generation = 0;
   /** The keys of the unit at hand: their slots (word offsets), and the shards that own them. */
   readonly #unitSlots = new Int32Array(BATCH_EVENTS_MAX * KEYS_PER_ROW);
@@ -65,7 +78,7 @@ export class BatchOrder {
   /** Plans the rows of `columns`, which must not change meanwhile. */
   plan(columns: Columns): void {
     const { n } = columns;
-    assert(columns.kind === BatchKind.transfers, 'only transfers conflict');
+    assert(columns.kind !== BatchKind.ids, 'what is read does not conflict');
     assert(n <= BATCH_EVENTS_MAX, 'a batch is within its bound');
     this.restCount = 0;
     this.restMaskLow = 0;
@@ -79,15 +92,41 @@ export class BatchOrder {
       return;
     }
     this.#nextGeneration();
-    for (let row = 0; row < n; row++) this.#planUnit(columns, row, row + 1);
+    if (columns.kind === BatchKind.transfers && !looksAtFlags(columns)) {
+      for (let row = 0; row < n; row++) {
+        this.#beginUnit();
+        this.#touchTransfer(columns, row);
+        this.#placeUnit(row, row + 1);
+      }
+      return;
+    }
+    for (let row = 0; row < n;) {
+      const from = row;
+      while (row < n - 1 && (flagsOf(columns, row) & LINKED) !== 0) row++;
+      row++;
+      this.#planUnit(columns, from, row);
+    }
   }
 
-  /** Hot path. */
   #planUnit(columns: Columns, from: number, to: number): void {
+    this.#beginUnit();
+    if (columns.kind === BatchKind.transfers) {
+      for (let row = from; row < to; row++) {
+        const home = this.#touchTransfer(columns, row);
+        this.#touchByFlags(columns, row, home);
+      }
+    } else for (let row = from; row < to; row++) this.#touchAccount(columns, row);
+    this.#placeUnit(from, to);
+  }
+
+  #beginUnit(): void {
     this.#unitKeys = 0;
     this.#unitMaskLow = 0;
     this.#unitMaskHigh = 0;
-    for (let row = from; row < to; row++) this.#touchRow(columns, row);
+  }
+
+  // Hot path.
+  #placeUnit(from: number, to: number): void {
     const first = lowestShard(this.#unitMaskLow, this.#unitMaskHigh);
     const isRest = this.#mustWait(first) ? 1 : 0;
     this.#mark(first, isRest);
@@ -104,7 +143,9 @@ export class BatchOrder {
     this.restMaskHigh = (this.restMaskHigh | this.#unitMaskHigh) >>> 0;
   }
 
-  #touchRow(columns: Columns, row: number): void {
+  /** Gives the home. */
+  // Hot path.
+  #touchTransfer(columns: Columns, row: number): number {
     const { words, at, step } = columns;
     const id = at[Transfer.id]! + row * step[Transfer.id]!;
     const dr = at[Transfer.debitAccountId]! + row * step[Transfer.debitAccountId]!;
@@ -114,11 +155,44 @@ export class BatchOrder {
     this.#touch(words, dr, ACCOUNT, home);
     this.#touch(words, cr, ACCOUNT, away);
     this.#touch(words, id, home + 1, home);
+    return home;
+  }
+
+  #touchByFlags(columns: Columns, row: number, home: number): void {
+    const flags = flagsOf(columns, row);
+    if ((flags & RESOLVING) !== 0) {
+      const pending = columns.at[Transfer.pendingId]! + row * columns.step[Transfer.pendingId]!;
+      this.#touch(columns.words, pending, home + 1, home);
+    }
+    if ((flags & TransferFlags.imported) !== 0) this.#touchImports(home);
+  }
+
+  #touchAccount(columns: Columns, row: number): void {
+    const { words, at, step } = columns;
+    const id = at[Account.id]! + row * step[Account.id]!;
+    const shard = shardOf(words, id, this.#shards);
+    this.#touch(words, id, ACCOUNT, shard);
+    if ((flagsOf(columns, row) & AccountFlags.imported) !== 0) this.#touchImports(shard);
+  }
+
+  /** An imported event is compared with the newest one of its shard. */
+  #touchImports(shard: number): void {
+    const slots = this.#slots;
+    const slot = (SLOTS + shard) * 4;
+    if (slots[slot] !== this.#generation) {
+      slots[slot] = this.#generation;
+      slots[slot + 3] = 0;
+    }
+    this.#addKey(slot, shard);
   }
 
   /** Adds the key at word `at` to those of the unit at hand. A key touched twice is there twice, which changes nothing. */
   #touch(words: Uint32Array, at: number, owner: number, shard: number): void {
-    this.#unitSlots[this.#unitKeys] = this.#slotOf(words, at, owner);
+    this.#addKey(this.#slotOf(words, at, owner), shard);
+  }
+
+  #addKey(slot: number, shard: number): void {
+    this.#unitSlots[this.#unitKeys] = slot;
     this.#unitOwners[this.#unitKeys] = shard;
     this.#unitKeys++;
     if (shard < 32) this.#unitMaskLow |= 1 << shard;
@@ -177,8 +251,19 @@ export class BatchOrder {
   }
 }
 
+function flagsOf(columns: Columns, row: number): number {
+  return columns.halves[columns.at[Transfer.flags]! + row * columns.step[Transfer.flags]!]!;
+}
+
+/** Whether flags may join events or give them keys; not so where the column is left out, or is one harmless value. */
+function looksAtFlags(columns: Columns): boolean {
+  if (columns.step[Transfer.flags] !== 0) return true;
+  assert(columns.kind !== BatchKind.ids, 'ids have no flags');
+  return (flagsOf(columns, 0) & LOOKED_AT[columns.kind]) !== 0;
+}
+
 /** The lowest shard of a mask that is not empty. */
-function lowestShard(low: number, high: number): number {
+export function lowestShard(low: number, high: number): number {
   assert(low !== 0 || high !== 0, 'a unit has a shard');
   return low !== 0 ? 31 - Math.clz32(low & -low) : 63 - Math.clz32(high & -high);
 }

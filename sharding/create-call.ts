@@ -33,10 +33,12 @@ export class CreateCall implements Call {
   readonly #positions: Position[] = [];
   #partsOut = 0;
   #notStarted = 0;
+  #isStarted = false;
   #isLost = false;
   #isOverloaded = false;
   #nextRows = 0;
   #next: (() => void) | null = null;
+  #onOutcomes: ((statuses: Uint16Array) => void) | null = null;
 
   constructor({ n, deadlineMs, release }: CreateCallOptions) {
     this.events = n;
@@ -54,6 +56,7 @@ export class CreateCall implements Call {
   /** A part that goes to a shard. `rows` are its rows in the request, null for all. */
   part(rows: Uint16Array | null): InFlight {
     this.#partsOut++;
+    this.#isStarted = true;
     return {
       answered: (shard, words, at) => {
         this.#take(shard, words, at, rows);
@@ -73,6 +76,18 @@ export class CreateCall implements Call {
     this.#nextRows = rows;
   }
 
+  /** Who is told the outcomes when all of them are there, before the caller. */
+  whenOutcomes(onOutcomes: (statuses: Uint16Array) => void): void {
+    this.#onOutcomes = onOutcomes;
+  }
+
+  /** Nothing was sent, and nothing will be. */
+  refuse(error: SyceeError): void {
+    assert(!this.#isStarted, 'nothing was sent');
+    this.#release(this);
+    this.#settle(error);
+  }
+
   /** The second round has nowhere to go. */
   abandon(): void {
     this.#lose();
@@ -80,6 +95,10 @@ export class CreateCall implements Call {
   }
 
   expire(): void {
+    if (!this.#isStarted) {
+      this.#settle(late());
+      return;
+    }
     this.#settle(
       new SyceeError(
         'unknown',
@@ -133,6 +152,7 @@ export class CreateCall implements Call {
 
   #finish(): void {
     this.#release(this);
+    if (this.#notStarted === 0 && !this.#isLost) this.#onOutcomes?.(this.#statuses);
     if (this.isDone) return;
     if (this.#notStarted === 0) {
       this.isDone = true;
@@ -146,9 +166,7 @@ export class CreateCall implements Call {
     } else if (this.#notStarted === this.events && this.#isOverloaded) {
       this.#settle(overloaded());
     } else if (this.#notStarted === this.events) {
-      this.#settle(
-        new SyceeError('deadline_exceeded', 'the deadline had passed; nothing was started'),
-      );
+      this.#settle(late());
     } else {
       this.#settle(
         new SyceeError(
@@ -189,4 +207,8 @@ export function overloaded(): SyceeError {
     'overloaded',
     'more is under way than the ledger takes; nothing was done, ask again with the same ids',
   );
+}
+
+export function late(): SyceeError {
+  return new SyceeError('deadline_exceeded', 'the deadline had passed; nothing was started');
 }

@@ -1,9 +1,11 @@
 /** Read requests at the router: parts on the shards, put together in request order when the last one has answered. */
+import { assert } from '../engine/assert.ts';
 import { ROW_WORDS } from '../engine/batch.ts';
 import { Reply, REPLY_HEAD_WORDS } from '../engine/open-requests.ts';
 import type { Position, RowsReply } from '../engine/reply.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { positionOf } from './create-call.ts';
+import type { AccountHead } from './journal-queries.ts';
 import { type RecordThread, WANTED_WORDS } from './record-thread.ts';
 import type { Call } from './router.ts';
 import type { InFlight } from './shard-client.ts';
@@ -128,6 +130,7 @@ export class TransfersCall extends ReadCall<RowsReply> {
     readonly shard: number;
     readonly low: number;
     readonly high: number;
+    readonly pendingStatus: number;
   }[] = [];
 
   constructor(n: number, deadlineMs: number, records: RecordThread) {
@@ -139,22 +142,85 @@ export class TransfersCall extends ReadCall<RowsReply> {
     for (let i = 0; i < words[at + Reply.n]!; i++) {
       const from = at + REPLY_HEAD_WORDS + i * POSITION_WORDS;
       const row = rows[words[from]!]!;
-      this.#found.push({ row, shard, low: words[from + 1]!, high: words[from + 2]! });
+      const low = words[from + 1]!;
+      const high = words[from + 2]!;
+      this.#found.push({ row, shard, low, high, pendingStatus: words[from + 3]! });
     }
   }
 
   protected result(): RowsReply | Promise<RowsReply> {
     const { positions } = this;
-    if (this.#found.length === 0) return { n: 0, rows: new Uint32Array(0), positions };
+    if (this.#found.length === 0) {
+      return { n: 0, rows: new Uint32Array(0), positions, pendingStatuses: new Uint8Array(0) };
+    }
     const found = this.#found.toSorted((a, b) => a.row - b.row || a.shard - b.shard);
     const wanted = new Uint32Array(found.length * WANTED_WORDS);
     for (let i = 0; i < found.length; i++) {
       const { shard, low, high } = found[i]!;
       wanted.set([shard, low, high], i * WANTED_WORDS);
     }
+    const pendingStatuses = Uint8Array.from(found, ({ pendingStatus }) => pendingStatus);
     return this.#records
       .read(wanted, this.deadlineMs)
-      .then((rows) => ({ n: rows.length / ROW_WORDS, rows, positions }));
+      .then((rows) => ({ n: rows.length / ROW_WORDS, rows, positions, pendingStatuses }));
+  }
+}
+
+/** What became of pending transfers: by row of the request, and 0 for what the shard that was asked does not have. */
+export class StatusesCall extends ReadCall<Uint8Array> {
+  readonly #statuses = new Uint8Array(this.events);
+
+  protected take(_shard: number, words: Uint32Array, at: number, rows: Uint16Array): void {
+    for (let i = 0; i < words[at + Reply.n]!; i++) {
+      const from = at + REPLY_HEAD_WORDS + i * POSITION_WORDS;
+      this.#statuses[rows[words[from]!]!] = words[from + 3]!;
+    }
+  }
+
+  protected result(): Uint8Array {
+    return this.#statuses;
+  }
+}
+
+/** Words of an entry: {row of the request, head low, head high, flags}. */
+const HEAD_ENTRY_WORDS = 4;
+
+/** Where an account's history begins, with the position of the shard that said so; null for an account that is not there. */
+export class HeadCall extends ReadCall<{
+  readonly head: AccountHead | null;
+  readonly positions: readonly Position[];
+}> {
+  #head: AccountHead | null = null;
+
+  protected take(shard: number, words: Uint32Array, at: number): void {
+    if (words[at + Reply.n] === 0) return;
+    assert(words[at + Reply.n] === 1, 'one account was asked for');
+    const from = at + REPLY_HEAD_WORDS;
+    assert(from + HEAD_ENTRY_WORDS <= words.length, 'an entry is there');
+    const [low, high, flags] = [words[from + 1]!, words[from + 2]!, words[from + 3]!];
+    this.#head = { shard, low, high, flags };
+  }
+
+  protected result(): { readonly head: AccountHead | null; readonly positions: Position[] } {
+    return { head: this.#head, positions: this.positions };
+  }
+}
+
+/** The moment up to which every shard knows all that will have happened. */
+export class WatermarkCall extends ReadCall<{
+  readonly watermark: bigint;
+  readonly positions: readonly Position[];
+}> {
+  #lowest = 2n ** 64n;
+
+  protected take(_shard: number, words: Uint32Array, at: number): void {
+    const from = at + REPLY_HEAD_WORDS;
+    const watermark = (BigInt(words[from + 1]!) << 32n) | BigInt(words[from]!);
+    if (watermark < this.#lowest) this.#lowest = watermark;
+  }
+
+  protected result(): { readonly watermark: bigint; readonly positions: Position[] } {
+    return { watermark: this.#lowest, positions: this.positions };
   }
 }
 

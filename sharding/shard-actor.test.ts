@@ -68,6 +68,7 @@ class Bench {
       links: shards === 1 ? [undefined] : [undefined, link],
       counters: this.counters,
       now: () => this.time,
+      wall: () => this.time,
     });
     this.actor.recover();
   }

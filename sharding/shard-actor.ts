@@ -39,8 +39,10 @@ export interface ShardActorOptions {
   /** By peer; a hole for the shard itself. */
   readonly links: readonly (Link | undefined)[];
   readonly counters: ShardCounters;
-  /** Nanoseconds since the epoch. */
+  /** The ledger's time, nanoseconds since the epoch. */
   readonly now: () => bigint;
+  /** The clock by which callers set their deadlines. The same as `now`, but in tests. */
+  readonly wall: () => bigint;
 }
 
 export class ShardActor {
@@ -97,18 +99,27 @@ export class ShardActor {
     this.written.fill(0);
     const sequence = journal.lastSequence + 1;
     this.#group.reset(sequence);
+    this.#drainExpiries();
     this.#drainLinks();
     this.#drainRequests();
     let isBusy = this.#group.inputs > 0 || this.#machine.pumpAgain;
     if (isBusy) this.#commit(sequence);
     if (this.#reads.count > 0) {
-      this.#reads.answer(journal.lastSequence, this.#options.session);
+      this.#reads.answer(journal.lastSequence, this.#options.session, this.#options.now());
       isBusy = true;
     }
     this.#replies.flush();
     for (const link of links) if (link?.flush() === true) this.written[link.peer] = 1;
     if (this.#replies.takeWritten()) this.written[links.length] = 1;
     return isBusy || this.written.includes(1);
+  }
+
+  /** How long to sleep when there is nothing to do: until the next pending transfer expires, and no longer than `most`. */
+  idleMs(most: number): number {
+    const next = this.#machine.ledger.pendings.nextExpiry();
+    if (next === 0n) return most;
+    const left = Number((next - this.#options.now()) / 1_000_000n) + 1;
+    return Math.min(most, Math.max(1, left));
   }
 
   /** Something is waiting for room in a ring: the caller looks again soon, without a doorbell. */
@@ -127,6 +138,15 @@ export class ShardActor {
   }
 
   // ---- Taking inputs.
+
+  /** Time is an input too: what has expired by now is journalled as such. */
+  #drainExpiries(): void {
+    const { pendings } = this.#machine.ledger;
+    if (pendings.first === -1) return;
+    const now = this.#options.now();
+    if (!pendings.isDue(Number(now & 0xffffffffn), Number(now >> 32n))) return;
+    this.#group.addMessage(InputType.expire, 0, null);
+  }
 
   #drainLinks(): void {
     const { links } = this.#options;
@@ -193,7 +213,7 @@ export class ShardActor {
     const high = target[added + Input.deadline + 1]!;
     if ((low | high) === 0) return;
     const { clockLow, clockHigh } = this.#machine.ledger;
-    const ahead = ((BigInt(clockHigh) << 32n) | BigInt(clockLow)) - this.#options.now();
+    const ahead = ((BigInt(clockHigh) << 32n) | BigInt(clockLow)) - this.#options.wall();
     if (ahead <= 0n) return;
     const deadline = ((BigInt(high) << 32n) | BigInt(low)) + ahead;
     target[added + Input.deadline] = Number(deadline & 0xffffffffn);
@@ -205,7 +225,7 @@ export class ShardActor {
     const low = words[at + Input.deadline]!;
     const high = words[at + Input.deadline + 1]!;
     if ((low | high) === 0) return false;
-    return this.#options.now() > ((BigInt(high) << 32n) | BigInt(low));
+    return this.#options.wall() > ((BigInt(high) << 32n) | BigInt(low));
   }
 
   /** Acknowledgements go into the journal with the next group, so that replay forgets messages as this life did. */

@@ -75,8 +75,9 @@ export class ShardClient {
     };
   }
 
-  /** Sends what was reserved. */
-  send(type: number, bytes: number, deadline: bigint, inFlight: InFlight): void {
+  /** Sends what was reserved. `flags`: see InputFlag. */
+  // oxlint-disable-next-line max-params -- An object per request would cost more than it explains.
+  send(type: number, bytes: number, deadline: bigint, inFlight: InFlight, flags = 0): void {
     const request = this.#nextRequest();
     const at = this.#writer.at / 4;
     const { words } = this.#writer;
@@ -87,6 +88,7 @@ export class ShardClient {
     words[at + Input.request] = request;
     words[at + Input.deadline] = Number(deadline & 0xffffffffn);
     words[at + Input.deadline + 1] = Number(deadline >> 32n);
+    words[at + Input.flags] = flags;
     this.#inFlight.set(request, inFlight);
     this.#writer.commit();
     this.#announce(bytes);

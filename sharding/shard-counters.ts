@@ -29,8 +29,8 @@ export class ShardCounters {
   }
 
   begin(sequence: number, machine: StateMachine): void {
-    machine.accountOutcomes.fill(0);
-    machine.transferOutcomes.fill(0);
+    machine.outcomes.accounts.fill(0);
+    machine.outcomes.transfers.fill(0);
     this.values[Counter.sequence] = sequence;
     this.#state(machine);
   }
@@ -68,10 +68,15 @@ export class ShardCounters {
     values[Counter.openRequests] = machine.requests.count;
     values[Counter.accounts] = ledger.accounts.rows;
     values[Counter.transfers] = ledger.transferIndex.count;
+    values[Counter.pendings] = ledger.pendings.count;
+    values[Counter.expiring] = ledger.pendings.expiring;
     values[Counter.tableBytes] =
-      ledger.accounts.byteLength + ledger.accountIndex.byteLength + ledger.transferIndex.byteLength;
-    values.set(machine.accountOutcomes, Counter.accountOutcomes);
-    values.set(machine.transferOutcomes, Counter.transferOutcomes);
+      ledger.accounts.byteLength +
+      ledger.accountIndex.byteLength +
+      ledger.transferIndex.byteLength +
+      ledger.pendings.byteLength;
+    values.set(machine.outcomes.accounts, Counter.accountOutcomes);
+    values.set(machine.outcomes.transfers, Counter.transferOutcomes);
   }
 
   #add(counter: number, by: number): void {

@@ -22,6 +22,7 @@ export interface HostParts {
   readonly seed: number;
   readonly clusterId: string;
   readonly clockOffset: bigint;
+  readonly manualClock: SharedArrayBuffer | undefined;
   readonly directory: string;
   readonly counters: SharedArrayBuffer;
   readonly doorbells: SharedArrayBuffer;
@@ -85,8 +86,8 @@ export class ShardHost {
 
   /** Begins a life. Resolves with what its journal says of its links when it has recovered; rejects with what it failed of before. */
   start(): Promise<LinkCounters> {
-    const { shard, shards, seed, clusterId, clockOffset, directory, counters, doorbells } =
-      this.#parts;
+    const { shard, shards, seed, clusterId, clockOffset, manualClock } = this.#parts;
+    const { directory, counters, doorbells } = this.#parts;
     const { port1, port2 } = new MessageChannel();
     const sealer = this.#parts.sealer();
     const options: ShardThreadOptions = {
@@ -97,6 +98,7 @@ export class ShardHost {
       directory,
       session: this.session,
       clockOffset,
+      manualClock,
       requests: this.requests,
       replies: this.replies,
       links: this.#parts.linksOf(),

@@ -15,6 +15,9 @@ export const RequestType = {
   lookupAccounts: 16,
   lookupTransfers: 17,
   stateDigest: 18,
+  /** Where the newest transfer of each account is. */
+  accountHeads: 19,
+  watermark: 20,
 } as const;
 
 /** Frames in the reply ring. `refused` carries its reason in the word after the header. */
@@ -37,6 +40,8 @@ export interface ShardThreadOptions {
   readonly session: number;
   /** Added to the monotonic clock to give nanoseconds since the epoch: one source for all shards of a process. */
   readonly clockOffset: bigint;
+  /** Tests only: the ledger's time, ns, as one BigInt64, instead of the clock. Deadlines go by the clock all the same. */
+  readonly manualClock: SharedArrayBuffer | undefined;
   readonly requests: SharedArrayBuffer;
   readonly replies: SharedArrayBuffer;
   readonly links: readonly LinkRings[];
@@ -130,6 +135,9 @@ export const Counter = {
   accounts: 18,
   transfers: 19,
   tableBytes: 20,
+  /** Open pending transfers, and those whose expiry is under way or due. */
+  pendings: 21,
+  expiring: 22,
   commitBuckets: 24,
   groupBuckets: 40,
   accountOutcomes: 56,

@@ -1,17 +1,31 @@
 /**
- * Look-ups on the actor's thread: accounts are copied from memory, transfers are answered with their positions, which readers of the journal
- * turn into records. Never wait for claims, change nothing, are not journalled.
+ * Look-ups on the actor's thread: accounts are copied from memory; transfers, and the newest transfer of an account, are answered with their
+ * positions, which readers of the journal turn into records. Never wait for claims, change nothing, are not journalled.
  */
+import { HEAD_HIGH, HEAD_LOW } from '../engine/account-table.ts';
 import { assert } from '../engine/assert.ts';
 import { BatchKind, Columns, ROW_WORDS } from '../engine/batch.ts';
 import { Input, INPUT_WORDS } from '../engine/group.ts';
 import { positionState, TransferState } from '../engine/ledger.ts';
 import { WordList } from '../engine/link-message.ts';
 import { Reply, REPLY_HEAD_WORDS, ReplyKind } from '../engine/open-requests.ts';
+import { PendingStatus } from '../engine/query.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
+import { CODE_FLAGS } from '../engine/transfer-accounts.ts';
 import type { ReplyOutbox } from './reply-outbox.ts';
 import type { RingReader } from './ring.ts';
 import { RequestType } from './shard-protocol.ts';
+
+/** By `TransferState`. */
+const STATUS_OF = [
+  PendingStatus.none,
+  PendingStatus.none,
+  PendingStatus.none,
+  PendingStatus.pending,
+  PendingStatus.posted,
+  PendingStatus.voided,
+  PendingStatus.expired,
+];
 
 interface Read {
   readonly type: number;
@@ -19,7 +33,10 @@ interface Read {
   readonly ids: Uint32Array;
 }
 
-/** Words of a position in a reply: {row of the request, sequence low, second value word of the index, 0}. */
+/**
+ * Words of a position in a reply: {row of the request, sequence low, second position word, pending status}; of an account's head the last one is
+ * its flags.
+ */
 export const POSITION_WORDS = 4;
 
 export class ShardReads {
@@ -43,7 +60,7 @@ export class ShardReads {
     const at = ring.at / 4;
     const type = ring.words[at]!;
     const request = ring.words[at + Input.request]!;
-    if (type === RequestType.stateDigest) {
+    if (type === RequestType.stateDigest || type === RequestType.watermark) {
       this.#reads.push({ type, request, ids: new Uint32Array(0) });
       return;
     }
@@ -66,7 +83,8 @@ export class ShardReads {
     this.#outbox.add(head, 0, head.length);
   }
 
-  answer(sequence: number, session: number): void {
+  /** `now` is the ledger's time, ns. */
+  answer(sequence: number, session: number, now: bigint): void {
     for (const read of this.#reads) {
       const words = this.#words;
       words.length = 0;
@@ -79,6 +97,16 @@ export class ShardReads {
       } else if (read.type === RequestType.lookupTransfers) {
         n = this.#positions(read.ids);
         kind = ReplyKind.positions;
+      } else if (read.type === RequestType.accountHeads) {
+        n = this.#heads(read.ids);
+        kind = ReplyKind.heads;
+      } else if (read.type === RequestType.watermark) {
+        n = 0;
+        kind = ReplyKind.watermark;
+        const watermark = this.#machine.watermark(now);
+        const at = words.extend(2);
+        words.words[at] = Number(watermark & 0xffffffffn);
+        words.words[at + 1] = Number(watermark >> 32n);
       } else {
         n = 0;
         kind = ReplyKind.digest;
@@ -109,25 +137,47 @@ export class ShardReads {
       const at = this.#words.extend(2);
       this.#words.words[at] = i;
       this.#words.words[at + 1] = 0;
-      this.#words.append(accounts.chunk(row), accounts.offset(row), ROW_WORDS);
+      const to = this.#words.extend(ROW_WORDS);
+      accounts.copyRow(row, this.#words.words, to);
       n++;
     }
     return n;
   }
 
   #positions(ids: Uint32Array): number {
-    const { transferIndex } = this.#machine.ledger;
+    const { transferIndex, pendings } = this.#machine.ledger;
     let n = 0;
     for (let i = 0; i < ids.length / 4; i++) {
       const slot = transferIndex.find(ids, i * 4, transferIndex.hash(ids, i * 4));
       if (slot === -1) continue;
+      const low = transferIndex.valueLow(slot);
       const high = transferIndex.valueHigh(slot);
-      if (positionState(high) !== TransferState.created) continue;
+      const state = positionState(high);
+      if (state === TransferState.failed) continue;
+      const isOpen = state === TransferState.pending;
       const at = this.#words.extend(POSITION_WORDS);
       this.#words.words[at] = i;
-      this.#words.words[at + 1] = transferIndex.valueLow(slot);
-      this.#words.words[at + 2] = high;
-      this.#words.words[at + 3] = 0;
+      this.#words.words[at + 1] = isOpen ? pendings.positionLow(low) : low;
+      this.#words.words[at + 2] = isOpen ? pendings.positionHigh(low) : high;
+      this.#words.words[at + 3] = STATUS_OF[state]!;
+      n++;
+    }
+    return n;
+  }
+
+  #heads(ids: Uint32Array): number {
+    const { accountIndex, accounts } = this.#machine.ledger;
+    let n = 0;
+    for (let i = 0; i < ids.length / 4; i++) {
+      const row = accountIndex.find(ids, i * 4, accountIndex.hash(ids, i * 4));
+      if (row === -1) continue;
+      const chunk = accounts.chunk(row);
+      const from = accounts.offset(row);
+      const at = this.#words.extend(POSITION_WORDS);
+      this.#words.words[at] = i;
+      this.#words.words[at + 1] = chunk[from + HEAD_LOW]!;
+      this.#words.words[at + 2] = chunk[from + HEAD_HIGH]!;
+      this.#words.words[at + 3] = chunk[from + CODE_FLAGS]! >>> 16;
       n++;
     }
     return n;

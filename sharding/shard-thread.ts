@@ -40,7 +40,8 @@ export function runShardThread(options: ShardThreadOptions, openJournal: () => J
       counters,
       requests: new RingReader(options.requests),
       replies: new RingWriter(options.replies),
-      now: () => process.hrtime.bigint() + options.clockOffset,
+      now: clockOf(options),
+      wall: () => process.hrtime.bigint() + options.clockOffset,
     });
     const replayed = actor.recover();
     counters.setState(ShardState.running);
@@ -55,6 +56,12 @@ export function runShardThread(options: ShardThreadOptions, openJournal: () => J
     throw error;
   }
   tell({ type: 'stopped' });
+}
+
+function clockOf({ manualClock, clockOffset }: ShardThreadOptions): () => bigint {
+  if (manualClock === undefined) return () => process.hrtime.bigint() + clockOffset;
+  const time = new BigInt64Array(manualClock);
+  return () => Atomics.load(time, 0);
 }
 
 function linksOf({ shard, shards, links }: ShardThreadOptions): (Link | undefined)[] {
@@ -82,7 +89,7 @@ function runLoop(
       if (followControl(options, links)) return;
       continue;
     }
-    if (!isBusy) own.wait(seen, actor.hasBacklog ? BACKLOG_WAIT_MS : IDLE_WAIT_MS);
+    if (!isBusy) own.wait(seen, actor.hasBacklog ? BACKLOG_WAIT_MS : actor.idleMs(IDLE_WAIT_MS));
   }
 }
 

@@ -65,6 +65,26 @@ describe('a part of a batch', () => {
     }
   });
 
+  test('has the marks of its rows behind it', () => {
+    const n = 7;
+    const rows = randomRows(new Prng(5), n);
+    const marks = Uint8Array.of(1, 0, 2, 3, 0, 0, 1);
+    const source = { ...placed(batchOfRows(BatchKind.transfers, rows, n).words), marks };
+    for (const chosen of [Uint16Array.of(0, 2, 3, 5, 6), Uint16Array.of(6), Uint16Array.of(1, 4)]) {
+      const bytes = splitBytes(source, chosen.length);
+      const target = placed(new Uint32Array(0), bytes / 4);
+      target.words.fill(0xdddddddd, AT);
+      splitBatch(source, chosen, chosen.length, target);
+      const end = AT * 4 + target.words[AT + 2]!;
+      expect(end + 8).toBe(AT * 4 + bytes);
+      expect(batchDefect(target.words, AT * 4, end)).toBeNull();
+      const behind = [...new Uint8Array(target.words.buffer, end, 8)];
+      const expected = [...chosen].map((row) => marks[row]!);
+      expect(behind).toEqual([...expected, ...Array<number>(8 - chosen.length).fill(0)]);
+      expect([...target.words.subarray(AT + bytes / 4)]).toEqual([0xdddddddd, 0xdddddddd]);
+    }
+  });
+
   test('of no rows, or of more than there are, is a bug', () => {
     const source = placed(batchOfRows(BatchKind.ids, new Uint32Array(ROW_WORDS), 1).words);
     const target = placed(new Uint32Array(100));

@@ -1,4 +1,7 @@
-/** Writes some rows of a batch as a batch of their own, straight into a ring: same columns, constants stay constants. */
+/**
+ * Writes some rows of a batch as a batch of their own, straight into a ring: same columns, constants stay constants. Marks of the rows, a
+ * byte each, follow behind.
+ */
 import { assert } from '../engine/assert.ts';
 import { COLUMN_BYTES, COLUMNS, HEADER_BYTES, type BatchKind } from '../engine/batch.ts';
 
@@ -7,12 +10,19 @@ export interface EncodedBatch {
   readonly words: Uint32Array;
   readonly halves: Uint16Array;
   readonly at: number;
+  /** Of each row, for a source that has some; null or left out otherwise. */
+  readonly marks?: Uint8Array | null;
 }
 
 const padded = (bytes: number): number => (bytes + 7) & ~7;
 
-/** Bytes of a batch of `count` of the rows. */
+/** Bytes of a batch of `count` of the rows, with their marks. */
 export function splitBytes(source: EncodedBatch, count: number): number {
+  const hasMarks = source.marks !== undefined && source.marks !== null;
+  return batchBytes(source, count) + (hasMarks ? padded(count) : 0);
+}
+
+function batchBytes(source: EncodedBatch, count: number): number {
   const masks = source.words[source.at + 1]!;
   let bytes = HEADER_BYTES;
   for (let column = 0; column < COLUMNS; column++) {
@@ -35,7 +45,7 @@ export function splitBatch(
   const n = words[at]! & 0xffffff;
   const kind = (words[at]! >>> 24) as BatchKind;
   assert(count > 0 && count <= n, 'some of the rows');
-  const bytes = splitBytes(source, count);
+  const bytes = batchBytes(source, count);
   target.words[target.at] = (kind << 24) | count;
   target.words[target.at + 1] = masks;
   target.words[target.at + 2] = bytes;
@@ -63,4 +73,12 @@ export function splitBatch(
     to += padded(width * copied);
   }
   assert(to - target.at * 4 === bytes, 'the rows fill their batch');
+  if (source.marks !== undefined && source.marks !== null) {
+    copyMarks(source.marks, rows, count, target.words.subarray(to / 4));
+  }
+}
+
+function copyMarks(marks: Uint8Array, rows: Uint16Array, count: number, target: Uint32Array): void {
+  target.fill(0, 0, padded(count) / 4);
+  for (let i = 0; i < count; i++) target[i >> 2]! |= marks[rows[i]!]! << (8 * (i & 3));
 }

@@ -32,6 +32,8 @@ export interface SupervisorOptions {
   /** Fixed when the directory is made. One less than the cores unless given, at least 1. */
   readonly shards?: number | undefined;
   readonly log?: ((line: string) => void) | undefined;
+  /** Tests only: the ledger's time, ns, as one BigInt64. Whoever moves it calls `wake`. */
+  readonly manualClock?: SharedArrayBuffer | undefined;
 }
 
 export interface ShardDigest {
@@ -65,16 +67,18 @@ export class Supervisor {
   readonly #bells: readonly Doorbell[];
   /** links[i][j]: the ring from shard i to shard j. */
   readonly #links: SharedArrayBuffer[][];
+  readonly #manualClock: SharedArrayBuffer | undefined;
   readonly router: Router;
   #state: SupervisorState = 'starting';
   #watch: NodeJS.Timeout | undefined;
   #drained: Promise<void> = Promise.resolve();
 
-  private constructor(directory: DataDirectory, log: (line: string) => void) {
+  private constructor(directory: DataDirectory, { log, manualClock }: SupervisorOptions) {
     this.#directory = directory;
-    this.#log = log;
+    this.#log = log ?? ((): void => undefined);
+    this.#manualClock = manualClock;
     const { shards, clusterId } = directory.meta;
-    this.#sealer = SegmentSealer.start((problem) => log(`segment sealer: ${problem}`));
+    this.#sealer = SegmentSealer.start((problem) => this.#log(`segment sealer: ${problem}`));
     const directories = Array.from({ length: shards }, (_, k) => directory.shardDirectory(k));
     this.#records = new RecordThread({ shards, clusterId, directories });
     this.#doorbells = new SharedArrayBuffer((shards + 1) * DOORBELL_BYTES);
@@ -100,6 +104,7 @@ export class Supervisor {
       seed,
       clusterId,
       clockOffset,
+      manualClock: this.#manualClock,
       directory: this.#directory.shardDirectory(k),
       counters: countersBuffer(),
       doorbells: this.#doorbells,
@@ -123,11 +128,11 @@ export class Supervisor {
 
   /** Resolves when all shards have recovered. Rejects with a DataDirectoryError when the directory is refused. */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
-    const { directory, shards, log = () => undefined } = options;
+    const { directory, shards } = options;
     const opened = DataDirectory.open({ directory, shards, create: true });
     let supervisor: Supervisor | undefined;
     try {
-      supervisor = new Supervisor(opened, log);
+      supervisor = new Supervisor(opened, options);
       await supervisor.#start();
       return supervisor;
     } catch (error: unknown) {
@@ -206,6 +211,18 @@ export class Supervisor {
       ...readShardMetrics(host, this.#clients[k]!),
       state: this.#stateOf(k),
     }));
+  }
+
+  /** Makes idle shards look at the time. */
+  wake(): void {
+    for (const bell of this.#bells) bell.ring();
+  }
+
+  /** Whether some pending transfer is being expired, or some work crosses shards. */
+  isSettling(): boolean {
+    return this.#hosts.some(
+      ({ counters }) => counters[Counter.expiring]! + counters[Counter.walks]! > 0,
+    );
   }
 
   /** Tests only: makes a shard's thread throw or spin. */

@@ -1,15 +1,25 @@
-/** The tables of the rules against whole systems. Owners start on shard 0 and then on shard 1, so that money crosses shards both ways. */
+/** The tables of the rules against whole systems. Owners start on shard 0 and then on another, so that money crosses shards both ways. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startSystem, type TestSystem } from '../support/cluster.ts';
 import { runTable } from '../support/ledger-table.ts';
 import { EVERY_TABLE } from './every-table.ts';
 import { holdsAt } from './rule-table.ts';
 
+/** A system whose clock a test turns. */
+interface Turnable {
+  advance?(seconds: number): Promise<void>;
+}
+
+function clockOf(system: Turnable): { advance?: (seconds: number) => Promise<void> } {
+  return system.advance === undefined ? {} : { advance: (seconds) => system.advance!(seconds) };
+}
+
 for (const { shards, firstShard } of [
   { shards: 1, firstShard: 0 },
   { shards: 2, firstShard: 0 },
   { shards: 2, firstShard: 1 },
   { shards: 5, firstShard: 3 },
+  { shards: 16, firstShard: 14 },
 ]) {
   describe(`${shards} shards, the first owner on shard ${firstShard}`, () => {
     let system: TestSystem;
@@ -24,7 +34,8 @@ for (const { shards, firstShard } of [
       if (!holdsAt(EVERY_TABLE[table]!, shards)) continue;
       test(`table: ${title}`, async () => {
         const { client, shardOf } = system;
-        const run = runTable(text, client, { table, shards, shardOf, firstShard });
+        const place = { table, shards, shardOf, firstShard };
+        const run = runTable(text, client, { ...place, ...clockOf(system) });
         await expect(run).resolves.toBeUndefined();
       });
     }

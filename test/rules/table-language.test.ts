@@ -1,8 +1,8 @@
 /** The language of the tables: it fails where a table and the ledger disagree, and refuses what is not a table. */
 import { expect, test } from 'vitest';
-import { placementOf } from '../support/cluster.ts';
 import { Names, parseTable, runTable } from '../support/ledger-table.ts';
 import { ModelClient, ModelLedger, U128_MAX, type Result } from '../support/model-ledger.ts';
+import { placementOf } from '../support/placement.ts';
 
 const RUN = { table: 0, shards: 3, shardOf: placementOf(3) };
 const ACCOUNTS = `

@@ -47,6 +47,8 @@ export class TempDirectory implements AsyncDisposable {
 
 export interface SystemOptions {
   readonly shards: number;
+  /** The ledger's time stands still, and moves by `advance` only. */
+  readonly hasManualClock?: boolean;
   /** Left as it is at the end. Without it the system has a directory of its own, which goes away with it. */
   readonly directory?: string;
 }
@@ -57,9 +59,14 @@ export class TestSystem implements AsyncDisposable {
   readonly directory: string;
   readonly shardOf: ShardOf;
   readonly #temp: TempDirectory | null;
+  readonly #clock: SharedArrayBuffer | undefined;
   #client: InProcessClient | null = null;
 
-  constructor({ shards, directory }: SystemOptions) {
+  constructor({ shards, directory, hasManualClock = false }: SystemOptions) {
+    if (hasManualClock) {
+      this.#clock = new SharedArrayBuffer(8);
+      new BigInt64Array(this.#clock)[0] = BigInt(Date.now()) * 1_000_000n;
+    }
     this.#temp = directory === undefined ? new TempDirectory() : null;
     this.shards = shards;
     this.directory = directory ?? this.#temp!.path;
@@ -72,7 +79,22 @@ export class TestSystem implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    this.#client = await open({ directory: this.directory, shards: this.shards });
+    this.#client = await open({
+      directory: this.directory,
+      shards: this.shards,
+      manualClock: this.#clock,
+    });
+  }
+
+  /** The ledger's time, ns. */
+  now(): bigint {
+    return Atomics.load(new BigInt64Array(this.#clock!), 0);
+  }
+
+  /** Moves the manual clock, and waits until what expires by it has expired. */
+  async advance(seconds: number): Promise<void> {
+    Atomics.add(new BigInt64Array(this.#clock!), 0, BigInt(seconds) * 1_000_000_000n);
+    await this.client.settle();
   }
 
   /** Closes in order and opens again: everything comes back from the journals. */

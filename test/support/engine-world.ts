@@ -336,8 +336,8 @@ export class EngineWorld {
       const words = wordsOf(id);
       const row = accountIndex.find(words, 0, accountIndex.hash(words, 0));
       if (row === -1) return [];
-      const at = accounts.offset(row);
-      const copy = accounts.chunk(row).slice(at, at + ROW_WORDS);
+      const copy = new Uint32Array(ROW_WORDS);
+      accounts.copyRow(row, copy, 0);
       return objectsOfRows(BatchKind.accounts, copy, 1) as readonly StoredAccount[];
     });
   }

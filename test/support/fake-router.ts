@@ -1,7 +1,26 @@
-/** A router for tests of the edges: keeps rows in a map, and answers as it is told. */
-import { type Batch, Columns, ROW_WORDS } from '../../engine/batch.ts';
+/**
+ * A router for tests of the edges: keeps rows in a map, and answers as it is told. A cursor of its pages is the place in the order of
+ * arrival where the next page begins. Balances and changes are those of the newest state, since nobody reckons here.
+ */
+import { Batch, Columns, ROW_WORDS } from '../../engine/batch.ts';
+import { TransferFlags } from '../../engine/flags.ts';
+import {
+  type AccountFilter,
+  type AccountTransfersPage,
+  type BalancesPage,
+  type ChangesFilter,
+  type ChangesPage,
+  ChangeType,
+  type Page,
+  PendingStatus,
+  type QueryFilter,
+  type TransfersPage,
+  type UserFilter,
+} from '../../engine/query.ts';
 import type { CreateReply, RowsReply } from '../../engine/reply.ts';
+import { bigintOfUint128, bigintOfUint64, writeUint128 } from '../../engine/uint128.ts';
 import type { RequestRouter, RouterStatus } from '../../gateway/request-router.ts';
+import { SyceeError } from '../../lib/sycee-error.ts';
 
 export class FakeRouter implements RequestRouter {
   /** Status of every event that is created from now on. */
@@ -12,6 +31,8 @@ export class FakeRouter implements RequestRouter {
   gate: Promise<void> = Promise.resolve();
   readonly deadlines: number[] = [];
   readonly batches: Batch[] = [];
+  /** Of every question about the past. */
+  readonly filters: (AccountFilter | QueryFilter | ChangesFilter)[] = [];
   state = 'running';
   readonly #accounts = new Map<string, Uint32Array>();
   readonly #transfers = new Map<string, Uint32Array>();
@@ -29,8 +50,59 @@ export class FakeRouter implements RequestRouter {
     return this.#find(this.#accounts, ids, deadlineMs);
   }
 
-  lookupTransfers(ids: Batch, deadlineMs: number): Promise<RowsReply> {
-    return this.#find(this.#transfers, ids, deadlineMs);
+  async lookupTransfers(ids: Batch, deadlineMs: number): Promise<RowsReply> {
+    const found = await this.#find(this.#transfers, ids, deadlineMs);
+    return { ...found, pendingStatuses: statusesOf(found) };
+  }
+
+  async getAccountTransfers(
+    filter: AccountFilter,
+    deadlineMs: number,
+  ): Promise<AccountTransfersPage> {
+    const page = await this.#page(this.#transfers, filter, deadlineMs);
+    return { ...page, pendingStatuses: statusesOf(page), effectTimestamps: stampsOf(page, 1n) };
+  }
+
+  async getAccountBalances(filter: AccountFilter, deadlineMs: number): Promise<BalancesPage> {
+    const page = await this.#page(this.#transfers, filter, deadlineMs);
+    const account = this.#account(filter.accountId);
+    const balances = new Uint32Array(page.n * 16);
+    for (let i = 0; i < page.n; i++) balances.set(account.subarray(4, 20), i * 16);
+    const { n, next, positions } = page;
+    const times = { timestamps: stampsOf(page, 0n), effectTimestamps: stampsOf(page, 1n) };
+    return { n, next, positions, balances, ...times };
+  }
+
+  queryAccounts(filter: QueryFilter, deadlineMs: number): Promise<Page> {
+    return this.#page(this.#accounts, filter, deadlineMs);
+  }
+
+  async queryTransfers(filter: QueryFilter, deadlineMs: number): Promise<TransfersPage> {
+    const page = await this.#page(this.#transfers, filter, deadlineMs);
+    return { ...page, pendingStatuses: statusesOf(page) };
+  }
+
+  async getChangeEvents(filter: ChangesFilter, deadlineMs: number): Promise<ChangesPage> {
+    const page = await this.#page(this.#transfers, filter, deadlineMs);
+    const { n, next, positions, rows } = page;
+    const accounts = (word: number): Uint32Array => {
+      const all = new Uint32Array(n * ROW_WORDS);
+      for (let i = 0; i < n; i++) {
+        const id = bigintOfUint128(rows, i * ROW_WORDS + word);
+        all.set(this.#account(id), i * ROW_WORDS);
+      }
+      return all;
+    };
+    return {
+      n,
+      next,
+      positions,
+      types: Uint8Array.from({ length: n }, (_, i) => changeTypeOf(flagsOf(rows, i))),
+      timestamps: stampsOf(page, 0n),
+      transfers: rows,
+      debitAccounts: accounts(4),
+      creditAccounts: accounts(8),
+    };
   }
 
   status(): RouterStatus {
@@ -41,9 +113,13 @@ export class FakeRouter implements RequestRouter {
     };
   }
 
-  async #take(batch: Batch, deadlineMs: number): Promise<void> {
+  async #take(
+    asked: Batch | AccountFilter | QueryFilter | ChangesFilter,
+    deadlineMs: number,
+  ): Promise<void> {
     this.deadlines.push(deadlineMs);
-    this.batches.push(batch);
+    if (asked instanceof Batch) this.batches.push(asked);
+    else this.filters.push(asked);
     await this.gate;
     if (this.rejection !== undefined) throw this.rejection;
   }
@@ -56,7 +132,10 @@ export class FakeRouter implements RequestRouter {
     await this.#take(batch, deadlineMs);
     this.#sequence++;
     const stamp = 1_700_000_000_000_000_000n + BigInt(this.#sequence);
-    for (const row of rowsOf(batch)) rows.set(keyOf(row), row);
+    for (const row of rowsOf(batch)) {
+      new BigUint64Array(row.buffer)[15] = stamp;
+      rows.set(keyOf(row), row);
+    }
     return {
       n: batch.n,
       statuses: new Uint16Array(batch.n).fill(this.outcome),
@@ -72,6 +151,80 @@ export class FakeRouter implements RequestRouter {
     for (const [i, row] of found.entries()) all.set(row, i * ROW_WORDS);
     return { n: found.length, rows: all, positions: [] };
   }
+
+  async #page(
+    rows: Map<string, Uint32Array>,
+    filter: AccountFilter | QueryFilter | ChangesFilter,
+    deadlineMs: number,
+  ): Promise<Page> {
+    await this.#take(filter, deadlineMs);
+    const all = [...rows.values()].filter((row) => isMatch(row, filter));
+    if ('reversed' in filter && filter.reversed) all.reverse();
+    const from = filter.cursor === '' ? 0 : Number(filter.cursor);
+    if (!Number.isSafeInteger(from)) {
+      const details = { field: 'cursor', rule: 'cursor' };
+      throw new SyceeError('malformed_request', 'the cursor is not one of this ledger', details);
+    }
+    const found = all.slice(from, from + filter.limit);
+    const next = from + found.length < all.length ? String(from + found.length) : null;
+    const answer = new Uint32Array(found.length * ROW_WORDS);
+    for (const [i, row] of found.entries()) answer.set(row, i * ROW_WORDS);
+    const positions = [{ shard: 0, sequence: this.#sequence, timestamp: 9n }];
+    return { n: found.length, rows: answer, next, positions };
+  }
+
+  /** As it is now; zeros for one that is not there. */
+  #account(id: bigint): Uint32Array {
+    const words = new Uint32Array(ROW_WORDS);
+    writeUint128(id, words, 0);
+    return this.#accounts.get(keyOf(words)) ?? words;
+  }
+}
+
+const flagsOf = (rows: Uint32Array, i: number): number => rows[i * ROW_WORDS + 29]! >>> 16;
+
+const stampsOf = (page: Page, more: bigint): BigUint64Array =>
+  BigUint64Array.from(
+    { length: page.n },
+    (_, i) => bigintOfUint64(page.rows, i * ROW_WORDS + 30) + more,
+  );
+
+const statusesOf = (found: RowsReply): Uint8Array =>
+  Uint8Array.from({ length: found.n }, (_, i) =>
+    (flagsOf(found.rows, i) & TransferFlags.pending) === 0
+      ? PendingStatus.none
+      : PendingStatus.pending,
+  );
+
+function changeTypeOf(flags: number): number {
+  if ((flags & TransferFlags.pending) !== 0) return ChangeType.two_phase_pending;
+  if ((flags & TransferFlags.postPendingTransfer) !== 0) return ChangeType.two_phase_posted;
+  return (flags & TransferFlags.voidPendingTransfer) === 0
+    ? ChangeType.single_phase
+    : ChangeType.two_phase_voided;
+}
+
+function isMatch(row: Uint32Array, filter: AccountFilter | QueryFilter | ChangesFilter): boolean {
+  const stamp = bigintOfUint64(row, 30);
+  if (stamp < filter.timestampMin) return false;
+  if (filter.timestampMax !== 0n && stamp > filter.timestampMax) return false;
+  if (!('code' in filter)) return true;
+  if ('accountId' in filter) {
+    const isDebit = filter.debits && bigintOfUint128(row, 4) === filter.accountId;
+    const isCredit = filter.credits && bigintOfUint128(row, 8) === filter.accountId;
+    if (!isDebit && !isCredit) return false;
+  } else if (filter.ledger !== 0 && filter.ledger !== row[28]) {
+    return false;
+  }
+  return isUsersMatch(row, filter);
+}
+
+function isUsersMatch(row: Uint32Array, filter: UserFilter): boolean {
+  const { userData128, userData64, userData32, code } = filter;
+  if (userData128 !== 0n && userData128 !== bigintOfUint128(row, 20)) return false;
+  if (userData64 !== 0n && userData64 !== bigintOfUint64(row, 24)) return false;
+  if (userData32 !== 0 && userData32 !== row[26]) return false;
+  return code === 0 || code === (row[29]! & 0xffff);
 }
 
 const keyOf = (row: Uint32Array): string => row.slice(0, 4).join('.');

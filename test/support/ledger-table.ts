@@ -2,123 +2,158 @@
  * Ledger rules as tables: one row per event, the expected status in the last column, then the balances.
  *
  *     accounts  | id    | flags                          | status
- *               | bank  |                                | created
+ *               | bank  | history                        | created
  *               | alice | debits_must_not_exceed_credits | created
  *     commit
- *     transfers | id     | debit | credit | amount | status
- *               | salary | bank  | alice  | 100    | created
- *               | rent   | alice | bank   | 101    | exceeds_credits
+ *     transfers | id     | debit | credit | amount | flags   | timeout | pending_id | status
+ *               | salary | bank  | alice  | 100    |         |         |            | created
+ *               | rent   | alice | bank   | 101    |         |         |            | exceeds_credits
+ *               | hotel  | alice | bank   | 60     | pending | 3600    |            | created
  *     commit
- *     balances  | account | debits | credits
- *               | bank    | 100    | 0
- *               | alice   | 0      | 100
- *     lookups   | transfer | debit | credit | amount | lookup
- *               | salary   | bank  | alice  | 100    | found
- *               | rent     |       |        |        | missing
+ *     wait      | seconds
+ *               | 60
+ *     transfers | id    | debit | credit | amount | flags | pending_id | status
+ *               | stay  |       |        | 45     | post  | hotel      | created
+ *     commit
+ *     balances  | account | debits | credits | debits_pending | credits_pending | state
+ *               | bank    | 100    | 45      |                |                 | open
+ *     lookups   | transfer | debit | credit | amount | pending_status | lookup
+ *               | hotel    | alice | bank   | 60     | posted         | found
+ *               | rent     |       |        |        |                | missing
+ *     statement | account | transfer | amount | pending_status
+ *               | bank    | salary   | 100    |
+ *               |         | hotel    | 60     | posted
+ *               |         | stay     | 45     |
+ *     history   | account | debits | credits | credits_pending
+ *               | bank    | 100    | 0       |
+ *               |         | 100    | 0       | 60
+ *               |         | 100    | 45      |
+ *     queries   | of        | code | limit | order        | found
+ *               | transfers | 1    | 2     | newest first | stay hotel
+ *     changes   | type              | transfer | debits | credits
+ *               | single_phase      | salary   | 100    | 100
+ *               | two_phase_pending | hotel    | 0      | 0
  *
- * The rows down to a `commit` are one batch. An empty cell is the field's default: ledger 1 and code 1, else 0. Ids are names; `bank` and
- * `bank.fees` lie on one shard, other owners on one shard after the other. Numbers may be written `max` (2^128-1), `2^64-1`, `max-5`. A column
- * `beats` names a rule of lower precedence that the event breaks as well. After `#` comes a comment. That `exists` brings the original's
- * timestamp is checked in every table.
+ * The rows down to a `commit` are one batch. An empty cell is the field's default: ledger 1 and code 1 (0 for a post or void), else 0. Ids are
+ * names; `bank` and `bank.fees` lie on one shard, other owners on one shard after the other. Numbers may be written `max` (2^128-1), `2^64-1`,
+ * `max-5`; a timestamp `start+3`: three seconds after the first event that the table created. user_data_128 may be a name, which is another number
+ * in each table. A column `beats` names a rule of lower precedence that the event breaks as well. After `#` comes a comment.
+ *
+ * `statement` and `history` show one account after the other: rows without an account belong to the one above; a row with nothing but an
+ * account says that there is nothing to be seen. `changes` are the first ones of the table's transfers. `wait` turns the clock by a little
+ * more than it says, so that what was created in the same instant has the age that it says.
+ *
+ * That `exists` brings the original's timestamp, and `created` that of an imported event, is checked in every table.
  */
 import { assert } from '../../engine/assert.ts';
-import { U128_MAX, type ShardOf } from './model-ledger.ts';
-import type {
-  AccountInput,
-  Result,
-  StoredAccount,
-  Transfer,
-  TransferInput,
-} from './model-ledger.ts';
+import type { LedgerClient } from './ledger-client.ts';
+import type { Result } from './ledger-records.ts';
+import { Names, accountOf, bigintOf, fail, transferOf } from './table-cells.ts';
+import type { TableRow, TableRun } from './table-cells.ts';
+import {
+  checkBalances,
+  checkChanges,
+  checkHistory,
+  checkLookups,
+  checkQueries,
+  checkStatement,
+} from './table-checks.ts';
 
-/** What a table needs of a client of the system. */
-export interface LedgerClient {
-  createAccounts(events: readonly AccountInput[]): Promise<{ readonly results: readonly Result[] }>;
-  createTransfers(
-    events: readonly TransferInput[],
-  ): Promise<{ readonly results: readonly Result[] }>;
-  lookupAccounts(ids: readonly bigint[]): Promise<{ readonly accounts: readonly StoredAccount[] }>;
-  lookupTransfers(ids: readonly bigint[]): Promise<{ readonly transfers: readonly Transfer[] }>;
+export type { LedgerClient } from './ledger-client.ts';
+export { Names, accountOf, transferOf, type TableRow, type TableRun } from './table-cells.ts';
+
+export type StepType = keyof typeof COLUMNS;
+export interface TableStep {
+  readonly type: StepType;
+  readonly rows: readonly TableRow[];
 }
 
-export interface TableRow {
-  readonly line: number;
-  readonly text: string;
-  readonly cells: Readonly<Record<string, string>>;
+const words = (text: string): readonly string[] => text.split(' ');
+const USER_DATA = 'user_data_128 user_data_64 user_data_32';
+const PAGE = `code ${USER_DATA} limit order from to`;
+const COLUMNS = {
+  accounts: words(
+    `id ledger code flags ${USER_DATA} reserved timestamp debits_pending debits_posted credits_pending credits_posted beats status`,
+  ),
+  transfers: words(
+    `id debit credit amount pending_id timeout ledger code flags ${USER_DATA} timestamp beats status`,
+  ),
+  wait: ['seconds'],
+  balances: words('account debits credits debits_pending credits_pending state'),
+  lookups: words(
+    `transfer debit credit amount pending_id timeout flags ledger code ${USER_DATA} timestamp pending_status lookup`,
+  ),
+  statement: words(`account transfer amount pending_status side ${PAGE}`),
+  history: words(`account debits credits debits_pending credits_pending side ${PAGE}`),
+  queries: words(`of ledger ${PAGE} found`),
+  changes: words('type transfer debits debits_pending credits credits_pending'),
+} as const;
+const WAIT_MORE_SECONDS = 0.001;
+
+export function isBatch({ type }: Pick<TableStep, 'type'>): boolean {
+  return type === 'accounts' || type === 'transfers';
 }
-
-export type TableStep =
-  | { readonly type: 'accounts'; readonly rows: readonly TableRow[] }
-  | { readonly type: 'transfers'; readonly rows: readonly TableRow[] }
-  | { readonly type: 'balances'; readonly rows: readonly TableRow[] }
-  | { readonly type: 'lookups'; readonly rows: readonly TableRow[] };
-
-/** Tables that run on one system keep apart by their number: each has its own ids. */
-export interface TableRun {
-  readonly table: number;
-  readonly shards: number;
-  readonly shardOf: ShardOf;
-  /** The shard of the first owner; the next owner is on the shard after it. */
-  readonly firstShard?: number;
-}
-
-const COLUMNS: Readonly<Record<TableStep['type'], readonly string[]>> = {
-  accounts:
-    'id ledger code flags user_data_128 user_data_64 user_data_32 reserved timestamp debits_pending debits_posted credits_pending credits_posted beats status'.split(
-      ' ',
-    ),
-  transfers:
-    'id debit credit amount pending_id timeout ledger code flags user_data_128 user_data_64 user_data_32 timestamp beats status'.split(
-      ' ',
-    ),
-  balances: ['account', 'debits', 'credits'],
-  lookups: ['transfer', 'debit', 'credit', 'amount', 'lookup'],
-};
-const FLAGS: Readonly<Record<string, number>> = {
-  debits_must_not_exceed_credits: 2,
-  credits_must_not_exceed_debits: 4,
-};
 
 /** Runs a table and throws with its lines where the system says something else. */
 export async function runTable(text: string, client: LedgerClient, run: TableRun): Promise<void> {
   const names = new Names(run);
-  const originals = new Map<string, Result>();
-  for (const step of parseTable(text)) {
-    switch (step.type) {
+  const originals: Originals = new Map();
+  for (const { type, rows } of parseTable(text)) {
+    const checked = { rows, client, names };
+    switch (type) {
       case 'accounts': {
-        const events = step.rows.map(({ cells }) => accountOf(cells, names));
+        const events = rows.map(({ cells }) => accountOf(cells, names));
         const { results } = await client.createAccounts(events);
-        checkBatch(step.rows, results, {
-          originals,
-          keys: events.map(({ id }) => `account ${id}`),
-        });
+        checkBatch(rows, { results, names, originals, keys: events.map(({ id }) => `a${id}`) });
         break;
       }
       case 'transfers': {
-        const events = step.rows.map(({ cells }) => transferOf(cells, names));
+        const events = rows.map(({ cells }) => transferOf(cells, names));
         const { results } = await client.createTransfers(events);
-        const keys = events.map((one) => `transfer ${one.debitAccountId} ${one.id}`);
-        checkBatch(step.rows, results, { originals, keys });
+        checkBatch(rows, { results, names, originals, keys: events.map(({ id }) => `t${id}`) });
         break;
       }
+      case 'wait':
+        for (const row of rows) await wait(row, run);
+        break;
       case 'balances':
-        for (const row of step.rows) await checkBalances(row, client, names);
+        await checkBalances(checked);
         break;
       case 'lookups':
-        for (const row of step.rows) await checkLookup(row, client, names);
+        await checkLookups(checked);
+        break;
+      case 'statement':
+        await checkStatement(checked);
+        break;
+      case 'history':
+        await checkHistory(checked);
+        break;
+      case 'queries':
+        await checkQueries(checked);
+        break;
+      case 'changes':
+        await checkChanges(checked);
         break;
     }
   }
 }
 
+async function wait(row: TableRow, { advance }: TableRun): Promise<void> {
+  if (advance === undefined) fail(row, 'that its clock cannot be turned');
+  await advance(Number(bigintOf(row.cells['seconds'])) + WAIT_MORE_SECONDS);
+}
+
 export function parseTable(text: string): readonly TableStep[] {
   const steps: TableStep[] = [];
-  let type: TableStep['type'] | null = null;
+  let type: StepType | null = null;
   let columns: readonly string[] = [];
   let rows: TableRow[] = [];
   const finish = (isCommit: boolean, at: string): void => {
-    const isBatch = type === 'accounts' || type === 'transfers';
-    assert(rows.length === 0 || isBatch === isCommit, () => `${at}: a batch ends with commit`);
+    const endsWithCommit = type !== null && isBatch({ type });
+    assert(
+      rows.length === 0 || endsWithCommit === isCommit,
+      () => `${at}: a batch ends with commit`,
+    );
     if (type !== null && rows.length > 0) steps.push({ type, rows });
     rows = [];
   };
@@ -138,164 +173,49 @@ export function parseTable(text: string): readonly TableStep[] {
       continue;
     }
     finish(false, at);
-    assert(head! in COLUMNS, () => `${at}: unknown section`);
-    type = head as TableStep['type'];
+    type = stepOf(head!, cells, at);
     columns = cells;
-    for (const one of columns) {
-      assert(COLUMNS[head as TableStep['type']].includes(one), () => `${at}: no column ${one}`);
-    }
-    const isEvents = type === 'accounts' || type === 'transfers';
-    assert(!isEvents || columns.at(-1) === 'status', () => `${at}: the status stands last`);
   }
   finish(false, 'the end');
   return steps;
 }
 
-/** Ids for names: never the same for two tables, and on the shards that the table wants. */
-export class Names {
-  readonly #run: TableRun;
-  readonly #ids = new Map<string, bigint>();
-  readonly #owners: string[] = [];
-
-  constructor(run: TableRun) {
-    this.#run = run;
-  }
-
-  account(name: string): bigint {
-    const known = this.#ids.get(name);
-    if (known !== undefined || !/^[a-z]/.test(name) || name.startsWith('max')) {
-      return known ?? numberOf(name);
-    }
-    const { shards, shardOf, firstShard = 0 } = this.#run;
-    const owner = name.split('.')[0]!;
-    if (!this.#owners.includes(owner)) this.#owners.push(owner);
-    const wanted = (firstShard + this.#owners.indexOf(owner)) % shards;
-    let id = this.#fresh();
-    while (shardOf(id) !== wanted) id++;
-    this.#ids.set(name, id);
-    return id;
-  }
-
-  transfer(name: string): bigint {
-    if (!/^[a-z]/.test(name) || name.startsWith('max')) return numberOf(name);
-    const key = `transfer ${name}`;
-    if (!this.#ids.has(key)) this.#ids.set(key, this.#fresh());
-    return this.#ids.get(key)!;
-  }
-
-  /** Room for 1,000 names in a table, and for 1,000 tries for each. */
-  #fresh(): bigint {
-    return BigInt(this.#run.table + 1) * 1_000_000n + BigInt(this.#ids.size) * 1000n;
-  }
+/** The first row of a section names its columns. */
+function stepOf(head: string, columns: readonly string[], at: string): StepType {
+  assert(head in COLUMNS, () => `${at}: unknown section`);
+  const type = head as StepType;
+  const known: readonly string[] = COLUMNS[type];
+  for (const one of columns) assert(known.includes(one), () => `${at}: no column ${one}`);
+  assert(!isBatch({ type }) || columns.at(-1) === 'status', () => `${at}: the status stands last`);
+  return type;
 }
 
-function numberOf(cell: string): bigint {
-  const parts = /^(max|\d[\d_,]*)(?:\^(\d+))?(?:([+-])(\d+))?$/.exec(cell);
-  assert(parts !== null, () => `not a number: ${cell}`);
-  const [, first, power, sign, second] = parts;
-  const whole = first === 'max' ? U128_MAX : BigInt(first!.replace(/[_,]/g, ''));
-  const value = power === undefined ? whole : whole ** BigInt(power);
-  return value + BigInt(`${sign ?? '+'}${second ?? '0'}`.replace('+', ''));
-}
-
-const bigintOf = (cell: string | undefined): bigint => (cell ? numberOf(cell) : 0n);
-const smallOf = (cell: string | undefined, otherwise = 0): number =>
-  cell ? Number(numberOf(cell)) : otherwise;
-const flagsOf = (cell: string | undefined): number =>
-  (cell ?? '')
-    .split(' ')
-    .filter(Boolean)
-    .reduce((flags, one) => flags | (FLAGS[one] ?? Number(numberOf(one))), 0);
-
-type Cells = TableRow['cells'];
-
-/** The fields that both kinds of events share. */
-function sharedOf(cells: Cells) {
-  return {
-    userData128: bigintOf(cells['user_data_128']),
-    userData64: bigintOf(cells['user_data_64']),
-    userData32: smallOf(cells['user_data_32']),
-    ledger: smallOf(cells['ledger'], 1),
-    code: smallOf(cells['code'], 1),
-    flags: flagsOf(cells['flags']),
-    timestamp: bigintOf(cells['timestamp']),
-  };
-}
-
-export function accountOf(cells: Cells, names: Names): AccountInput {
-  return {
-    ...sharedOf(cells),
-    id: names.account(cells['id']!),
-    debitsPending: bigintOf(cells['debits_pending']),
-    debitsPosted: bigintOf(cells['debits_posted']),
-    creditsPending: bigintOf(cells['credits_pending']),
-    creditsPosted: bigintOf(cells['credits_posted']),
-    reserved: smallOf(cells['reserved']),
-  };
-}
-
-export function transferOf(cells: Cells, names: Names): TransferInput {
-  return {
-    ...sharedOf(cells),
-    id: names.transfer(cells['id']!),
-    debitAccountId: names.account(cells['debit']!),
-    creditAccountId: names.account(cells['credit']!),
-    amount: bigintOf(cells['amount']),
-    pendingId: bigintOf(cells['pending_id']),
-    timeout: smallOf(cells['timeout']),
-  };
-}
+/** The timestamps of what was created, by id: several where an id was used on several shards. */
+type Originals = Map<string, bigint[]>;
 
 interface Seen {
-  readonly originals: Map<string, Result>;
+  readonly results: readonly Result[];
+  readonly names: Names;
+  readonly originals: Originals;
   readonly keys: readonly string[];
 }
 
-function checkBatch(
-  rows: readonly TableRow[],
-  results: readonly Result[],
-  { originals, keys }: Seen,
-): void {
-  if (results.length !== rows.length)
+function checkBatch(rows: readonly TableRow[], { results, names, originals, keys }: Seen): void {
+  if (results.length !== rows.length) {
     fail(rows[0]!, `${results.length} results for ${rows.length}`);
+  }
   for (const [i, row] of rows.entries()) {
     const { status, timestamp } = results[i]!;
     if (status !== row.cells['status']) fail(row, status);
-    if (status === 'created') originals.set(keys[i]!, results[i]!);
-    const original = originals.get(keys[i]!)?.timestamp;
-    if (status === 'exists' && timestamp !== original) {
-      fail(row, `exists with timestamp ${timestamp}, but the original has ${original}`);
+    const known = originals.get(keys[i]!) ?? [];
+    // One that was found in a failed chain that made it has no original.
+    if (status === 'exists' && known.length > 0 && !known.includes(timestamp)) {
+      fail(row, `exists with timestamp ${timestamp}, but the original has ${known.join(' or ')}`);
     }
+    if (status !== 'created') continue;
+    names.start ??= timestamp;
+    originals.set(keys[i]!, [...known, timestamp]);
+    const own = names.instant(row.cells['timestamp']);
+    if (own !== 0n && own !== timestamp) fail(row, `created with timestamp ${timestamp}`);
   }
-}
-
-async function checkBalances(row: TableRow, client: LedgerClient, names: Names): Promise<void> {
-  const { account: name, debits, credits } = row.cells;
-  const { accounts } = await client.lookupAccounts([names.account(name!)]);
-  const account = accounts[0];
-  if (account === undefined) fail(row, 'no such account');
-  const isZero = account.debitsPending === 0n && account.creditsPending === 0n;
-  if (!isZero) fail(row, `pending ${account.debitsPending}, ${account.creditsPending}`);
-  const isEqual =
-    account.debitsPosted === bigintOf(debits) && account.creditsPosted === bigintOf(credits);
-  if (!isEqual) fail(row, `debits ${account.debitsPosted}, credits ${account.creditsPosted}`);
-}
-
-async function checkLookup(row: TableRow, client: LedgerClient, names: Names): Promise<void> {
-  const { transfer: name, debit, credit, amount, lookup } = row.cells;
-  const id = names.transfer(name!);
-  const { transfers } = await client.lookupTransfers([id]);
-  const found = transfers[0];
-  if ((found === undefined) !== (lookup === 'missing')) fail(row, found ? 'found' : 'missing');
-  if (found === undefined) return;
-  const isEqual =
-    found.id === id &&
-    (!debit || found.debitAccountId === names.account(debit)) &&
-    (!credit || found.creditAccountId === names.account(credit)) &&
-    (!amount || found.amount === numberOf(amount));
-  if (!isEqual) fail(row, `${found.debitAccountId} to ${found.creditAccountId}: ${found.amount}`);
-}
-
-function fail(row: TableRow, actual: string): never {
-  throw new Error(`table line ${row.line}: the system says ${actual}\n  ${row.text}`);
 }

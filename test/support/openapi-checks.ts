@@ -14,6 +14,8 @@ export interface Request {
   /** As the document names it, with `{id}`. */
   readonly route: string;
   readonly id?: string;
+  /** What stands behind the `?`. */
+  readonly query?: string;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -59,10 +61,11 @@ export class OpenapiChecks {
 
   /** Sends it, and throws unless the document names the answer's status and type, and that the body fits the schema. */
   async send(request: Request): Promise<Answer> {
-    const { method, route, id, body, headers = {} } = request;
+    const { method, route, id, query, body, headers = {} } = request;
     this.#visited.add(`${method} ${route}`);
     const type = body === undefined ? {} : { 'content-type': 'application/json' };
-    const answer = await fetch(this.#url + route.replace('{id}', id ?? ''), {
+    const path = route.replace('{id}', id ?? '') + (query === undefined ? '' : `?${query}`);
+    const answer = await fetch(this.#url + path, {
       method,
       headers: { ...type, ...headers },
       ...(body === undefined

@@ -202,7 +202,8 @@ export class ShardLives {
       const words = wordsOf(id);
       const row = accountIndex.find(words, 0, accountIndex.hash(words, 0));
       if (row === -1) continue;
-      const copy = table.chunk(row).slice(table.offset(row), table.offset(row) + ROW_WORDS);
+      const copy = new Uint32Array(ROW_WORDS);
+      table.copyRow(row, copy, 0);
       const account = objectsOfRows(BatchKind.accounts, copy, 1)[0] as StoredAccount;
       const { flags, debitsPosted, creditsPosted } = account;
       assert((flags & 2) === 0 || debitsPosted <= creditsPosted, 'debits keep to their limit');

@@ -1,6 +1,6 @@
 /** A client of a supervisor in this process, for tests that put faults into its shards. */
 import { TransportClient, type Client } from '../../client/client.ts';
-import { BatchKind } from '../../engine/batch.ts';
+import { RouterTransport } from '../../client/router-transport.ts';
 import { Supervisor, type SupervisorOptions } from '../../sharding/supervisor.ts';
 import { TempDirectory } from './cluster.ts';
 
@@ -17,18 +17,8 @@ export class Supervised implements AsyncDisposable {
     this.supervisor = supervisor;
     this.#directory = directory;
     this.lines = lines;
-    const { router } = supervisor;
-    this.client = new TransportClient({
-      prepareCreate: (kind, batch) => (deadline) =>
-        kind === BatchKind.accounts
-          ? router.createAccounts(batch, deadline)
-          : router.createTransfers(batch, deadline),
-      prepareLookup: (kind, ids) => (deadline) =>
-        kind === BatchKind.accounts
-          ? router.lookupAccounts(ids, deadline)
-          : router.lookupTransfers(ids, deadline),
-      close: () => Promise.resolve(),
-    });
+    const transport = new RouterTransport(supervisor.router, () => Promise.resolve());
+    this.client = new TransportClient(transport);
   }
 
   static async start(options: Omit<SupervisorOptions, 'directory' | 'log'>): Promise<Supervised> {

@@ -1,0 +1,313 @@
+/**
+ * Executes the requests of a group: unit by unit, each at once where its keys are free and this shard is all it spans; else it walks, or waits
+ * for its turn. A request all of whose rows have their outcome is answered with the group; one with rows that wait stays open.
+ */
+import { isZero } from './arithmetic.ts';
+import { Account, BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
+import type { Claims } from './claims.ts';
+import type { TransferRules } from './create-transfer.ts';
+import { EventMark, markRows } from './event-marks.ts';
+import { RESOLVING } from './flags.ts';
+import { type Group, Input, InputFlag, marksAt } from './group.ts';
+import type { Ledger } from './ledger.ts';
+import { BATCH_EVENTS_MAX } from './limits.ts';
+import type { OpenRequests, RequestHead } from './open-requests.ts';
+import type { Outcomes } from './outcomes.ts';
+import { shardOf } from './placement.ts';
+import { EventState } from './status.ts';
+import { BLOCK_ROWS } from './transfer-accounts.ts';
+import type { Units } from './units.ts';
+import type { Waiting } from './waiting.ts';
+import type { WalkingUnit, Walks } from './walk.ts';
+import { hasFlags } from './wanted-records.ts';
+
+interface RequestParts {
+  readonly ledger: Ledger;
+  readonly group: Group;
+  readonly claims: Claims;
+  readonly units: Units;
+  readonly walks: Walks;
+  readonly waiting: Waiting;
+  readonly requests: OpenRequests;
+  readonly outcomes: Outcomes;
+  /** Of the transfer ids of the group's requests, by frame row. */
+  readonly hashes: Int32Array;
+}
+
+/** A request's slot while it waits, -1 for none, and how many of its rows do. */
+interface OpenPart {
+  slot: number;
+  waiting: number;
+}
+
+const NOTHING_WAITS: OpenPart = { slot: -1, waiting: 0 };
+
+export class CreateRequests {
+  readonly #ledger: Ledger;
+  readonly #group: Group;
+  readonly #claims: Claims;
+  readonly #units: Units;
+  readonly #rules: TransferRules;
+  readonly #walks: Walks;
+  readonly #waiting: Waiting;
+  readonly #requests: OpenRequests;
+  readonly #outcomes: Outcomes;
+  readonly #hashes: Int32Array;
+  readonly #columns = new Columns();
+  readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
+  readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
+  /** A unit that cannot be executed where it lies. */
+  #events = new Uint32Array(ROW_WORDS);
+
+  constructor(parts: RequestParts) {
+    this.#ledger = parts.ledger;
+    this.#group = parts.group;
+    this.#claims = parts.claims;
+    this.#units = parts.units;
+    this.#rules = parts.units.transferRules;
+    this.#walks = parts.walks;
+    this.#waiting = parts.waiting;
+    this.#requests = parts.requests;
+    this.#outcomes = parts.outcomes;
+    this.#hashes = parts.hashes;
+  }
+
+  #head(at: number, n: number): RequestHead {
+    const { words } = this.#group;
+    return {
+      session: words[at + Input.session]!,
+      request: words[at + Input.request]!,
+      n,
+      deadlineLow: words[at + Input.deadline]!,
+      deadlineHigh: words[at + Input.deadline + 1]!,
+    };
+  }
+
+  createAccounts(at: number): void {
+    const group = this.#group;
+    const columns = this.#columns;
+    this.#openRequest(at);
+    const firstRow = group.words[at + Input.firstRow]!;
+    const head = this.#head(at, columns.n);
+    this.#units.open(columns, false);
+    const open = { slot: -1, waiting: 0 };
+    for (let from = 0; from < columns.n;) {
+      const to = this.#unitEnd(from);
+      if (this.#mustWait(columns, from, to)) this.#enter(at, head, { from, to }, open);
+      else {
+        this.#units.execute(this.#marks, from, to, firstRow);
+        this.#settleUnit(firstRow, from, to);
+      }
+      from = to;
+    }
+    this.#answer(head, firstRow, open);
+  }
+
+  createTransfers(at: number): void {
+    const columns = this.#columns;
+    this.#openRequest(at);
+    const isPlain =
+      !hasFlags(columns) && this.#group.words[at + Input.flags] === 0 && this.#ledger.shards === 1;
+    if (isPlain) this.#createPlain(at);
+    else this.#createUnits(at);
+  }
+
+  /** Transfers without flags on a ledger of one shard: nothing is linked, and nothing ever waits. */
+  // Hot path.
+  #createPlain(at: number): void {
+    const columns = this.#columns;
+    const firstRow = this.#group.words[at + Input.firstRow]!;
+    const rules = this.#rules;
+    const ledger = this.#ledger;
+    const { transfers: counters } = this.#outcomes;
+    this.#units.open(columns, false);
+    const index = ledger.transferIndex;
+    const idStart = columns.at[Transfer.id]!;
+    const idStep = columns.step[Transfer.id]!;
+    for (let i = 0; i < columns.n; i++) {
+      ledger.tick();
+      if (i % BLOCK_ROWS === 0) {
+        rules.accounts.lookAhead(i, Math.min(i + BLOCK_ROWS, columns.n));
+      }
+      const hash = this.#hashes[firstRow + i]!;
+      const place = index.search(columns.words, idStart + i * idStep, hash);
+      const status = rules.create(i, firstRow + i, EventMark.end, hash, place);
+      counters[status] = counters[status]! + 1;
+      this.#settleRow(firstRow, i, status);
+    }
+    this.#answer(this.#head(at, columns.n), firstRow, NOTHING_WAITS);
+  }
+
+  // Hot path.
+  #createUnits(at: number): void {
+    const columns = this.#columns;
+    const firstRow = this.#group.words[at + Input.firstRow]!;
+    const head = this.#head(at, columns.n);
+    const units = this.#units;
+    const marks = this.#marks;
+    const { accounts } = this.#rules;
+    units.open(columns, false);
+    const open = { slot: -1, waiting: 0 };
+    for (let from = 0; from < columns.n;) {
+      const to = this.#unitEnd(from);
+      if (from >= accounts.aheadTo) {
+        accounts.lookAhead(from, Math.min(from + BLOCK_ROWS, columns.n));
+      }
+      if (this.#mustWait(columns, from, to)) this.#enter(at, head, { from, to }, open);
+      else if (to - from > 1 || (marks[from]! & EventMark.open) !== 0) {
+        units.execute(marks, from, to, firstRow);
+        this.#settleUnit(firstRow, from, to);
+      } else this.#createOne(firstRow, from);
+      from = to;
+    }
+    this.#answer(head, firstRow, open);
+  }
+
+  /** A single event whose keys are free, on this shard alone. */
+  // Hot path.
+  #createOne(firstRow: number, i: number): void {
+    const columns = this.#columns;
+    const ledger = this.#ledger;
+    const { transfers: counters } = this.#outcomes;
+    ledger.tick();
+    const id = columns.at[Transfer.id]! + i * columns.step[Transfer.id]!;
+    const hash = this.#hashes[firstRow + i]!;
+    const place = ledger.transferIndex.search(columns.words, id, hash);
+    const status = this.#rules.create(i, firstRow + i, this.#marks[i]!, hash, place);
+    counters[status] = counters[status]! + 1;
+    this.#settleRow(firstRow, i, status);
+  }
+
+  /** Opens the batch of a request, and marks its rows. Its first row has the next timestamp, and each other one the one after. */
+  #openRequest(at: number): void {
+    const { words, bytes } = this.#group;
+    const { clockLow, clockHigh, shards } = this.#ledger;
+    const next = clockLow + shards;
+    words[at + Input.stamp] = next;
+    words[at + Input.stamp + 1] = clockHigh + (next > 0xffffffff ? 1 : 0);
+    const columns = this.#columns;
+    this.#group.openBatch(at, columns);
+    const isImported = (words[at + Input.flags]! & InputFlag.imported) !== 0;
+    const notes = marksAt(words, at);
+    if (!isImported && notes === -1 && !hasFlags(columns)) {
+      this.#marks.fill(EventMark.end, 0, columns.n);
+      return;
+    }
+    const rest = notes === -1 ? null : bytes.subarray(notes, notes + columns.n);
+    markRows(columns, isImported, rest, this.#marks);
+  }
+
+  #unitEnd(from: number): number {
+    let to = from + 1;
+    while ((this.#marks[to - 1]! & EventMark.end) === 0) to++;
+    return to;
+  }
+
+  /** Whether the unit spans shards, or one of its keys is claimed or awaited. */
+  // Hot path.
+  #mustWait(columns: Columns, from: number, to: number): boolean {
+    const { shards } = this.#ledger;
+    if (shards === 1) return false;
+    for (let i = from; i < to; i++) if (!this.#isHere(columns, i)) return true;
+    if (this.#claims.count === 0) return false;
+    return !this.#waiting.isFree(this.#copyUnit(from, to), false);
+  }
+
+  /** Whether this shard is the only one that the event spans. */
+  // Hot path.
+  #isHere(columns: Columns, i: number): boolean {
+    const { words, halves, at, step, kind } = columns;
+    const { shard, shards } = this.#ledger;
+    if (kind === BatchKind.accounts) {
+      return shardOf(words, at[Account.id]! + i * step[Account.id]!, shards) === shard;
+    }
+    const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+    if (shardOf(words, dr, shards) !== shard) return false;
+    const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
+    if (shardOf(words, cr, shards) === shard) return true;
+    const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
+    return (flags & RESOLVING) !== 0 && isZero(words, cr);
+  }
+
+  /** Copies rows of the open batch to where they lie one after the other. Valid until the next call. */
+  #copyUnit(from: number, to: number): WalkingUnit {
+    const n = to - from;
+    if (this.#events.length < n * ROW_WORDS) this.#events = new Uint32Array(n * ROW_WORDS);
+    const columns = this.#columns;
+    for (let i = 0; i < n; i++) columns.copyRow(from + i, this.#events, i * ROW_WORDS);
+    const marks = this.#marks.subarray(from, to);
+    return { kind: columns.kind, events: this.#events, at: 0, marks, n };
+  }
+
+  /** A unit that cannot be executed at once: into a walk that begins, or among those that wait. */
+  #enter(
+    at: number,
+    head: RequestHead,
+    { from, to }: { readonly from: number; readonly to: number },
+    open: OpenPart,
+  ): void {
+    if (open.slot === -1) open.slot = this.#requests.open(head);
+    const firstRow = this.#group.words[at + Input.firstRow]!;
+    let isWalking = false;
+    for (let i = from; i < to; i++) {
+      this.#ledger.tick();
+      this.#settleRow(firstRow, i, EventState.waiting);
+      if (!this.#isHere(this.#columns, i)) isWalking = true;
+    }
+    open.waiting += to - from;
+    const unit = this.#copyUnit(from, to);
+    const request = { slot: open.slot, row: from, isScan: false };
+    if (!isWalking || !this.#walks.start(unit, request)) {
+      this.#waiting.park(unit, request, isWalking);
+    }
+  }
+
+  /** The rest of a batch: all of it is one walk. */
+  createTogether(at: number): void {
+    const columns = this.#columns;
+    this.#openRequest(at);
+    const { n } = columns;
+    const firstRow = this.#group.words[at + Input.firstRow]!;
+    const head = this.#head(at, n);
+    for (let i = 0; i < n; i++) {
+      this.#ledger.tick();
+      this.#settleRow(firstRow, i, EventState.waiting);
+    }
+    const unit = this.#copyUnit(0, n);
+    const slot = this.#requests.open(head);
+    const request = { slot, row: 0, isScan: false };
+    if (!this.#walks.start(unit, request)) this.#waiting.park(unit, request, true);
+    this.#answer(head, firstRow, { slot, waiting: n });
+  }
+
+  // Hot path.
+  #settleRow(firstRow: number, i: number, status: number): void {
+    const { stampLow, stampHigh } = this.#ledger;
+    this.#group.statuses[firstRow + i] = status;
+    this.#stamps[2 * i] = stampLow;
+    this.#stamps[2 * i + 1] = stampHigh;
+    this.#outcomes.note(status, stampLow, stampHigh);
+  }
+
+  /** Takes over what became of a unit of the open batch. */
+  #settleUnit(firstRow: number, from: number, to: number): void {
+    const { statuses, stamps } = this.#units;
+    for (let i = from; i < to; i++) {
+      const status = statuses[i]!;
+      this.#outcomes.count(this.#columns.kind, status);
+      this.#ledger.stampLow = stamps[2 * i]!;
+      this.#ledger.stampHigh = stamps[2 * i + 1]!;
+      this.#settleRow(firstRow, i, status);
+    }
+  }
+
+  /** Answers a request at once, or keeps it open for the rows that wait. */
+  #answer(head: RequestHead, firstRow: number, { slot, waiting }: OpenPart): void {
+    if (slot === -1) {
+      this.#requests.reply(head, this.#group.statuses, firstRow, this.#stamps);
+      return;
+    }
+    this.#requests.keep(slot, this.#group.statuses, firstRow, this.#stamps);
+    this.#requests.addWaiting(slot, waiting);
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * Open pending transfers of one shard, 72 bytes each (and 32 more with user data), and a heap of those that expire. An entry has all
+ * that its transfer's record has, so that a post or void needs no read of the journal; the id is in the transfer index, whose slot
+ * names the entry while the transfer is pending.
+ *
+ * The heap is ordered by (expires_at, timestamp). An entry knows its place in it, so any can be taken out.
+ */
+import { assert } from './assert.ts';
+import { EXPIRIES_MAX } from './limits.ts';
+
+const ENTRY_WORDS = 18;
+const CHUNK_ENTRIES = 4096;
+const CHUNK_SHIFT = 12;
+const USER_WORDS = 8;
+/** In place of a place in the heap: the entry is being expired. */
+const UNDER_WAY = 0xffffffff;
+
+/** Words of an entry. `credit` is the account's id, `debit` its row; `position` of the record; `hash` of the id. */
+const Entry = {
+  amount: 0,
+  credit: 4,
+  debit: 8,
+  codeFlags: 9,
+  timestamp: 10,
+  timeout: 12,
+  position: 13,
+  hash: 15,
+  heap: 16,
+  user: 17,
+} as const;
+
+export class PendingTable {
+  readonly #chunks: Uint32Array[] = [];
+  readonly #free: number[] = [];
+  #used = 0;
+  readonly #userChunks: Uint32Array[] = [];
+  readonly #userFree: number[] = [];
+  #userUsed = 0;
+  #heap = new Int32Array(64);
+  #heapSize = 0;
+  /** Entries whose expiry has begun and is not decided. */
+  #underWay = 0;
+  readonly #expiresA = new Uint32Array(2);
+  readonly #expiresB = new Uint32Array(2);
+
+  get count(): number {
+    return this.#used - this.#free.length;
+  }
+
+  /** Those whose expiry is under way. */
+  get expiring(): number {
+    return this.#underWay;
+  }
+
+  get byteLength(): number {
+    const entries = this.#chunks.length * CHUNK_ENTRIES * ENTRY_WORDS * 4;
+    const users = this.#userChunks.length * CHUNK_ENTRIES * USER_WORDS * 4;
+    return entries + users + this.#heap.byteLength;
+  }
+
+  /** Adds the transfer whose record (32 words) is given and returns its entry's number. */
+  add(
+    record: Uint32Array,
+    at: number,
+    place: {
+      readonly debitRow: number;
+      readonly hash: number;
+      readonly low: number;
+      readonly high: number;
+    },
+  ): number {
+    const entry = this.#free.pop() ?? this.#used++;
+    if (entry >>> CHUNK_SHIFT === this.#chunks.length) {
+      this.#chunks.push(new Uint32Array(CHUNK_ENTRIES * ENTRY_WORDS));
+    }
+    const words = this.#chunk(entry);
+    const to = this.#at(entry);
+    for (let w = 0; w < 4; w++) words[to + Entry.amount + w] = record[at + 12 + w]!;
+    for (let w = 0; w < 4; w++) words[to + Entry.credit + w] = record[at + 8 + w]!;
+    words[to + Entry.debit] = place.debitRow;
+    words[to + Entry.codeFlags] = record[at + 29]!;
+    words[to + Entry.timestamp] = record[at + 30]!;
+    words[to + Entry.timestamp + 1] = record[at + 31]!;
+    words[to + Entry.timeout] = record[at + 27]!;
+    words[to + Entry.position] = place.low;
+    words[to + Entry.position + 1] = place.high;
+    words[to + Entry.hash] = place.hash;
+    words[to + Entry.heap] = 0;
+    words[to + Entry.user] = this.#addUserData(record, at);
+    if (record[at + 27] !== 0) this.#push(entry);
+    return entry;
+  }
+
+  #addUserData(record: Uint32Array, at: number): number {
+    let any = 0;
+    for (let w = 20; w < 27; w++) any |= record[at + w]!;
+    if (any === 0) return 0;
+    const row = this.#userFree.pop() ?? this.#userUsed++;
+    if (row >>> CHUNK_SHIFT === this.#userChunks.length) {
+      this.#userChunks.push(new Uint32Array(CHUNK_ENTRIES * USER_WORDS));
+    }
+    const words = this.#userChunks[row >>> CHUNK_SHIFT]!;
+    const to = (row & (CHUNK_ENTRIES - 1)) * USER_WORDS;
+    for (let w = 0; w < 7; w++) words[to + w] = record[at + 20 + w]!;
+    return row + 1;
+  }
+
+  /** Takes the entry out, from the heap too. */
+  remove(entry: number): void {
+    const words = this.#chunk(entry);
+    const at = this.#at(entry);
+    if (words[at + Entry.heap] === UNDER_WAY) this.#underWay--;
+    else this.#unschedule(entry);
+    words[at + Entry.heap] = 0;
+    words[at + Entry.codeFlags] = 0;
+    const user = words[at + Entry.user]!;
+    if (user !== 0) this.#userFree.push(user - 1);
+    this.#free.push(entry);
+  }
+
+  debitRow(entry: number): number {
+    return this.#chunk(entry)[this.#at(entry) + Entry.debit]!;
+  }
+
+  hash(entry: number): number {
+    return this.#chunk(entry)[this.#at(entry) + Entry.hash]! | 0;
+  }
+
+  positionLow(entry: number): number {
+    return this.#chunk(entry)[this.#at(entry) + Entry.position]!;
+  }
+
+  positionHigh(entry: number): number {
+    return this.#chunk(entry)[this.#at(entry) + Entry.position + 1]!;
+  }
+
+  /** Writes the record, all but id, debit account, and ledger, which the caller knows from elsewhere. */
+  copyRecord(entry: number, target: Uint32Array): void {
+    const words = this.#chunk(entry);
+    const at = this.#at(entry);
+    for (let w = 0; w < 4; w++) target[8 + w] = words[at + Entry.credit + w]!;
+    for (let w = 0; w < 4; w++) target[12 + w] = words[at + Entry.amount + w]!;
+    for (let w = 16; w < 27; w++) target[w] = 0;
+    const user = words[at + Entry.user]!;
+    if (user !== 0) {
+      const from = ((user - 1) & (CHUNK_ENTRIES - 1)) * USER_WORDS;
+      const source = this.#userChunks[(user - 1) >>> CHUNK_SHIFT]!;
+      for (let w = 0; w < 7; w++) target[20 + w] = source[from + w]!;
+    }
+    target[27] = words[at + Entry.timeout]!;
+    target[29] = words[at + Entry.codeFlags]!;
+    target[30] = words[at + Entry.timestamp]!;
+    target[31] = words[at + Entry.timestamp + 1]!;
+  }
+
+  // ---- The heap.
+
+  /** The entry that expires first, or -1. */
+  get first(): number {
+    return this.#heapSize === 0 ? -1 : this.#heap[0]!;
+  }
+
+  /** Whether the first one has expired at a time (two words), and not too many are being expired. */
+  isDue(low: number, high: number): boolean {
+    if (this.#heapSize === 0 || this.#underWay >= EXPIRIES_MAX) return false;
+    this.#expires(this.#heap[0]!, this.#expiresA);
+    const expires = this.#expiresA;
+    return expires[1]! < high || (expires[1] === high && expires[0]! <= low);
+  }
+
+  /** When the first one expires, ns; 0 when none does. */
+  nextExpiry(): bigint {
+    if (this.#heapSize === 0 || this.#underWay >= EXPIRIES_MAX) return 0n;
+    this.#expires(this.#heap[0]!, this.#expiresA);
+    return (BigInt(this.#expiresA[1]!) << 32n) | BigInt(this.#expiresA[0]!);
+  }
+
+  /** Takes the first entry out of the heap, and only of that: its expiry has begun. */
+  beginExpiry(): number {
+    const entry = this.first;
+    assert(entry !== -1, 'an entry expires');
+    this.#unschedule(entry);
+    this.#chunk(entry)[this.#at(entry) + Entry.heap] = UNDER_WAY;
+    this.#underWay++;
+    return entry;
+  }
+
+  #unschedule(entry: number): void {
+    const words = this.#chunk(entry);
+    const at = this.#at(entry) + Entry.heap;
+    const place = words[at]! - 1;
+    if (place < 0) return;
+    words[at] = 0;
+    const last = this.#heap[--this.#heapSize]!;
+    if (last === entry) return;
+    this.#place(place, last);
+    this.#sink(place);
+    this.#rise(place);
+  }
+
+  /** Order-free sum over the entries, for the digest. The heap follows from them. */
+  digest(mix: (words: Uint32Array, at: number, count: number) => number): number {
+    let sum = this.#underWay;
+    for (let entry = 0; entry < this.#used; entry++) {
+      const words = this.#chunk(entry);
+      const at = this.#at(entry);
+      // A code is never 0, so this is an entry that is not in use.
+      if (words[at + Entry.codeFlags] === 0) continue;
+      sum = (sum + mix(words, at, Entry.heap)) | 0;
+    }
+    return sum >>> 0;
+  }
+
+  #push(entry: number): void {
+    if (this.#heapSize === this.#heap.length) {
+      const grown = new Int32Array(this.#heap.length * 2);
+      grown.set(this.#heap);
+      this.#heap = grown;
+    }
+    this.#place(this.#heapSize, entry);
+    this.#rise(this.#heapSize++);
+  }
+
+  #rise(from: number): void {
+    let place = from;
+    const entry = this.#heap[place]!;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      if (!this.#isBefore(entry, this.#heap[parent]!)) break;
+      this.#place(place, this.#heap[parent]!);
+      place = parent;
+    }
+    this.#place(place, entry);
+  }
+
+  #sink(from: number): void {
+    let place = from;
+    const entry = this.#heap[place]!;
+    for (;;) {
+      let child = 2 * place + 1;
+      if (child >= this.#heapSize) break;
+      if (child + 1 < this.#heapSize && this.#isBefore(this.#heap[child + 1]!, this.#heap[child]!))
+        child++;
+      if (!this.#isBefore(this.#heap[child]!, entry)) break;
+      this.#place(place, this.#heap[child]!);
+      place = child;
+    }
+    this.#place(place, entry);
+  }
+
+  #place(place: number, entry: number): void {
+    this.#heap[place] = entry;
+    this.#chunk(entry)[this.#at(entry) + Entry.heap] = place + 1;
+  }
+
+  #isBefore(a: number, b: number): boolean {
+    const x = this.#expiresA;
+    const y = this.#expiresB;
+    this.#expires(a, x);
+    this.#expires(b, y);
+    if (x[1] !== y[1]) return x[1]! < y[1]!;
+    if (x[0] !== y[0]) return x[0]! < y[0]!;
+    const atA = this.#at(a) + Entry.timestamp;
+    const atB = this.#at(b) + Entry.timestamp;
+    const wordsA = this.#chunk(a);
+    const wordsB = this.#chunk(b);
+    if (wordsA[atA + 1] !== wordsB[atB + 1]) return wordsA[atA + 1]! < wordsB[atB + 1]!;
+    return wordsA[atA]! < wordsB[atB]!;
+  }
+
+  #expires(entry: number, target: Uint32Array): void {
+    const words = this.#chunk(entry);
+    const at = this.#at(entry);
+    addSeconds(target, words, at + Entry.timestamp, words[at + Entry.timeout]!);
+  }
+
+  #chunk(entry: number): Uint32Array {
+    assert(entry < this.#used, 'the entry exists');
+    return this.#chunks[entry >>> CHUNK_SHIFT]!;
+  }
+
+  #at(entry: number): number {
+    return (entry & (CHUNK_ENTRIES - 1)) * ENTRY_WORDS;
+  }
+}
+
+const BILLION = 1_000_000_000;
+const WORD = 4294967296;
+
+/** target = a timestamp (two words at `at`) plus so many seconds, in ns; returns whether it is over 2^63 - 1. */
+export function addSeconds(
+  target: Uint32Array,
+  words: Uint32Array,
+  at: number,
+  seconds: number,
+): boolean {
+  // In halves of 16 bits, so that every step is exact in a double.
+  const lower = (seconds & 0xffff) * BILLION + words[at]!;
+  const upper = (seconds >>> 16) * BILLION;
+  const low = (lower % WORD) + (upper % 65536) * 65536;
+  const high =
+    words[at + 1]! + Math.floor(lower / WORD) + Math.floor(upper / 65536) + Math.floor(low / WORD);
+  target[0] = low % WORD;
+  target[1] = high;
+  return high > 0x7fffffff;
+}

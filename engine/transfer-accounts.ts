@@ -1,0 +1,247 @@
+/**
+ * The two accounts of the transfer at hand: finds their rows, in this shard's table or, in a walk, among what was brought along, and guards every
+ * change of them. Owned by the rules of transfers; nothing is allocated per transfer. `dr` and `cr` stand for debit and credit.
+ */
+import { HEAD_HIGH, HEAD_LOW } from './account-table.ts';
+import { ROW_WORDS, Transfer, type Columns } from './batch.ts';
+import type { Carried } from './carried.ts';
+import { AccountFlags } from './flags.ts';
+import type { Group } from './group.ts';
+import { HistorySide, positionHigh, type Ledger } from './ledger.ts';
+import { shardOf } from './placement.ts';
+import type { UndoLog } from './undo-log.ts';
+
+/** Rows whose accounts are looked up in one go: enough to have many cache misses under way, few enough to stay in the nearest cache. */
+export const BLOCK_ROWS = 256;
+
+/** Word offsets in an account row. */
+export const DEBITS_PENDING = 4;
+export const DEBITS_POSTED = 8;
+export const CREDITS_PENDING = 12;
+export const CREDITS_POSTED = 16;
+export const LEDGER = 28;
+export const CODE_FLAGS = 29;
+
+export const CLOSED = AccountFlags.closed << 16;
+const HISTORY = AccountFlags.history << 16;
+
+interface AccountParts {
+  readonly ledger: Ledger;
+  readonly group: Group;
+  readonly carried: Carried;
+  readonly undo: UndoLog;
+}
+
+export class TransferAccounts {
+  readonly #ledger: Ledger;
+  readonly #group: Group;
+  readonly #carried: Carried;
+  readonly #undo: UndoLog;
+  #columns: Columns | null = null;
+  #isWalk = false;
+  /** Where the last search has found its row: a chunk and an offset, and the row's number, -1 for one that was brought along. */
+  #chunk: Uint32Array;
+  #offset = 0;
+  #row = -1;
+  dr: Uint32Array;
+  drAt = 0;
+  drRow = -1;
+  cr: Uint32Array;
+  crAt = 0;
+  crRow = -1;
+  /** Of the block that was looked ahead at: likely rows of debit and credit account, -1 where there is none; and their hashes. */
+  #block = -1;
+  #blockEnd = -1;
+  readonly #rows = new Int32Array(2 * BLOCK_ROWS);
+  readonly #hashes = new Int32Array(2 * BLOCK_ROWS);
+  /** Where reads go that are made for the cache's sake only. */
+  touched = 0;
+
+  constructor(parts: AccountParts) {
+    this.#ledger = parts.ledger;
+    this.#group = parts.group;
+    this.#carried = parts.carried;
+    this.#undo = parts.undo;
+    this.#chunk = parts.carried.rows;
+    this.dr = this.#chunk;
+    this.cr = this.#chunk;
+  }
+
+  open(columns: Columns, isWalk: boolean): void {
+    this.#columns = columns;
+    this.#isWalk = isWalk;
+    this.#block = -1;
+    this.#blockEnd = -1;
+  }
+
+  /** Rows of the open batch from here on have not been looked ahead at. */
+  get aheadTo(): number {
+    return this.#blockEnd;
+  }
+
+  /**
+   * Looks up the accounts of the rows from..to-1 of the open batch, so that their cache misses overlap. Accounts do not come or go while a
+   * batch of transfers is executed, so the searches rely on what was found.
+   */
+  // Hot path.
+  lookAhead(from: number, to: number): void {
+    const { words, at, step } = this.#columns!;
+    const index = this.#ledger.accountIndex;
+    const { accounts } = this.#ledger;
+    const hashes = this.#hashes;
+    const drStep = step[Transfer.debitAccountId]!;
+    const crStep = step[Transfer.creditAccountId]!;
+    const drStart = at[Transfer.debitAccountId]! + from * drStep;
+    const crStart = at[Transfer.creditAccountId]! + from * crStep;
+    let touched = this.touched;
+    // One short loop for each step: the shorter it is, the more of its cache misses the processor has under way.
+    const n = to - from;
+    for (let i = 0; i < n; i++) {
+      hashes[2 * i] = index.hash(words, drStart + i * drStep);
+      hashes[2 * i + 1] = index.hash(words, crStart + i * crStep);
+    }
+    for (let i = 0; i < 2 * n; i++) touched = (touched + index.touch(hashes[i]!)) | 0;
+    for (let i = 0; i < 2 * n; i++) this.#rows[i] = index.guess(hashes[i]!);
+    for (let i = 0; i < 2 * n; i++) touched = (touched + accounts.touch(this.#rows[i]!)) | 0;
+    this.touched = touched;
+    this.#block = from;
+    this.#blockEnd = to;
+  }
+
+  // ---- Search.
+
+  /** The debit account of row i, whose id is at word `id`. */
+  // Hot path.
+  findDebit(i: number, words: Uint32Array, id: number): boolean {
+    const isAhead = i >= this.#block && i < this.#blockEnd;
+    if (!(isAhead ? this.#guessed(2 * (i - this.#block), words, id) : this.#find(words, id))) {
+      return false;
+    }
+    this.dr = this.#chunk;
+    this.drAt = this.#offset;
+    this.drRow = this.#row;
+    return true;
+  }
+
+  // Hot path.
+  findCredit(i: number, words: Uint32Array, id: number): boolean {
+    const isAhead = i >= this.#block && i < this.#blockEnd;
+    if (!(isAhead ? this.#guessed(2 * (i - this.#block) + 1, words, id) : this.#find(words, id))) {
+      return false;
+    }
+    this.cr = this.#chunk;
+    this.crAt = this.#offset;
+    this.crRow = this.#row;
+    return true;
+  }
+
+  /** Both accounts of a transfer whose record is given. False when one of them is on a shard that the work at hand does not span. */
+  findOfRecord(record: Uint32Array): boolean {
+    return this.findDebit(-1, record, 4) && this.findCredit(-1, record, 8);
+  }
+
+  /** Looks an account up: in this shard's table, or, in a walk, among what was brought along. */
+  // Hot path.
+  #find(words: Uint32Array, at: number): boolean {
+    const ledger = this.#ledger;
+    if (this.#isWalk && shardOf(words, at, ledger.shards) !== ledger.shard) {
+      const offset = this.#carried.findAccount(words, at);
+      this.#chunk = this.#carried.rows;
+      this.#offset = offset;
+      this.#row = -1;
+      return offset >= 0;
+    }
+    const index = ledger.accountIndex;
+    return this.#take(index.find(words, at, index.hash(words, at)));
+  }
+
+  /** Takes the row that was looked ahead at, unless another account has the same hash. */
+  // Hot path.
+  #guessed(place: number, words: Uint32Array, at: number): boolean {
+    const row = this.#rows[place]!;
+    if (row === -1) return false;
+    if (!this.#ledger.accounts.hasId(row, words, at)) return this.#find(words, at);
+    return this.#take(row);
+  }
+
+  // Hot path.
+  #take(row: number): boolean {
+    if (row === -1) return false;
+    this.#chunk = this.#ledger.accounts.chunk(row);
+    this.#offset = this.#ledger.accounts.offset(row);
+    this.#row = row;
+    return true;
+  }
+
+  // ---- Timestamps, for imported transfers.
+
+  /** Whether a timestamp is not after the creation of the debit account. */
+  isBeforeDebit(low: number, high: number): boolean {
+    return this.#isBefore(this.drRow, this.dr, this.drAt, low, high);
+  }
+
+  isBeforeCredit(low: number, high: number): boolean {
+    return this.#isBefore(this.crRow, this.cr, this.crAt, low, high);
+  }
+
+  // oxlint-disable-next-line max-params -- A row and a timestamp, in words.
+  #isBefore(row: number, words: Uint32Array, at: number, low: number, high: number): boolean {
+    const { accounts } = this.#ledger;
+    const createdLow = row === -1 ? words[at + 30]! : accounts.stampLow(row);
+    const createdHigh = row === -1 ? words[at + 31]! : accounts.stampHigh(row);
+    return high < createdHigh || (high === createdHigh && low <= createdLow);
+  }
+
+  // ---- Change.
+
+  /** Called before either row is changed. */
+  // Hot path.
+  beforeChange(): void {
+    if (this.#undo.isActive) this.#remember();
+    if (!this.#isWalk) return;
+    if (this.drRow === -1) this.#carried.touch(this.drAt / ROW_WORDS);
+    if (this.crRow === -1) this.#carried.touch(this.crAt / ROW_WORDS);
+  }
+
+  #remember(): void {
+    if (this.drRow === -1) this.#undo.carriedAccount(this.drAt / ROW_WORDS);
+    else this.#undo.account(this.drRow);
+    if (this.crRow === -1) this.#undo.carriedAccount(this.crAt / ROW_WORDS);
+    else this.#undo.account(this.crRow);
+  }
+
+  /** Appends the transfer in a frame row to the histories of those of its accounts that are on this shard. */
+  // Hot path.
+  link(row: number): void {
+    const group = this.#group;
+    const { sequence } = group;
+    if (this.drRow !== -1) {
+      const { dr, drAt } = this;
+      group.setPrevious(row, HistorySide.debit, dr[drAt + HEAD_LOW]!, dr[drAt + HEAD_HIGH]!);
+      dr[drAt + HEAD_LOW] = sequence >>> 0;
+      dr[drAt + HEAD_HIGH] = positionHigh(sequence, row, HistorySide.debit);
+      if ((dr[drAt + CODE_FLAGS]! & HISTORY) !== 0) {
+        group.addBalances(row, HistorySide.debit, dr, drAt + DEBITS_PENDING);
+      }
+    }
+    if (this.crRow !== -1) {
+      const { cr, crAt } = this;
+      group.setPrevious(row, HistorySide.credit, cr[crAt + HEAD_LOW]!, cr[crAt + HEAD_HIGH]!);
+      cr[crAt + HEAD_LOW] = sequence >>> 0;
+      cr[crAt + HEAD_HIGH] = positionHigh(sequence, row, HistorySide.credit);
+      if ((cr[crAt + CODE_FLAGS]! & HISTORY) !== 0) {
+        group.addBalances(row, HistorySide.credit, cr, crAt + DEBITS_PENDING);
+      }
+    }
+  }
+
+  /** In a walk: keeps the balances that the histories of accounts of other shards want. */
+  carryBalances(): void {
+    if (this.drRow === -1 && (this.dr[this.drAt + CODE_FLAGS]! & HISTORY) !== 0) {
+      this.#carried.addBalances(HistorySide.debit, this.dr, this.drAt + DEBITS_PENDING);
+    }
+    if (this.crRow === -1 && (this.cr[this.crAt + CODE_FLAGS]! & HISTORY) !== 0) {
+      this.#carried.addBalances(HistorySide.credit, this.cr, this.crAt + DEBITS_PENDING);
+    }
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * What is known of transfer ids, and the records behind them: of this shard, in the index, the pending table, and the journal (by way of the
+ * shelf), or, in a walk, among what was brought along. The rules ask it for states and records, and tell it what became of an id.
+ *
+ * A *home* is the shard of a transfer's debit account, which owns its id. `place` is what the index's `search` said of the id of the event at
+ * hand; it holds until the next insert.
+ */
+import { assert } from './assert.ts';
+import type { Carried } from './carried.ts';
+import { TransferFlags } from './flags.ts';
+import { DerivedKind, type Group } from './group.ts';
+import {
+  positionHigh,
+  positionRow,
+  positionSequence,
+  positionState,
+  raise,
+  TransferState,
+  type Ledger,
+} from './ledger.ts';
+import type { RecordShelf } from './record-shelf.ts';
+import type { TransferAccounts } from './transfer-accounts.ts';
+import type { UndoLog } from './undo-log.ts';
+
+const STATE_MASK = 0xff;
+
+interface StoreParts {
+  readonly ledger: Ledger;
+  readonly group: Group;
+  readonly shelf: RecordShelf;
+  readonly carried: Carried;
+  readonly accounts: TransferAccounts;
+  readonly undo: UndoLog;
+}
+
+export class TransferStore {
+  readonly #ledger: Ledger;
+  readonly #group: Group;
+  readonly #shelf: RecordShelf;
+  readonly #carried: Carried;
+  readonly #accounts: TransferAccounts;
+  readonly #undo: UndoLog;
+  #isWalk = false;
+
+  constructor(parts: StoreParts) {
+    this.#ledger = parts.ledger;
+    this.#group = parts.group;
+    this.#shelf = parts.shelf;
+    this.#carried = parts.carried;
+    this.#accounts = parts.accounts;
+    this.#undo = parts.undo;
+  }
+
+  open(isWalk: boolean): void {
+    this.#isWalk = isWalk;
+  }
+
+  // ---- What is known.
+
+  /** The `TransferState` of an id at its home, 0 when it is free. */
+  state(ids: Uint32Array, at: number, home: number): number {
+    if (home !== this.#ledger.shard) return this.#carried.transferState(ids, at, home);
+    const index = this.#ledger.transferIndex;
+    const slot = index.find(ids, at, index.hash(ids, at));
+    return slot === -1 ? 0 : positionState(index.valueHigh(slot));
+  }
+
+  /** Copies the record of a transfer that exists at that home. */
+  copyRecord(ids: Uint32Array, at: number, home: number, target: Uint32Array): void {
+    if (home !== this.#ledger.shard) {
+      this.#carried.copyRecord(ids, at, home, target);
+      return;
+    }
+    const index = this.#ledger.transferIndex;
+    this.copyAt(index.find(ids, at, index.hash(ids, at)), ids, at, target);
+  }
+
+  /** The same for this shard, where the slot of the id is known. */
+  copyAt(slot: number, ids: Uint32Array, at: number, target: Uint32Array): void {
+    const { transferIndex, shards } = this.#ledger;
+    const high = transferIndex.valueHigh(slot);
+    const low = transferIndex.valueLow(slot);
+    const state = positionState(high);
+    assert(state !== TransferState.failed, 'only what was created has a record');
+    if (state === TransferState.pending) this.#copyPending(low, ids, at, target);
+    else if (positionSequence(low, high) === this.#group.sequence) {
+      this.#group.copyRow(positionRow(high), shards, target);
+    } else this.#shelf.copy(ids, at, target);
+  }
+
+  #copyPending(entry: number, ids: Uint32Array, at: number, target: Uint32Array): void {
+    const { accounts, pendings } = this.#ledger;
+    pendings.copyRecord(entry, target);
+    const row = pendings.debitRow(entry);
+    const chunk = accounts.chunk(row);
+    const from = accounts.offset(row);
+    for (let w = 0; w < 4; w++) target[w] = ids[at + w]!;
+    for (let w = 0; w < 4; w++) target[4 + w] = chunk[from + w]!;
+    target[28] = chunk[from + 28]!;
+  }
+
+  /** Words {low, high} of the newest transfer of a home, and where they lie in it. */
+  newestOf(home: number): { readonly words: Uint32Array; readonly at: number } {
+    return home === this.#ledger.shard
+      ? { words: this.#ledger.newestTransfer, at: 0 }
+      : { words: this.#carried.newest, at: 2 * home };
+  }
+
+  // ---- What becomes of it.
+
+  /** A transient failure burns the id, and that outlives the chain that the failure breaks. */
+  burn(ids: Uint32Array, at: number, home: number, hash: number): void {
+    if (home !== this.#ledger.shard) {
+      this.#carried.addFailed(ids, at, home);
+      return;
+    }
+    const { sequence } = this.#group;
+    const high = positionHigh(sequence, 0, TransferState.failed);
+    this.#ledger.transferIndex.insert(ids, at, hash, sequence >>> 0, high);
+  }
+
+  /** Stores a plain transfer that is an input row as it came; its accounts were found on this shard. */
+  // Hot path.
+  // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
+  addInput(row: number, place: number, ids: Uint32Array, at: number, hash: number): void {
+    assert(place < 0, 'the id is free');
+    const { sequence } = this.#group;
+    const high = positionHigh(sequence, row, TransferState.created);
+    const newest = this.#ledger.newestTransfer;
+    if (this.#undo.isActive) {
+      this.#undo.idAdded(ids, at);
+      this.#undo.newest(1, newest);
+    }
+    // The clock is ahead of every timestamp, imported ones included.
+    newest[0] = this.#ledger.clockLow;
+    newest[1] = this.#ledger.clockHigh;
+    this.#ledger.transferIndex.insertAt(place, ids, at, hash, sequence >>> 0, high);
+    this.#accounts.link(row);
+  }
+
+  /**
+   * Stores a transfer whose record is given: in an input row (a pending transfer, as it came), or, with row -1, as a derived row where one of
+   * its accounts is on this shard.
+   */
+  add(record: Uint32Array, home: number, hash: number, inputRow: number): void {
+    const accounts = this.#accounts;
+    const isHome = home === this.#ledger.shard;
+    let row = inputRow;
+    if (row === -1 && (accounts.drRow !== -1 || accounts.crRow !== -1)) {
+      row = this.#group.derive(record, 0, isHome ? DerivedKind.home : 0);
+    }
+    const isPending = ((record[29]! >>> 16) & TransferFlags.pending) !== 0;
+    if (isHome) this.#addHere(record, row, hash, isPending);
+    else {
+      const state = isPending ? TransferState.pending : TransferState.created;
+      if (this.#undo.isActive) this.#undo.carriedTransfer(record, 0, home, 0);
+      this.#carried.addTransfer(record, 0, home, { state, came: 0 });
+    }
+    this.#raise(record, home);
+    accounts.link(row);
+    if (!this.#isWalk) return;
+    this.#carried.addCreated(record);
+    accounts.carryBalances();
+  }
+
+  #addHere(record: Uint32Array, row: number, hash: number, isPending: boolean): void {
+    this.addIndexed(record, 0, row, {
+      hash,
+      state: isPending ? TransferState.pending : TransferState.created,
+      debitRow: this.#accounts.drRow,
+    });
+    if (this.#undo.isActive) this.#undo.idAdded(record, 0);
+  }
+
+  /** Enters a record of this shard (32 words at `at`) that lies in a frame row of the group under way. */
+  addIndexed(
+    record: Uint32Array,
+    at: number,
+    row: number,
+    one: { readonly hash: number; readonly state: number; readonly debitRow: number },
+  ): void {
+    const { transferIndex, pendings } = this.#ledger;
+    const { sequence } = this.#group;
+    const low = sequence >>> 0;
+    const high = positionHigh(sequence, row, one.state);
+    if (one.state !== TransferState.pending) {
+      transferIndex.insert(record, at, one.hash, low, high);
+      return;
+    }
+    const { debitRow, hash } = one;
+    const entry = pendings.add(record, at, { debitRow, hash, low, high });
+    if (this.#undo.isActive) this.#undo.pendingAdded(entry);
+    transferIndex.insert(record, at, hash, entry, TransferState.pending);
+  }
+
+  #raise(record: Uint32Array, home: number): void {
+    if (home === this.#ledger.shard) {
+      const newest = this.#ledger.newestTransfer;
+      if (this.#undo.isActive) this.#undo.newest(1, newest);
+      raise(newest, 0, record[30]!, record[31]!);
+      return;
+    }
+    const { newest } = this.#carried;
+    if (this.#undo.isActive) this.#undo.carriedNewest(home, newest, 2 * home);
+    raise(newest, 2 * home, record[30]!, record[31]!);
+  }
+
+  /** The open pending transfer of a record is posted, voided, or expired. */
+  resolve(record: Uint32Array, home: number, state: number): void {
+    if (home !== this.#ledger.shard) {
+      if (this.#undo.isActive) {
+        this.#undo.carriedTransfer(record, 0, home, TransferState.pending);
+      }
+      this.#carried.setState(record, 0, home, state);
+      return;
+    }
+    const { transferIndex, pendings } = this.#ledger;
+    const slot = transferIndex.find(record, 0, transferIndex.hash(record, 0));
+    const entry = transferIndex.valueLow(slot);
+    if (this.#undo.isActive) {
+      this.#undo.pendingRemoved(entry, record);
+      this.#undo.idChanged(record, 0, entry, TransferState.pending);
+    }
+    const high = ((pendings.positionHigh(entry) & ~STATE_MASK) | state) >>> 0;
+    transferIndex.set(slot, pendings.positionLow(entry), high);
+    pendings.remove(entry);
+    // Another event of this group may ask for it, and nobody has wanted it from the journal.
+    this.#shelf.keep(record);
+  }
+
+  /** Copies the record of an open pending transfer of this shard. */
+  copyOpen(entry: number, target: Uint32Array): void {
+    const { transferIndex, pendings } = this.#ledger;
+    const id = new Uint32Array(4);
+    transferIndex.copyIdOf(pendings.hash(entry), entry, TransferState.pending, id);
+    this.#copyPending(entry, id, 0, target);
+  }
+}

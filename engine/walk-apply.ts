@@ -1,0 +1,129 @@
+/**
+ * What a decided walk has changed, applied on a shard that it had passed: accounts, transfers, histories, pending transfers that ended, burnt ids.
+ * Nothing is judged here; the shard has kept what the walk had claimed.
+ */
+import { HEAD_HIGH, HEAD_LOW } from './account-table.ts';
+import { assert } from './assert.ts';
+import { ROW_WORDS } from './batch.ts';
+import { CARRIED_BALANCE_WORDS } from './carried.ts';
+import { addAccount } from './create-account.ts';
+import { TransferFlags } from './flags.ts';
+import { DerivedKind, type Group } from './group.ts';
+import { HistorySide, positionHigh, raise, TransferState, type Ledger } from './ledger.ts';
+import { ApplyHead, LINK_HEAD_WORDS, RECORD_WORDS, RESOLVED_WORDS } from './link-message.ts';
+import { shardOf } from './placement.ts';
+import type { Units } from './units.ts';
+
+interface ApplyParts {
+  readonly ledger: Ledger;
+  readonly group: Group;
+  readonly units: Units;
+}
+
+export class WalkApply {
+  readonly #parts: ApplyParts;
+  readonly #record = new Uint32Array(ROW_WORDS);
+  /** Frame row of the first transfer of the message; the others follow. */
+  #firstRow = 0;
+
+  constructor(parts: ApplyParts) {
+    this.#parts = parts;
+  }
+
+  /** Applies the message at a word offset and returns where its outcomes begin. */
+  apply(body: Uint32Array, message: number): number {
+    const count = (word: number): number => body[message + word]!;
+    const transfers = message + LINK_HEAD_WORDS;
+    let at = transfers + count(ApplyHead.transfers) * RECORD_WORDS;
+    this.#changeAccounts(body, at, count(ApplyHead.accounts));
+    at += count(ApplyHead.accounts) * ROW_WORDS;
+    this.#makeAccounts(body, at, count(ApplyHead.made));
+    at += count(ApplyHead.made) * ROW_WORDS;
+    this.#addTransfers(body, transfers, count(ApplyHead.transfers));
+    for (let i = 0; i < count(ApplyHead.failed); i++, at += 4) this.#burn(body, at);
+    for (let i = 0; i < count(ApplyHead.resolved); i++, at += RESOLVED_WORDS) {
+      this.#resolve(body, at);
+    }
+    for (let i = 0; i < count(ApplyHead.balances); i++, at += CARRIED_BALANCE_WORDS) {
+      this.#parts.group.addBalances(this.#firstRow + body[at]!, body[at + 1]!, body, at + 2);
+    }
+    return at;
+  }
+
+  #changeAccounts(body: Uint32Array, from: number, n: number): void {
+    const { accountIndex, accounts } = this.#parts.ledger;
+    for (let i = 0, at = from; i < n; i++, at += ROW_WORDS) {
+      const row = accountIndex.find(body, at, accountIndex.hash(body, at));
+      assert(row !== -1, 'a changed account exists');
+      accounts.change(row, body, at);
+    }
+  }
+
+  #makeAccounts(body: Uint32Array, from: number, n: number): void {
+    const { ledger, group } = this.#parts;
+    for (let i = 0, at = from; i < n; i++, at += ROW_WORDS) {
+      addAccount(ledger, body, at, ledger.accountIndex.hash(body, at));
+      raise(ledger.newestAccount, 0, body[at + 30]!, body[at + 31]!);
+      group.derive(body, at, DerivedKind.account);
+    }
+  }
+
+  #addTransfers(body: Uint32Array, from: number, n: number): void {
+    const { ledger, group } = this.#parts;
+    for (let i = 0, at = from; i < n; i++, at += RECORD_WORDS) {
+      const isHome = shardOf(body, at + 4, ledger.shards) === ledger.shard;
+      const row = group.derive(body, at, isHome ? DerivedKind.home : 0);
+      if (i === 0) this.#firstRow = row;
+      ledger.tick();
+      // An imported one keeps its place in the past.
+      if (((body[at + 29]! >>> 16) & TransferFlags.imported) === 0) {
+        group.setEffect(row, ledger.clockLow, ledger.clockHigh);
+      }
+      const debitRow = this.#link(body, at + 4, HistorySide.debit, row);
+      this.#link(body, at + 8, HistorySide.credit, row);
+      if (!isHome) continue;
+      raise(ledger.newestTransfer, 0, body[at + 30]!, body[at + 31]!);
+      const index = ledger.transferIndex;
+      const hash = index.hash(body, at);
+      assert(index.find(body, at, hash) === -1, 'a claimed id stays as it was until it is decided');
+      const state = body[at + 32]!;
+      this.#parts.units.transferRules.store.addIndexed(body, at, row, { hash, state, debitRow });
+    }
+  }
+
+  /** Appends the transfer in a frame row to the history of an account of this shard; -1 when it is of another. */
+  #link(body: Uint32Array, id: number, side: 1 | 2, row: number): number {
+    const { ledger, group } = this.#parts;
+    if (shardOf(body, id, ledger.shards) !== ledger.shard) return -1;
+    const account = ledger.accountIndex.find(body, id, ledger.accountIndex.hash(body, id));
+    assert(account !== -1, 'the account of a created transfer exists');
+    const words = ledger.accounts.chunk(account);
+    const at = ledger.accounts.offset(account);
+    group.setPrevious(row, side, words[at + HEAD_LOW]!, words[at + HEAD_HIGH]!);
+    words[at + HEAD_LOW] = group.sequence >>> 0;
+    words[at + HEAD_HIGH] = positionHigh(group.sequence, row, side);
+    return account;
+  }
+
+  #burn(body: Uint32Array, at: number): void {
+    const { ledger, units } = this.#parts;
+    const hash = ledger.transferIndex.hash(body, at);
+    assert(
+      ledger.transferIndex.find(body, at, hash) === -1,
+      'a claimed id stays as it was until it is decided',
+    );
+    units.transferRules.store.burn(body, at, ledger.shard, hash);
+  }
+
+  #resolve(body: Uint32Array, at: number): void {
+    const { ledger, group, units } = this.#parts;
+    const { store } = units.transferRules;
+    const record = this.#record;
+    const state = body[at + 4]!;
+    store.copyRecord(body, at, ledger.shard, record);
+    store.resolve(record, ledger.shard, state);
+    if (state !== TransferState.expired) return;
+    const row = group.derive(record, 0, DerivedKind.home | DerivedKind.expired);
+    group.setEffect(row, body[at + 5]!, body[at + 6]!);
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Which records of older frames executing a group will need: those of ids that are known already, and of pending transfers that are open no more.
+ * The actor reads them from the journal and puts them on the shelf before the group is executed.
+ *
+ * On its way it computes the hashes of all ids of the requests, which the execution uses again.
+ */
+import { BatchKind, type Columns, ROW_WORDS, Transfer } from './batch.ts';
+import { RESOLVING } from './flags.ts';
+import type { Ledger } from './ledger.ts';
+import { positionRow, positionSequence, positionState, TransferState } from './ledger.ts';
+import { GROUP_ROWS_MAX } from './limits.ts';
+import { LINK_HEAD_WORDS, LinkHead, LinkKind, WalkHead } from './link-message.ts';
+import type { RecordShelf } from './record-shelf.ts';
+import { BLOCK_ROWS } from './transfer-accounts.ts';
+
+export class WantedRecords {
+  readonly #ledger: Ledger;
+  readonly #shelf: RecordShelf;
+  /** Hashes of the transfer ids of requests, by frame row. */
+  readonly hashes = new Int32Array(GROUP_ROWS_MAX + 1);
+  /** Where reads go that are made for the cache's sake only. */
+  touched = 0;
+
+  constructor(ledger: Ledger, shelf: RecordShelf) {
+    this.#ledger = ledger;
+    this.#shelf = shelf;
+  }
+
+  /** Looks all ids of a request of transfers up: hashes and cache misses first, block by block, then what was found. */
+  // Hot path.
+  addRequest(columns: Columns, firstRow: number): void {
+    const { words, n } = columns;
+    const hashes = this.hashes;
+    const index = this.#ledger.transferIndex;
+    const start = columns.at[Transfer.id]!;
+    const step = columns.step[Transfer.id]!;
+    for (let from = 0; from < n; from += BLOCK_ROWS) {
+      const to = Math.min(from + BLOCK_ROWS, n);
+      for (let i = from; i < to; i++) hashes[firstRow + i] = index.hash(words, start + i * step);
+      let touched = this.touched;
+      for (let i = from; i < to; i++) touched = (touched + index.touch(hashes[firstRow + i]!)) | 0;
+      this.touched = touched;
+      for (let i = from; i < to; i++) {
+        const slot = index.find(words, start + i * step, hashes[firstRow + i]!);
+        if (slot !== -1) this.#addSlot(words, start + i * step, slot);
+      }
+    }
+    if (hasFlags(columns)) this.#addPendings(columns);
+  }
+
+  #addPendings(columns: Columns): void {
+    const { words, halves, at, step, n } = columns;
+    for (let i = 0; i < n; i++) {
+      const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
+      if ((flags & RESOLVING) === 0) continue;
+      this.#addId(words, at[Transfer.pendingId]! + i * step[Transfer.pendingId]!);
+    }
+  }
+
+  /** The events of a link message, if it is a walk of transfers. */
+  addMessage(words: Uint32Array, body: number): void {
+    if (words[body + LinkHead.kind] !== LinkKind.walk) return;
+    if (words[body + WalkHead.batchKind] !== BatchKind.transfers) return;
+    const n = words[body + LinkHead.rows]!;
+    for (let i = 0; i < n; i++) this.addEvent(words, body + LINK_HEAD_WORDS + i * ROW_WORDS);
+  }
+
+  /** The transfer event whose 32 words begin at `at`. */
+  addEvent(words: Uint32Array, at: number): void {
+    this.#addId(words, at);
+    if (((words[at + 29]! >>> 16) & RESOLVING) !== 0) this.#addId(words, at + 16);
+  }
+
+  #addId(words: Uint32Array, at: number): void {
+    const index = this.#ledger.transferIndex;
+    const slot = index.find(words, at, index.hash(words, at));
+    if (slot !== -1) this.#addSlot(words, at, slot);
+  }
+
+  /** Of open pending transfers everything is at hand. */
+  #addSlot(words: Uint32Array, at: number, slot: number): void {
+    const index = this.#ledger.transferIndex;
+    const high = index.valueHigh(slot);
+    const state = positionState(high);
+    if (state === TransferState.failed || state === TransferState.pending) return;
+    this.#shelf.want(words, at, positionSequence(index.valueLow(slot), high), positionRow(high));
+  }
+}
+
+/** Whether some row may have a flag. */
+export function hasFlags({ halves, at, step }: Columns): boolean {
+  return step[Transfer.flags] !== 0 || halves[at[Transfer.flags]!] !== 0;
+}

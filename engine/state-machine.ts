@@ -47,6 +47,7 @@ export class StateMachine {
   readonly sent: Float64Array;
   readonly received: Float64Array;
   readonly acknowledged: Float64Array;
+
   constructor(options: LedgerOptions, group: Group) {
     this.#group = group;
     this.ledger = new Ledger(options);
@@ -93,11 +94,11 @@ export class StateMachine {
     return this.#walks.underWay;
   }
 
-  /** Everything that is decided here from now on is later than this, ns, if the shard's clock is at `now`. */
+  /** Whatever will be decided of this shard has at least this timestamp, ns, if the time is `now`. */
   watermark(now: bigint): bigint {
     const { clockLow, clockHigh } = this.ledger;
     const clock = (BigInt(clockHigh) << 32n) | BigInt(clockLow);
-    return this.#walks.since ?? (clock > now ? clock : now);
+    return (this.#walks.since ?? (clock > now ? clock : now)) + 1n;
   }
 
   /** Notes in `shelf` every record of an older frame that executing the group will need. */

@@ -5,14 +5,16 @@
  * I1 Segments follow each other: the first begins with sequence 1, and each with the sequence and checksum after the last row of the one
  *    before. Only the last one may lack its `meta` row; it counts as absent then, since its writer has not come round to it.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { chainStart, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
 import { journalCorrupt } from './errors.ts';
 import type { JournalRow } from './journal.ts';
+import { SegmentPages } from './segment-pages.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { segmentName, segmentsAmong } from './segment.ts';
+import { WalPages } from './wal-pages.ts';
 
 /** Each open segment costs three file descriptors and a page cache. */
 const SEGMENTS_OPEN_MAX = 8;
@@ -92,6 +94,46 @@ export class JournalReader implements Disposable {
     const checksum = this.#segmentWith(sequence)?.checksum(sequence);
     if (checksum === undefined) throw this.#missing(sequence);
     return checksum;
+  }
+
+  /** The timestamp of a durable row, not checked; 0 for sequence 0. */
+  timestamp(sequence: number): bigint {
+    if (sequence === 0) return 0n;
+    const timestamp = this.#segmentWith(sequence)?.timestamp(sequence);
+    if (timestamp === undefined) throw this.#missing(sequence);
+    return timestamp;
+  }
+
+  /** First sequences of the segments that were seen, ascending. All but the last one are full, and get no more rows. */
+  get firsts(): readonly number[] {
+    return this.#firsts;
+  }
+
+  /** The path of a segment, whether it is there or not. */
+  path(first: number): string {
+    return join(this.#options.directory, segmentName(first));
+  }
+
+  /**
+   * Whether nobody will write this file any more: its writer has gone on to a later segment, which has its `meta`, and the WAL was moved into
+   * the file. An empty WAL of a segment that is not the last stays empty.
+   */
+  isSealed(first: number): boolean {
+    const at = this.#firsts.indexOf(first);
+    if (at < 0 || at === this.#firsts.length - 1) return false;
+    const wal = statSync(`${this.path(first)}-wal`, { throwIfNoEntry: false });
+    return wal === undefined || wal.size === 0;
+  }
+
+  /** Reads parts of the frames of a sealed segment. The caller closes it. */
+  pages(first: number): SegmentPages {
+    assert(this.isSealed(first), 'only the file of a sealed segment is read around SQLite');
+    return SegmentPages.open(this.path(first), this.#segment(first).rootPage());
+  }
+
+  /** Reads parts of the frames of a segment that is not sealed, while its WAL lasts. The caller closes it. */
+  walPages(first: number): WalPages | undefined {
+    return WalPages.open(this.path(first), first);
   }
 
   /** Checks that every segment follows the one before it (I1). */

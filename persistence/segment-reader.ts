@@ -35,6 +35,7 @@ export class SegmentReader implements Disposable {
   readonly #selectRows: Statement;
   readonly #selectChecksum: Statement;
   readonly #selectLast: Statement;
+  readonly #selectTimestamp: Statement;
 
   private constructor(path: string, connection: Connection, meta: MetaColumns) {
     this.file = basename(path);
@@ -53,6 +54,10 @@ export class SegmentReader implements Disposable {
       .prepare('SELECT checksum FROM journal_row WHERE sequence = ?')
       .pluck();
     this.#selectLast = connection.prepare('SELECT max(sequence) FROM journal_row').pluck();
+    this.#selectTimestamp = connection
+      .prepare('SELECT timestamp FROM journal_row WHERE sequence = ?')
+      .pluck()
+      .safeIntegers();
   }
 
   /** Undefined when the file has no `meta` row (yet). Throws JOURNAL_CORRUPT when it is not the segment that was expected. */
@@ -107,6 +112,18 @@ export class SegmentReader implements Disposable {
 
   checksum(sequence: number): number | undefined {
     return this.#read(this.#selectChecksum, sequence) as number | undefined;
+  }
+
+  /** Of the row, not checked. */
+  timestamp(sequence: number): bigint | undefined {
+    const timestamp = this.#read(this.#selectTimestamp, sequence) as bigint | undefined;
+    return timestamp === undefined ? undefined : BigInt.asUintN(64, timestamp);
+  }
+
+  /** The page where SQLite's table of journal rows begins, see segment-pages.ts. */
+  rootPage(): number {
+    const sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'journal_row'";
+    return this.#checked(undefined, () => this.#connection.prepare(sql).pluck().get()) as number;
   }
 
   /** `firstSequence - 1` when there are no rows yet. */

@@ -37,12 +37,9 @@ const ACCOUNT = 0;
 const MARK_RING = 1;
 const MARK_AWAY = 2;
 const MARK_REST = 4;
-/** The flags that make a unit longer or give it more keys. */
 const LINKED = TransferFlags.linked;
-const LOOKED_AT = {
-  [BatchKind.accounts]: LINKED | AccountFlags.imported,
-  [BatchKind.transfers]: LINKED | RESOLVING | TransferFlags.imported,
-};
+/** The flags that make a unit of transfers longer or give it more keys. */
+const LOOKED_AT = LINKED | RESOLVING | TransferFlags.imported;
 assert(LINKED === AccountFlags.linked, 'accounts and transfers are linked by the same bit');
 
 export class BatchOrder {
@@ -93,11 +90,7 @@ export class BatchOrder {
     }
     this.#nextGeneration();
     if (columns.kind === BatchKind.transfers && !looksAtFlags(columns)) {
-      for (let row = 0; row < n; row++) {
-        this.#beginUnit();
-        this.#touchTransfer(columns, row);
-        this.#placeUnit(row, row + 1);
-      }
+      for (let row = 0; row < n; row++) this.#planPlain(columns, row);
       return;
     }
     for (let row = 0; row < n;) {
@@ -108,15 +101,58 @@ export class BatchOrder {
     }
   }
 
+  /** A unit of one transfer with three keys: what `#planUnit` does, without its lists. */
+  // Hot path.
+  #planPlain(columns: Columns, row: number): void {
+    const { words, at, step } = columns;
+    const slots = this.#slots;
+    const dr = at[Transfer.debitAccountId]! + row * step[Transfer.debitAccountId]!;
+    const cr = at[Transfer.creditAccountId]! + row * step[Transfer.creditAccountId]!;
+    const home = shardOf(words, dr, this.#shards);
+    const away = shardOf(words, cr, this.#shards);
+    const first = home < away ? home : away;
+    const debit = this.#slotOf(words, dr, ACCOUNT) + 3;
+    const credit = this.#slotOf(words, cr, ACCOUNT) + 3;
+    const id = at[Transfer.id]! + row * step[Transfer.id]!;
+    const own = this.#slotOf(words, id, home + 1) + 3;
+    const isRest =
+      mustWait(slots[debit]! | slots[own]!, home === first) ||
+      mustWait(slots[credit]!, away === first);
+    const mark = markOf(isRest, home === first);
+    slots[debit]! |= mark;
+    slots[own]! |= mark;
+    slots[credit]! |= markOf(isRest, away === first);
+    this.shard[row] = first;
+    this.isRest[row] = isRest ? 1 : 0;
+    if (isRest) {
+      this.#beginUnit();
+      this.#addShard(home);
+      this.#addShard(away);
+      this.#joinRest(1);
+    } else this.firstCount[first]!++;
+  }
+
   #planUnit(columns: Columns, from: number, to: number): void {
     this.#beginUnit();
-    if (columns.kind === BatchKind.transfers) {
-      for (let row = from; row < to; row++) {
-        const home = this.#touchTransfer(columns, row);
-        this.#touchByFlags(columns, row, home);
-      }
-    } else for (let row = from; row < to; row++) this.#touchAccount(columns, row);
-    this.#placeUnit(from, to);
+    for (let row = from; row < to; row++) {
+      if (columns.kind === BatchKind.transfers) this.#touchTransfer(columns, row);
+      else this.#touchAccount(columns, row);
+    }
+    const first = lowestShard(this.#unitMaskLow, this.#unitMaskHigh);
+    let isRest = false;
+    for (let key = 0; key < this.#unitKeys; key++) {
+      const marks = this.#slots[this.#unitSlots[key]! + 3]!;
+      if (mustWait(marks, this.#unitOwners[key] === first)) isRest = true;
+    }
+    for (let key = 0; key < this.#unitKeys; key++) {
+      this.#slots[this.#unitSlots[key]! + 3]! |= markOf(isRest, this.#unitOwners[key] === first);
+    }
+    for (let row = from; row < to; row++) {
+      this.shard[row] = first;
+      this.isRest[row] = isRest ? 1 : 0;
+    }
+    if (isRest) this.#joinRest(to - from);
+    else this.firstCount[first]! += to - from;
   }
 
   #beginUnit(): void {
@@ -125,44 +161,30 @@ export class BatchOrder {
     this.#unitMaskHigh = 0;
   }
 
-  // Hot path.
-  #placeUnit(from: number, to: number): void {
-    const first = lowestShard(this.#unitMaskLow, this.#unitMaskHigh);
-    const isRest = this.#mustWait(first) ? 1 : 0;
-    this.#mark(first, isRest);
-    for (let row = from; row < to; row++) {
-      this.shard[row] = first;
-      this.isRest[row] = isRest;
-    }
-    if (isRest === 0) {
-      this.firstCount[first]! += to - from;
-      return;
-    }
-    this.restCount += to - from;
+  #addShard(shard: number): void {
+    if (shard < 32) this.#unitMaskLow |= 1 << shard;
+    else this.#unitMaskHigh |= 1 << (shard - 32);
+  }
+
+  /** The unit at hand, of so many rows. */
+  #joinRest(rows: number): void {
+    this.restCount += rows;
     this.restMaskLow = (this.restMaskLow | this.#unitMaskLow) >>> 0;
     this.restMaskHigh = (this.restMaskHigh | this.#unitMaskHigh) >>> 0;
   }
 
-  /** Gives the home. */
-  // Hot path.
-  #touchTransfer(columns: Columns, row: number): number {
+  #touchTransfer(columns: Columns, row: number): void {
     const { words, at, step } = columns;
-    const id = at[Transfer.id]! + row * step[Transfer.id]!;
     const dr = at[Transfer.debitAccountId]! + row * step[Transfer.debitAccountId]!;
     const cr = at[Transfer.creditAccountId]! + row * step[Transfer.creditAccountId]!;
     const home = shardOf(words, dr, this.#shards);
-    const away = shardOf(words, cr, this.#shards);
     this.#touch(words, dr, ACCOUNT, home);
-    this.#touch(words, cr, ACCOUNT, away);
-    this.#touch(words, id, home + 1, home);
-    return home;
-  }
-
-  #touchByFlags(columns: Columns, row: number, home: number): void {
+    this.#touch(words, cr, ACCOUNT, shardOf(words, cr, this.#shards));
+    this.#touch(words, at[Transfer.id]! + row * step[Transfer.id]!, home + 1, home);
     const flags = flagsOf(columns, row);
     if ((flags & RESOLVING) !== 0) {
-      const pending = columns.at[Transfer.pendingId]! + row * columns.step[Transfer.pendingId]!;
-      this.#touch(columns.words, pending, home + 1, home);
+      const pending = at[Transfer.pendingId]! + row * step[Transfer.pendingId]!;
+      this.#touch(words, pending, home + 1, home);
     }
     if ((flags & TransferFlags.imported) !== 0) this.#touchImports(home);
   }
@@ -195,8 +217,7 @@ export class BatchOrder {
     this.#unitSlots[this.#unitKeys] = slot;
     this.#unitOwners[this.#unitKeys] = shard;
     this.#unitKeys++;
-    if (shard < 32) this.#unitMaskLow |= 1 << shard;
-    else this.#unitMaskHigh |= 1 << (shard - 32);
+    this.#addShard(shard);
   }
 
   /** Word offset of the key's slot, which is taken for it if nobody touched the key before in this batch. */
@@ -225,23 +246,6 @@ export class BatchOrder {
     return slot;
   }
 
-  /** Whether the unit at hand, sent to shard `first`, could overtake or be overtaken by an earlier one (B2, B3). */
-  #mustWait(first: number): boolean {
-    for (let key = 0; key < this.#unitKeys; key++) {
-      const marks = this.#slots[this.#unitSlots[key]! + 3]!;
-      if ((marks & (MARK_REST | MARK_AWAY)) !== 0) return true;
-      if ((marks & MARK_RING) !== 0 && this.#unitOwners[key] !== first) return true;
-    }
-    return false;
-  }
-
-  #mark(first: number, isRest: number): void {
-    for (let key = 0; key < this.#unitKeys; key++) {
-      const sent = this.#unitOwners[key] === first ? MARK_RING : MARK_AWAY;
-      this.#slots[this.#unitSlots[key]! + 3]! |= isRest === 1 ? MARK_REST : sent;
-    }
-  }
-
   #nextGeneration(): void {
     this.#generation = (this.#generation + 1) | 0;
     if (this.#generation !== 0) return;
@@ -251,15 +255,23 @@ export class BatchOrder {
   }
 }
 
+/** Whether a unit could overtake or be overtaken by one that left these marks on a key (B2, B3). `isHere`: it is sent to the key's own shard. */
+function mustWait(marks: number, isHere: boolean): boolean {
+  return (marks & (isHere ? MARK_REST | MARK_AWAY : MARK_REST | MARK_AWAY | MARK_RING)) !== 0;
+}
+
+function markOf(isRest: boolean, isHere: boolean): number {
+  if (isRest) return MARK_REST;
+  return isHere ? MARK_RING : MARK_AWAY;
+}
+
 function flagsOf(columns: Columns, row: number): number {
   return columns.halves[columns.at[Transfer.flags]! + row * columns.step[Transfer.flags]!]!;
 }
 
-/** Whether flags may join events or give them keys; not so where the column is left out, or is one harmless value. */
+/** Whether flags may join transfers or give them keys; not so where the column is left out, or is one harmless value. */
 function looksAtFlags(columns: Columns): boolean {
-  if (columns.step[Transfer.flags] !== 0) return true;
-  assert(columns.kind !== BatchKind.ids, 'ids have no flags');
-  return (flagsOf(columns, 0) & LOOKED_AT[columns.kind]) !== 0;
+  return columns.step[Transfer.flags] !== 0 || (flagsOf(columns, 0) & LOOKED_AT) !== 0;
 }
 
 /** The lowest shard of a mask that is not empty. */

@@ -44,7 +44,7 @@ export interface JournalQueries {
   transfers(filter: QueryFilter, deadlineMs: number): Promise<Page>;
   /** Ids of accounts, in the order of the journals. */
   accountIds(filter: QueryFilter, deadlineMs: number): Promise<IdsPage>;
-  /** Changes with a timestamp up to and including `watermark`. */
+  /** Changes of times before `watermark`. */
   changes(
     filter: ChangesFilter,
     watermark: bigint,

@@ -206,7 +206,7 @@ export class HeadCall extends ReadCall<{
   }
 }
 
-/** The moment up to which every shard knows all that will have happened. */
+/** The lowest of the shards' moments: before it nothing is under way any more. */
 export class WatermarkCall extends ReadCall<{
   readonly watermark: bigint;
   readonly positions: readonly Position[];

@@ -5,15 +5,6 @@ import { runTable } from '../support/ledger-table.ts';
 import { EVERY_TABLE } from './every-table.ts';
 import { holdsAt } from './rule-table.ts';
 
-/** A system whose clock a test turns. */
-interface Turnable {
-  advance?(seconds: number): Promise<void>;
-}
-
-function clockOf(system: Turnable): { advance?: (seconds: number) => Promise<void> } {
-  return system.advance === undefined ? {} : { advance: (seconds) => system.advance!(seconds) };
-}
-
 for (const { shards, firstShard } of [
   { shards: 1, firstShard: 0 },
   { shards: 2, firstShard: 0 },
@@ -24,7 +15,7 @@ for (const { shards, firstShard } of [
   describe(`${shards} shards, the first owner on shard ${firstShard}`, () => {
     let system: TestSystem;
     beforeAll(async () => {
-      system = await startSystem({ shards });
+      system = await startSystem({ shards, hasManualClock: true });
     });
     afterAll(async () => {
       await system[Symbol.asyncDispose]();
@@ -35,7 +26,8 @@ for (const { shards, firstShard } of [
       test(`table: ${title}`, async () => {
         const { client, shardOf } = system;
         const place = { table, shards, shardOf, firstShard };
-        const run = runTable(text, client, { ...place, ...clockOf(system) });
+        const advance = (seconds: number): Promise<void> => system.advance(seconds);
+        const run = runTable(text, client, { ...place, advance });
         await expect(run).resolves.toBeUndefined();
       });
     }

@@ -164,6 +164,7 @@ export class BuiltJournals {
     const rows: Uint32Array[] = [];
     const statuses: number[] = [];
     const derived: Derived[] = [];
+    const decisions: (() => void)[] = [];
     const first = frame.rows;
     let stamp = 0n;
     for (let n = this.#prng.between(1, 12); n > 0; n--) {
@@ -177,10 +178,10 @@ export class BuiltJournals {
         continue;
       }
       const decider = Math.max(shard, this.shardOf(transfer.credit));
-      if (decider !== shard || this.shardOf(transfer.debit) !== shard) {
+      if (this.shardOf(transfer.credit) !== shard) {
         statuses.push(0xfffe);
         frame.noEntry();
-        this.#decide(transfer, decider);
+        decisions.push(() => this.#decide(transfer, decider));
       } else if ((transfer.flags & RESOLVING) !== 0) {
         statuses.push(0);
         frame.noEntry();
@@ -192,6 +193,8 @@ export class BuiltJournals {
         this.#effect(frame, { transfer, kind: DerivedKind.home }, first + rows.length - 1);
       }
     }
+    // Not before the batch has all its timestamps.
+    for (const decide of decisions) decide();
     const type = this.#prng.chance(80)
       ? InputType.createTransfers
       : InputType.createTransfersTogether;
@@ -203,8 +206,10 @@ export class BuiltJournals {
 
   /** A transfer over shards: decided by one, with its timestamp, and due on both. */
   #decide(wanted: BuiltTransfer, decider: number): void {
-    if (this.#clocks[decider]! < wanted.timestamp) {
-      this.#clocks[decider] = this.#align(wanted.timestamp, decider);
+    // The walk has come past both, and brings their clocks along.
+    for (const id of [wanted.debit, wanted.credit]) {
+      const clock = this.#clocks[this.shardOf(id)]!;
+      if (this.#clocks[decider]! < clock) this.#clocks[decider] = this.#align(clock, decider);
     }
     const timestamp = this.tick(decider);
     const row = wanted.row.slice();

@@ -93,7 +93,7 @@ export class TestSystem implements AsyncDisposable {
 
   /** Moves the manual clock, and waits until what expires by it has expired. */
   async advance(seconds: number): Promise<void> {
-    Atomics.add(new BigInt64Array(this.#clock!), 0, BigInt(seconds) * 1_000_000_000n);
+    Atomics.add(new BigInt64Array(this.#clock!), 0, BigInt(Math.round(seconds * 1e9)));
     await this.client.settle();
   }
 

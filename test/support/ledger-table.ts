@@ -40,7 +40,7 @@
  * in each table. A column `beats` names a rule of lower precedence that the event breaks as well. After `#` comes a comment.
  *
  * `statement` and `history` show one account after the other: rows without an account belong to the one above; a row with nothing but an
- * account says that there is nothing to be seen. `changes` are the first ones of the table's transfers. `wait` turns the clock by a little
+ * account says that there is nothing to be seen. `changes` are all of the table's transfers. `wait` turns the clock by a little
  * more than it says, so that what was created in the same instant has the age that it says.
  *
  * That `exists` brings the original's timestamp, and `created` that of an imported event, is checked in every table.
@@ -69,19 +69,19 @@ export interface TableStep {
 }
 
 const words = (text: string): readonly string[] => text.split(' ');
-const USER_DATA = 'user_data_128 user_data_64 user_data_32';
-const PAGE = `code ${USER_DATA} limit order from to`;
+const USER_FIELDS = 'user_data_128 user_data_64 user_data_32';
+const PAGE = `code ${USER_FIELDS} limit order from to`;
 const COLUMNS = {
   accounts: words(
-    `id ledger code flags ${USER_DATA} reserved timestamp debits_pending debits_posted credits_pending credits_posted beats status`,
+    `id ledger code flags ${USER_FIELDS} reserved timestamp debits_pending debits_posted credits_pending credits_posted beats status`,
   ),
   transfers: words(
-    `id debit credit amount pending_id timeout ledger code flags ${USER_DATA} timestamp beats status`,
+    `id debit credit amount pending_id timeout ledger code flags ${USER_FIELDS} timestamp beats status`,
   ),
   wait: ['seconds'],
   balances: words('account debits credits debits_pending credits_pending state'),
   lookups: words(
-    `transfer debit credit amount pending_id timeout flags ledger code ${USER_DATA} timestamp pending_status lookup`,
+    `transfer debit credit amount pending_id timeout flags ledger code ${USER_FIELDS} timestamp pending_status lookup`,
   ),
   statement: words(`account transfer amount pending_status side ${PAGE}`),
   history: words(`account debits credits debits_pending credits_pending side ${PAGE}`),
@@ -132,6 +132,8 @@ export async function runTable(text: string, client: LedgerClient, run: TableRun
         await checkQueries(checked);
         break;
       case 'changes':
+        // Changes are told up to now: what has just happened is told a moment later.
+        await run.advance?.(WAIT_MORE_SECONDS);
         await checkChanges(checked);
         break;
     }

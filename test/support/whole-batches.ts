@@ -4,7 +4,7 @@
  * fields that no rule lets through. Between them time passes.
  *
  * What two shards could do in either order is left out: an id is used on one shard only, an imported batch over several shards has no
- * transfers between them, and amounts near 2^128 are for one shard.
+ * chains and no transfers between them, and amounts near 2^128 are for one shard.
  */
 import { AccountFlags, RESOLVING, TransferFlags } from '../../engine/flags.ts';
 import { Prng } from '../../lib/prng.ts';
@@ -80,7 +80,7 @@ export class WholeBatches {
       const events = this.#accountEvents(Math.min(size, SMALL_BATCH_MAX));
       return { type: 'accounts', events: this.#withStray(events, AccountFlags.imported) };
     }
-    const events = this.#transferEvents(size, () => this.#unitEvent());
+    const events = this.#withChains(Array.from({ length: size }, () => this.#unitEvent()));
     return { type: 'transfers', events: this.#withStray(events, TransferFlags.imported) };
   }
 
@@ -99,34 +99,33 @@ export class WholeBatches {
     const { shards, shardOf } = this.#options.placement;
     let id = prng.chance(50) ? BigInt(i + 1) : (prng.bits(96) << 32n) + BigInt(i + 1);
     while (shardOf(id) !== i % shards) id += 100n;
-    const ledger = prng.chance(92) ? 1 : 2;
+    const ledger = prng.chance(96) ? 1 : 2;
     return { id, ledger, code: prng.between(1, 3), flags: prng.pick(ACCOUNT_FLAGS) };
   }
 
   /** New accounts that no transfer names, and the known ones again. */
-  #accountEvents(count: number): AccountInput[] {
+  #accountEvents(count: number, isImported = false): AccountInput[] {
     const prng = this.#prng;
     const events = Array.from({ length: count }, (): AccountInput => {
       const known = prng.pick(this.#accounts);
       const account = prng.chance(60) ? { ...known, id: this.#nextAccountId++ } : known;
       return prng.chance(25) ? { ...account, ...changeOfAccount(prng) } : account;
     });
-    return this.#withChains(events);
-  }
-
-  /** Units one after the other: single events, and chains that their last event closes. */
-  #transferEvents(count: number, make: () => TransferInput): TransferInput[] {
-    const events = Array.from({ length: count }, make);
-    return this.#withChains(events);
+    return this.#withChains(events, isImported);
   }
 
   /** A linked flag on some runs of events. Ids of events that come again keep their flags mostly, so that they can exist. */
-  #withChains<Event extends { readonly flags?: number }>(events: readonly Event[]): Event[] {
+  #withChains<Event extends { readonly flags?: number }>(
+    events: readonly Event[],
+    isImported = false,
+  ): Event[] {
     const prng = this.#prng;
+    // A chain over several shards comes after what one shard does alone, and its timestamps would be too old.
+    if (isImported && this.#options.placement.shards > 1) return [...events];
     let left = 0;
     return events.map((event, i) => {
-      if (left === 0 && prng.chance(10)) {
-        left = prng.chance(3) ? events.length : prng.between(1, prng.chance(20) ? 20 : 3);
+      if (left === 0 && prng.chance(7)) {
+        left = prng.chance(2) ? events.length : prng.between(1, prng.chance(10) ? 12 : 2);
       }
       const isLast = i === events.length - 1;
       if (left === 0 || (isLast && prng.chance(80))) return event;
@@ -170,7 +169,7 @@ export class WholeBatches {
       const flags = prng.pick(CLOSING) | (prng.chance(95) ? pending : 0);
       return { ...event, flags, timeout: prng.pick([1, 1, 2]) };
     }
-    return prng.chance(8) ? { ...event, ...this.#change(event) } : event;
+    return prng.chance(8) ? { ...event, ...this.#change(event, true) } : event;
   }
 
   #plain(): TransferInput {
@@ -226,7 +225,9 @@ export class WholeBatches {
     const isEnd = (flags & RESOLVING) !== 0;
     const owner = this.#open.find(({ id }) => id === event.pendingId);
     // A post that may be looked for elsewhere when it comes again stays out.
-    const isHere = !isEnd || owner?.debitAccountId === event.debitAccountId;
+    const isHere = isEnd
+      ? owner?.debitAccountId === event.debitAccountId
+      : this.accountIds.includes(event.debitAccountId);
     if (isHere) this.#keep(this.#recent, event, RECENT_MAX);
     if ((flags & pending) === 0 || isEnd) return;
     this.#keep(this.#open, event, OPEN_MAX);
@@ -246,8 +247,8 @@ export class WholeBatches {
     return prng.chance(20) ? { ...changed, ...this.#change(event) } : changed;
   }
 
-  /** One field. The debit account changes to one of the same shard, as an id is unique there; a post keeps what it names. */
-  #change(event: TransferInput): Partial<TransferInput> {
+  /** One field. The debit account of a known id changes to one of the same shard, as it is unique there; a post keeps what it names. */
+  #change(event: TransferInput, isNew = false): Partial<TransferInput> {
     const prng = this.#prng;
     const change = changeOfTransfer(prng, this.accountIds, () => this.#amount());
     if (((event.flags ?? 0) & RESOLVING) !== 0) {
@@ -255,6 +256,7 @@ export class WholeBatches {
       return rest;
     }
     if (change.debitAccountId === undefined) return change;
+    if (isNew) return { debitAccountId: prng.pick([0n, U128_MAX, 999_999n, ...this.accountIds]) };
     const { shardOf } = this.#options.placement;
     const home = shardOf(event.debitAccountId);
     const near = this.accountIds.filter((id) => shardOf(id) === home);
@@ -281,13 +283,14 @@ export class WholeBatches {
     };
     if (prng.chance(20)) {
       const { imported } = AccountFlags;
-      const events = this.#accountEvents(size).map((event) => {
+      const events = this.#accountEvents(size, true).map((event) => {
         const flags = (event.flags ?? 0) | (prng.chance(95) ? imported : 0);
         return { ...event, flags, timestamp: stamp() };
       });
       return { type: 'accounts', events };
     }
-    const events = this.#transferEvents(size, () => this.#importedTransfer(stamp()));
+    const imports = Array.from({ length: size }, () => this.#importedTransfer(stamp()));
+    const events = this.#withChains(imports, true);
     for (const event of events) this.#note(event);
     return { type: 'transfers', events };
   }
@@ -305,10 +308,21 @@ export class WholeBatches {
       event = { ...event, debitAccountId: p?.debitAccountId ?? 0n, creditAccountId: 0n };
     } else {
       const near = this.accountIds.filter((id) => shardOf(id) === shardOf(event.debitAccountId));
-      event = { ...event, creditAccountId: prng.pick(near), timeout: prng.chance(3) ? 1 : 0 };
+      event = { ...event, creditAccountId: prng.pick(near), timeout: prng.chance(6) ? 1 : 0 };
     }
     const isPending = !('pendingId' in event) && prng.chance(30);
     const flags = (event.flags ?? 0) | (isPending ? pending : 0) | (prng.chance(96) ? imported : 0);
     return { ...event, flags, timestamp };
+  }
+
+  /** Forgets pending transfers that were not created, so that most posts find theirs. */
+  learn(events: readonly TransferInput[], statuses: readonly string[]): void {
+    const isThere = (i: number): boolean => /^(created|exists)/.test(statuses[i]!);
+    const there = new Set(events.filter((_, i) => isThere(i)).map(({ id }) => id));
+    const failed = new Set(events.map(({ id }) => id).filter((id) => !there.has(id)));
+    for (const list of [this.#open, this.#closing]) {
+      const kept = list.filter(({ id }) => !failed.has(id) || this.#prng.chance(3));
+      list.splice(0, list.length, ...kept);
+    }
   }
 }

@@ -1,0 +1,115 @@
+/**
+ * Reads parts of frames from the file of a *sealed* segment, around SQLite: a row of a frame of 8,189 is a few hundred bytes, and SQLite
+ * cannot read less than the whole blob. Finds a frame by the B-tree of the table of journal rows, and checks once for each that its overflow
+ * pages follow each other; a frame where they do not is not read here.
+ *
+ * I1 Only sealed segments: a later one exists, and the WAL is empty (`JournalReader.isSealed`). Nobody writes such a file any more.
+ * I2 What is read here is not checked against the row's checksum, which covers whole frames. Callers check what they can: the frame's
+ *    header, and that ids are those that they expect.
+ *
+ * Gotcha: closing a file descriptor drops the POSIX locks of this process on that file. On a sealed segment these are the shared locks of
+ * idle readers. Connections of this process know of each other without them, and another process that took itself for the last one would
+ * move an empty WAL: nothing is lost. On a live segment it would be otherwise, hence (I1).
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { assert } from '../engine/assert.ts';
+import { type FrameCell, type FramePlace, LEAF_PAGE, PageFile, readVarint } from './page-file.ts';
+
+const FILE_HEADER_BYTES = 100;
+const INTERIOR_PAGE = 5;
+/** A B-tree of journal rows is two or three pages deep. */
+const DEPTH_MAX = 8;
+
+export class SegmentPages implements Disposable {
+  readonly #file: number;
+  readonly #pages: PageFile;
+  readonly #rootPage: number;
+  readonly #page: DataView;
+
+  private constructor(file: number, rootPage: number, header: DataView) {
+    const size = header.getUint16(16);
+    const pageBytes = size === 1 ? 65_536 : size;
+    const usableBytes = pageBytes - header.getUint8(20);
+    this.#file = file;
+    this.#rootPage = rootPage;
+    this.#pages = new PageFile(file, { pageBytes, usableBytes, stride: pageBytes });
+    this.#page = new DataView(new ArrayBuffer(pageBytes));
+  }
+
+  /** `rootPage` of the table of journal rows, as SQLite says it. The segment is sealed (I1). */
+  static open(path: string, rootPage: number): SegmentPages {
+    const file = openSync(path, 'r');
+    try {
+      const header = new DataView(new ArrayBuffer(FILE_HEADER_BYTES));
+      assert(readSync(file, header) === FILE_HEADER_BYTES, 'a SQLite file has a header');
+      return new SegmentPages(file, rootPage, header);
+    } catch (error: unknown) {
+      closeSync(file);
+      throw error;
+    }
+  }
+
+  /** Undefined when the row is not there, lies within one page, or its pages do not follow each other: SQLite is to read it then. */
+  place(sequence: number): FramePlace | undefined {
+    let page = this.#rootPage;
+    for (let depth = 0; depth < DEPTH_MAX; depth++) {
+      const at = this.#offsetOf(page);
+      if (!this.#pages.readExactly(this.#page, at, this.#page.byteLength)) return undefined;
+      const type = this.#page.getUint8(0);
+      if (type === LEAF_PAGE) {
+        const cell = this.#pages.cell(this.#page, sequence);
+        if (cell === undefined || !this.#isContiguous(cell)) return undefined;
+        const { bytes, local, localBytes, firstPage } = cell;
+        return { bytes, localAt: at + local, localBytes, overflowAt: this.#offsetOf(firstPage) };
+      }
+      if (type !== INTERIOR_PAGE) return undefined;
+      page = this.#childOf(sequence);
+    }
+    return undefined;
+  }
+
+  read(
+    place: FramePlace,
+    from: number,
+    target: NodeJS.ArrayBufferView,
+    to: { readonly at: number; readonly bytes: number },
+  ): boolean {
+    return this.#pages.read(place, from, target, to);
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #offsetOf(page: number): number {
+    return (page - 1) * this.#pages.pageBytes;
+  }
+
+  /** In the interior page at hand, the child in which the row is: each cell has the largest row number of its child. */
+  #childOf(sequence: number): number {
+    const page = this.#page;
+    const cells = page.getUint16(3);
+    let low = 0;
+    let high = cells;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const cell = page.getUint16(12 + middle * 2);
+      if (readVarint(page, cell + 4).value >= sequence) high = middle;
+      else low = middle + 1;
+    }
+    return low === cells ? page.getUint32(8) : page.getUint32(page.getUint16(12 + low * 2));
+  }
+
+  #isContiguous({ firstPage, pages }: FrameCell): boolean {
+    const page = this.#page;
+    for (let i = 0; i < pages; i++) {
+      if (!this.#pages.readExactly(page, this.#offsetOf(firstPage + i), 4)) return false;
+      if (page.getUint32(0) !== (i === pages - 1 ? 0 : firstPage + i + 1)) return false;
+    }
+    return true;
+  }
+}

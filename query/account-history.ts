@@ -1,0 +1,323 @@
+/**
+ * An account's transfers, by its chain in the journal of its shard: from the newest to the oldest directly, from the oldest on by what
+ * `ChainCache` knows of the chain. A cursor is the position of the last entry given; older entries never change, and newer ones come behind
+ * the newest, so pages neither skip nor repeat while transfers go on.
+ *
+ * Time filters compare effect timestamps. Those of imported transfers lie in the past, so a chain is not strictly in their order. What is
+ * in order is the clock of the frames, which no effect timestamp passes: walking back ends where a frame's clock is before the span.
+ */
+import { assert } from '../engine/assert.ts';
+import { ROW_WORDS } from '../engine/batch.ts';
+import { AccountFlags } from '../engine/flags.ts';
+import { Derived, DERIVED_WORDS } from '../engine/group.ts';
+import { positionRow, positionSequence, positionState } from '../engine/ledger.ts';
+import type { AccountFilter } from '../engine/query.ts';
+import { bigintOfUint64, UINT128_MAX, writeUint128 } from '../engine/uint128.ts';
+import { type ChainCache, type ChainPosition, isEnd } from './chain-cache.ts';
+import { CursorKind, decodeCursor, encodeCursor, questionOf, unusableCursor } from './cursor.ts';
+import type { FrameStore } from './frame-store.ts';
+import { Side } from './frame-view.ts';
+import { QueryDamage } from './query-damage.ts';
+import { RowFilter, type Span, spanOf } from './row-filter.ts';
+import type { ShardIndex } from './shard-index.ts';
+import type { Pause } from './pause.ts';
+
+/** What the owner of an account says of it: the position of its newest transfer (both words 0: none), and its flags. */
+export interface AccountHead {
+  readonly shard: number;
+  readonly low: number;
+  readonly high: number;
+  readonly flags: number;
+}
+
+/** Entries of one page. Sides: 1 when the account is the debit account of the transfer, 2 when its credit account. */
+export interface HistoryPage {
+  readonly n: number;
+  readonly rows: Uint32Array<ArrayBuffer>;
+  readonly effectTimestamps: BigUint64Array<ArrayBuffer>;
+  readonly next: string | null;
+}
+
+export interface HistoryBalancesPage {
+  readonly n: number;
+  /** 16 words a row. */
+  readonly balances: Uint32Array<ArrayBuffer>;
+  readonly timestamps: BigUint64Array<ArrayBuffer>;
+  readonly effectTimestamps: BigUint64Array<ArrayBuffer>;
+  readonly next: string | null;
+}
+
+/** What a history is read from: the journal of the account's shard. */
+export interface HistorySource {
+  readonly frames: Pick<FrameStore, 'view'>;
+  readonly chains: ChainCache;
+  readonly index: Pick<ShardIndex, 'refresh' | 'effectMinFrom'>;
+}
+
+const CURSOR_NUMBERS = 3;
+/** Entries between two looks at the clock. */
+const ENTRIES_AT_ONCE = 16;
+const BALANCE_WORDS_OF_ROW = 16;
+/** Positions found at once when the oldest come first. */
+const WINDOW_MIN = 16;
+const WINDOW_MAX = 1024;
+
+interface Found {
+  readonly position: ChainPosition;
+  readonly entry: Uint32Array;
+  /** For the cursor of oldest-first pages; 0 in the others. */
+  readonly ordinal: number;
+}
+
+/** Newest first when `reversed`, else oldest first. */
+export function* accountTransfers(
+  filter: AccountFilter,
+  head: AccountHead,
+  source: HistorySource,
+): Generator<Pause, HistoryPage> {
+  const history = AccountHistory.of(filter, head, source);
+  const found = history === undefined ? [] : yield* history.page();
+  const rows = new Uint32Array(found.length * ROW_WORDS);
+  for (let i = 0; i < found.length; i++) {
+    rows.set(found[i]!.entry.subarray(0, ROW_WORDS), i * ROW_WORDS);
+  }
+  return {
+    n: found.length,
+    rows,
+    effectTimestamps: timesOf(found, Derived.effect),
+    next: history === undefined ? null : history.next(found),
+  };
+}
+
+/** The balances of an account with the `history` flag after each of its transfers; of another account there are none. */
+export function* accountBalances(
+  filter: AccountFilter,
+  head: AccountHead,
+  source: HistorySource,
+): Generator<Pause, HistoryBalancesPage> {
+  const hasHistory = (head.flags & AccountFlags.history) !== 0;
+  const history = hasHistory ? AccountHistory.of(filter, head, source) : undefined;
+  const found = history === undefined ? [] : yield* history.page();
+  const balances = new Uint32Array(found.length * BALANCE_WORDS_OF_ROW);
+  const words = new Uint32Array(BALANCE_WORDS_OF_ROW);
+  for (let i = 0; i < found.length; i++) {
+    if (i % ENTRIES_AT_ONCE === 0) yield;
+    const { low, high } = found[i]!.position;
+    const sequence = positionSequence(low, high);
+    const row = positionRow(high);
+    const isKept = source.frames.view(sequence).balances(row, positionState(high), words);
+    if (!isKept) throw new QueryDamage(`journal row ${sequence}: no balances for row ${row}`);
+    balances.set(words, i * BALANCE_WORDS_OF_ROW);
+  }
+  return {
+    n: found.length,
+    balances,
+    timestamps: timesOf(found, ROW_WORDS - 2),
+    effectTimestamps: timesOf(found, Derived.effect),
+    next: history === undefined ? null : history.next(found),
+  };
+}
+
+class AccountHistory {
+  readonly #filter: AccountFilter;
+  readonly #head: AccountHead;
+  readonly #source: HistorySource;
+  readonly #rowFilter: RowFilter;
+  readonly #span: Span;
+  readonly #question: number;
+  readonly #accountId = new Uint32Array(4);
+  readonly #words = new Uint32Array(2);
+
+  private constructor(
+    filter: AccountFilter,
+    { head, span }: { head: AccountHead; span: Span },
+    source: HistorySource,
+  ) {
+    this.#filter = filter;
+    this.#head = head;
+    this.#source = source;
+    this.#span = span;
+    this.#rowFilter = new RowFilter(filter, span);
+    this.#question = questionOf(filter);
+    writeUint128(filter.accountId, this.#accountId, 0);
+  }
+
+  /** Undefined when the filter is invalid in the ledger's sense, which is an empty page. */
+  static of(
+    filter: AccountFilter,
+    head: AccountHead,
+    source: HistorySource,
+  ): AccountHistory | undefined {
+    const span = spanOf(filter);
+    const { accountId, debits, credits, limit } = filter;
+    if (span === undefined || accountId === 0n || accountId === UINT128_MAX) return undefined;
+    if ((!debits && !credits) || limit < 1) return undefined;
+    return new AccountHistory(filter, { head, span }, source);
+  }
+
+  *page(): Generator<Pause, Found[]> {
+    return this.#filter.reversed ? yield* this.#newestFirst() : yield* this.#oldestFirst();
+  }
+
+  /** A page that is not full has come to the end. */
+  next(found: readonly Found[]): string | null {
+    const last = found.at(-1);
+    if (last === undefined || found.length < this.#filter.limit) return null;
+    const { position, ordinal } = last;
+    const numbers = [position.low, position.high, ordinal];
+    return encodeCursor(CursorKind.history, this.#question, numbers);
+  }
+
+  *#newestFirst(): Generator<Pause, Found[]> {
+    const found: Found[] = [];
+    const after = this.#cursor();
+    let position: ChainPosition = after === undefined ? this.#head : this.#previous(after.position);
+    for (let steps = 1; !isEnd(position) && found.length < this.#filter.limit; steps++) {
+      if (steps % ENTRIES_AT_ONCE === 0) yield;
+      const view = this.#source.frames.view(sequenceOf(position));
+      if (view.closed < this.#span.min) break;
+      const entry = this.#entry(position);
+      if (this.#passes(position, entry)) found.push({ position, entry, ordinal: 0 });
+      position = previousIn(entry, position);
+    }
+    return found;
+  }
+
+  *#oldestFirst(): Generator<Pause, Found[]> {
+    const { chains } = this.#source;
+    const chain = chains.chain(this.#filter.accountId);
+    const after = this.#cursor();
+    yield* chain.extend(this.#head, { previous: (position) => this.#previous(position) });
+    chains.grew(this.#filter.accountId);
+    const found: Found[] = [];
+    let ordinal: number;
+    if (after === undefined) ordinal = this.#firstInSpan(chain);
+    else ({ ordinal } = after);
+    let isChecked = after === undefined;
+    let lastSequence = Infinity;
+    while (ordinal < chain.count && found.length < this.#filter.limit) {
+      const wanted = Math.max(this.#filter.limit - found.length + 1, WINDOW_MIN);
+      const end = Math.min(ordinal + Math.min(wanted, WINDOW_MAX), chain.count);
+      const positions = this.#window(chain, ordinal, end);
+      for (let i = 0; i < positions.length; i++) {
+        if ((ordinal + i) % ENTRIES_AT_ONCE === 0) yield;
+        const position = positions[i]!;
+        if (!isChecked) {
+          // The entry of the cursor itself: the page begins behind it.
+          if (!isSamePosition(position, after!.position)) throw unusableCursor();
+          isChecked = true;
+          continue;
+        }
+        if (sequenceOf(position) > lastSequence) return found;
+        const entry = this.#entry(position);
+        if (lastSequence === Infinity && this.#isBehindSpan(entry)) {
+          lastSequence = yield* this.#lastInSpan(sequenceOf(position));
+        }
+        if (!this.#passes(position, entry)) continue;
+        found.push({ position, entry, ordinal: ordinal + i });
+        if (found.length === this.#filter.limit) return found;
+      }
+      ordinal = end;
+    }
+    if (!isChecked) throw unusableCursor();
+    return found;
+  }
+
+  /** The transfers before it all lie in frames that were closed before the span. */
+  #firstInSpan(chain: ReturnType<ChainCache['chain']>): number {
+    if (this.#span.min === 0n) return 0;
+    const { frames } = this.#source;
+    const isBefore = (position: ChainPosition): boolean =>
+      frames.view(sequenceOf(position)).closed < this.#span.min;
+    return chain.lastMilestone(isBefore)?.ordinal ?? 0;
+  }
+
+  #isBehindSpan(entry: Uint32Array): boolean {
+    return bigintOfUint64(entry, Derived.effect) > this.#span.max;
+  }
+
+  /** The frame behind which nothing is in the span, if that is the one at hand: an imported transfer could still be. */
+  *#lastInSpan(sequence: number): Generator<Pause, number> {
+    const { index } = this.#source;
+    yield* index.refresh();
+    return index.effectMinFrom(sequence + 1) > this.#span.max ? sequence : Infinity;
+  }
+
+  /** Positions of the transfers from..to-1 of the chain, the oldest first. */
+  #window(chain: ReturnType<ChainCache['chain']>, from: number, to: number): ChainPosition[] {
+    assert(from < to, 'a window has transfers');
+    const positions: ChainPosition[] = [];
+    const start = chain.milestoneFrom(to - 1);
+    let position: ChainPosition = start;
+    for (let { ordinal } = start; ordinal >= from; ordinal--) {
+      if (ordinal < to) positions.push({ low: position.low, high: position.high });
+      if (ordinal > from) position = this.#previous(position);
+    }
+    return positions.reverse();
+  }
+
+  #cursor(): { readonly position: ChainPosition; readonly ordinal: number } | undefined {
+    const { cursor } = this.#filter;
+    if (cursor === '') return undefined;
+    const expected = { question: this.#question, count: CURSOR_NUMBERS };
+    const [low, high, ordinal] = decodeCursor(cursor, CursorKind.history, expected);
+    const position = { low: low!, high: high! };
+    // A directory that was put back from a copy may lack what a cursor saw.
+    if (sequenceOf(position) > sequenceOf(this.#head)) throw unusableCursor();
+    return { position, ordinal: ordinal! };
+  }
+
+  #previous(position: ChainPosition): ChainPosition {
+    const side = positionState(position.high);
+    const view = this.#source.frames.view(sequenceOf(position));
+    if (side !== Side.debit && side !== Side.credit) throw this.#notOurs(position);
+    view.previous(positionRow(position.high), side, this.#words);
+    return { low: this.#words[0]!, high: this.#words[1]! };
+  }
+
+  /** The row's 40 words, when it is the account's. That cannot be told from a checksum: rows are read alone. */
+  #entry(position: ChainPosition): Uint32Array {
+    const entry = new Uint32Array(DERIVED_WORDS);
+    this.#source.frames.view(sequenceOf(position)).entry(positionRow(position.high), entry);
+    const account = positionState(position.high) * 4;
+    for (let w = 0; w < 4; w++) {
+      if (entry[account + w] !== this.#accountId[w]) throw this.#notOurs(position);
+    }
+    return entry;
+  }
+
+  #passes(position: ChainPosition, entry: Uint32Array): boolean {
+    const isDebit = positionState(position.high) === Side.debit;
+    if (isDebit ? !this.#filter.debits : !this.#filter.credits) return false;
+    const low = entry[Derived.effect]!;
+    const high = entry[Derived.effect + 1]!;
+    return this.#rowFilter.spans(low, high) && this.#rowFilter.matchesRecord(entry);
+  }
+
+  #notOurs(position: ChainPosition): QueryDamage {
+    const row = positionRow(position.high);
+    return new QueryDamage(
+      `journal row ${sequenceOf(position)}: row ${row} is not a transfer of account ${this.#filter.accountId}`,
+    );
+  }
+}
+
+function sequenceOf({ low, high }: ChainPosition): number {
+  return positionSequence(low, high);
+}
+
+function previousIn(entry: Uint32Array, position: ChainPosition): ChainPosition {
+  const at =
+    positionState(position.high) === Side.debit ? Derived.debitPrevious : Derived.creditPrevious;
+  return { low: entry[at]!, high: entry[at + 1]! };
+}
+
+function isSamePosition(one: ChainPosition, two: ChainPosition): boolean {
+  return one.low === two.low && one.high === two.high;
+}
+
+function timesOf(found: readonly Found[], word: number): BigUint64Array<ArrayBuffer> {
+  const times = new BigUint64Array(found.length);
+  for (let i = 0; i < found.length; i++) times[i] = bigintOfUint64(found[i]!.entry, word);
+  return times;
+}

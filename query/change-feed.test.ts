@@ -1,0 +1,180 @@
+import { describe, expect, test } from 'vitest';
+import { AccountFlags, TransferFlags } from '../engine/flags.ts';
+import { ChangeType, type ChangesFilter } from '../engine/query.ts';
+import { bigintOfUint128 } from '../engine/uint128.ts';
+import { Prng } from '../lib/prng.ts';
+import { BuiltDirectory } from '../test/support/built-directory.ts';
+import { applyTransfer, BuiltJournals, type BuiltTransfer } from '../test/support/built-journals.ts';
+import { ChangeFeed } from './change-feed.ts';
+import { FilterMemory } from './segment-index.ts';
+import { ShardReader } from './shard-reader.ts';
+
+const ALL: ChangesFilter = { timestampMin: 0n, timestampMax: 0n, limit: 100, cursor: '' };
+
+interface Event {
+  readonly type: number;
+  readonly timestamp: bigint;
+  readonly transferId: bigint;
+  /** Of the debit account, then of the credit account. */
+  readonly balances: readonly bigint[];
+  readonly closed: readonly boolean[];
+}
+
+class Feed implements Disposable {
+  readonly built: BuiltJournals;
+  readonly directory: BuiltDirectory;
+  readonly readers: readonly ShardReader[];
+  feed: ChangeFeed;
+
+  constructor(seed: number, shards: number, steps: number) {
+    this.built = new BuiltJournals(seed, shards);
+    for (let i = 0; i < steps; i++) this.built.step();
+    this.directory = new BuiltDirectory(this.built, 150_000);
+    const { directories, clusterId } = this.directory;
+    const memory = new FilterMemory(1 << 20);
+    this.readers = directories.map((directory, shard) =>
+      ShardReader.open({ directory, clusterId, shard, shards }, memory),
+    );
+    this.feed = new ChangeFeed(this.readers);
+  }
+
+  grow(steps: number): void {
+    for (let i = 0; i < steps; i++) this.built.step();
+    this.directory.write();
+  }
+
+  page(filter: ChangesFilter): { events: Event[]; next: string | null } {
+    const page = run(this.feed.page(filter, this.built.watermark()));
+    const accounts = [page.debitAccounts, page.creditAccounts];
+    const events = Array.from({ length: page.n }, (_, i) => ({
+      type: page.types[i]!,
+      timestamp: page.timestamps[i]!,
+      transferId: bigintOfUint128(page.transfers, i * 32),
+      balances: accounts.flatMap((rows) =>
+        [4, 8, 12, 16].map((word) => bigintOfUint128(rows, i * 32 + word)),
+      ),
+      closed: accounts.map((rows) => (rows[i * 32 + 29]! >>> 16 & AccountFlags.closed) !== 0),
+    }));
+    return { events, next: page.next };
+  }
+
+  [Symbol.dispose](): void {
+    for (const reader of this.readers) reader.close();
+    this.directory[Symbol.dispose]();
+  }
+}
+
+function run<Result>(work: Generator<unknown, Result>): Result {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Every change before the watermark, one after the other over plain objects. */
+function expected(built: BuiltJournals): Event[] {
+  const balances = new Map(built.accounts.map(({ id }) => [id, [0n, 0n, 0n, 0n]]));
+  const closed = new Set<bigint>();
+  const setClosed = ({ flags, debit }: BuiltTransfer, isClosed: boolean): void => {
+    if ((flags & TransferFlags.closingDebit) === 0) return;
+    if (isClosed) closed.add(debit);
+    else closed.delete(debit);
+  };
+  return built.changes
+    .filter(({ key }) => key < built.watermark())
+    .toSorted((one, two) => (one.key < two.key ? -1 : 1))
+    .map(({ type, key, transfer }) => {
+      const { debit, credit, pending } = transfer;
+      if (type === ChangeType.two_phase_expired) {
+        balances.get(debit)![0]! -= transfer.amount;
+        balances.get(credit)![2]! -= transfer.amount;
+        setClosed(transfer, false);
+      } else {
+        applyTransfer(balances.get(debit)!, transfer, true);
+        applyTransfer(balances.get(credit)!, transfer, false);
+        setClosed(pending ?? transfer, pending === undefined);
+      }
+      return {
+        type,
+        timestamp: key,
+        transferId: transfer.id,
+        balances: [...balances.get(debit)!, ...balances.get(credit)!],
+        closed: [closed.has(debit), closed.has(credit)],
+      };
+    });
+}
+
+describe('the feed of changes', () => {
+  test.for([
+    [1, 1],
+    [2, 2],
+    [3, 5],
+    [4, 16],
+  ] as const)('has every change in order, with the balances after it (seed %i)', ([seed, shards]) => {
+    using feed = new Feed(seed, shards, 250);
+    const prng = new Prng(seed);
+    const events = expected(feed.built);
+    expect(new Set(events.map(({ type }) => type)).size).toBe(5);
+    for (const limit of [1000, 37]) {
+      const found: Event[] = [];
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const page = feed.page({ ...ALL, limit, cursor });
+        found.push(...page.events);
+        cursor = page.next;
+      }
+      expect(found).toEqual(events);
+    }
+    for (let round = 0; round < 20; round++) {
+      const timestampMin = prng.pick(events).timestamp;
+      const timestampMax = prng.chance(50) ? prng.pick(events).timestamp : 0n;
+      const wanted = events.filter(
+        ({ timestamp }) =>
+          timestamp >= timestampMin && (timestampMax === 0n || timestamp <= timestampMax),
+      );
+      const page = feed.page({ timestampMin, timestampMax, limit: 50, cursor: '' });
+      expect(page.events).toEqual(wanted.slice(0, 50));
+      expect(page.next === null).toBe(wanted.length < 50);
+    }
+  });
+
+  test('gives each change once while more are made, also from the beginning again', () => {
+    using feed = new Feed(5, 3, 40);
+    const found: Event[] = [];
+    let pages = 0;
+    for (let cursor: string | null = ''; cursor !== null; pages++) {
+      const page = feed.page({ ...ALL, limit: 9, cursor });
+      found.push(...page.events);
+      cursor = page.next;
+      if (cursor !== null && pages < 40) feed.grow(3);
+      if (pages % 10 === 9) expect(feed.page(ALL).events).toEqual(expected(feed.built).slice(0, 100));
+    }
+    expect(found).toEqual(expected(feed.built));
+    expect(pages).toBeGreaterThan(40);
+  });
+
+  test('goes on behind its last change when there are more', () => {
+    using feed = new Feed(6, 2, 60);
+    const before = feed.page({ ...ALL, limit: 8000 });
+    expect(before.next).toBeNull();
+    feed.grow(20);
+    const timestampMin = before.events.at(-1)!.timestamp + 1n;
+    const after = feed.page({ ...ALL, timestampMin, limit: 8000 });
+    expect([...before.events, ...after.events]).toEqual(expected(feed.built));
+  });
+
+  test('survives a question that was left at its deadline', () => {
+    using feed = new Feed(7, 2, 150);
+    for (let steps = 1; steps < 40; steps += 3) {
+      const work = feed.feed.page({ ...ALL, limit: 8000 }, feed.built.watermark());
+      for (let i = 0; i < steps; i++) work.next();
+      work.return(undefined as never);
+    }
+    expect(feed.page({ ...ALL, limit: 8000 }).events).toEqual(expected(feed.built));
+  });
+
+  test('an unusable cursor is refused', () => {
+    using feed = new Feed(8, 1, 30);
+    const refused = expect.objectContaining({ code: 'malformed_request', field: 'cursor' }) as Error;
+    expect(() => feed.page({ ...ALL, cursor: 'AAAA' })).toThrow(refused);
+  });
+});

@@ -1,0 +1,139 @@
+/**
+ * Follows the journals of all shards and knows all balances as they were at its place. It moves forward only; a question about what lies behind
+ * needs another one, but for the changes just passed, which it keeps. Costs: the shadow (see there), CHANGES_KEPT times 424 bytes, and
+ * the frames of about one block a shard.
+ *
+ * I1 Changes are applied in the order of their places, and none before everything that stands before it was read (`ChangeLane.unread`) and is
+ *    resolved (the caller's watermark).
+ */
+import { ROW_WORDS } from '../engine/batch.ts';
+import { DERIVED_WORDS } from '../engine/group.ts';
+import type { ChangeType } from '../engine/query.ts';
+import { BalanceShadow } from './balance-shadow.ts';
+import {
+  ChangeLane,
+  type ChangePlace,
+  type ChangeSource,
+  isBefore,
+  isExpiry,
+} from './change-lane.ts';
+import type { Pause } from './pause.ts';
+
+/** A change that was applied: the transfer's record, then both accounts after it. */
+export interface AppliedChange {
+  readonly place: ChangePlace;
+  readonly type: ChangeType;
+  readonly words: Uint32Array;
+}
+
+const CHANGES_KEPT = 8192;
+const CHANGES_AT_ONCE = 256;
+
+export class ChangeFollower {
+  isBusy = false;
+  readonly #shadow = new BalanceShadow();
+  readonly #lanes: readonly ChangeLane[];
+  /** The newest ones, in a ring. */
+  readonly #kept: (AppliedChange | undefined)[] = Array.from({ length: CHANGES_KEPT });
+  #applied = 0;
+  /** The newest change that is not kept any more. */
+  #forgotten: ChangePlace | undefined;
+  readonly #entry = new Uint32Array(DERIVED_WORDS);
+
+  constructor(sources: readonly ChangeSource[]) {
+    this.#lanes = sources.map(
+      (source) => new ChangeLane(source, (row) => this.#shadow.addAccount(row)),
+    );
+  }
+
+  get byteLength(): number {
+    return this.#shadow.byteLength;
+  }
+
+  /** Changes applied so far. */
+  get applied(): number {
+    return this.#applied;
+  }
+
+  /** Whether it can give everything behind a place. */
+  covers(start: ChangePlace): boolean {
+    return this.#forgotten === undefined || !isBefore(start, this.#forgotten);
+  }
+
+  /** Returns the last sequences of the shards. */
+  *refresh(): Generator<Pause, number[]> {
+    const lasts: number[] = [];
+    for (const lane of this.#lanes) lasts.push(yield* lane.refresh());
+    return lasts;
+  }
+
+  /** Gives what stands behind a place and before an end, in order, until `take` has enough. */
+  *changes(
+    start: ChangePlace,
+    end: bigint,
+    take: (change: AppliedChange) => boolean,
+  ): Generator<Pause, void> {
+    for (let i = this.#firstBehind(start); i < this.#applied; i++) {
+      const change = this.#kept[i % CHANGES_KEPT]!;
+      if (change.place.time >= end || !take(change)) return;
+    }
+    for (;;) {
+      const lane = yield* this.#nearest(end);
+      if (lane === undefined) return;
+      const change = this.#apply(lane);
+      if (this.#applied % CHANGES_AT_ONCE === 0) yield;
+      if (isBefore(start, change.place) && !take(change)) return;
+    }
+  }
+
+  /** The kept changes are in order. */
+  #firstBehind(start: ChangePlace): number {
+    let low = Math.max(0, this.#applied - CHANGES_KEPT);
+    let high = this.#applied;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (isBefore(start, this.#kept[middle % CHANGES_KEPT]!.place)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The lane with the next change before the end, once nothing unread can stand before it (I1). */
+  *#nearest(end: bigint): Generator<Pause, ChangeLane | undefined> {
+    for (;;) {
+      let best: ChangeLane | undefined;
+      let least: ChangeLane | undefined;
+      for (const lane of this.#lanes) {
+        const { front } = lane;
+        if (front !== undefined && (best === undefined || front.time < best.front!.time)) {
+          best = lane;
+        }
+        if (least === undefined || lane.unread < least.unread) least = lane;
+      }
+      const time = best === undefined ? end : best.front!.time;
+      if (least!.unread <= time && least!.unread < end) {
+        yield* least!.read();
+        yield;
+        continue;
+      }
+      return best !== undefined && time < end ? best : undefined;
+    }
+  }
+
+  #apply(lane: ChangeLane): AppliedChange {
+    const { time, shard, sequence, row, view } = lane.take();
+    const entry = this.#entry;
+    view.entry(row, entry);
+    const type = this.#shadow.apply(entry, isExpiry(entry));
+    const slot = this.#applied % CHANGES_KEPT;
+    const old = this.#kept[slot];
+    if (old !== undefined) this.#forgotten = old.place;
+    const words = old?.words ?? new Uint32Array(3 * ROW_WORDS);
+    words.set(entry.subarray(0, ROW_WORDS));
+    this.#shadow.copyAccounts(entry, words, ROW_WORDS);
+    const change = { place: { time, shard, sequence, row }, type, words };
+    this.#kept[slot] = change;
+    this.#applied++;
+    return change;
+  }
+}

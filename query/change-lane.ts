@@ -1,0 +1,153 @@
+/**
+ * The changes of one shard in the order in which they stand among those of all shards, read ahead as little as possible. A transfer between shards
+ * takes effect at home after it was decided elsewhere, so the journal is not in that order; the index says of each block the earliest place
+ * in it, and so how far ahead an earlier change can lie.
+ */
+import { assert } from '../engine/assert.ts';
+import { Derived, DERIVED_WORDS, DerivedKind } from '../engine/group.ts';
+import { UINT64_MAX } from '../engine/uint128.ts';
+import { FrameRows, RowKind } from './frame-rows.ts';
+import { wordsOf } from './frame-store.ts';
+import { FrameView, WholeFrame } from './frame-view.ts';
+import type { ShardReader } from './shard-reader.ts';
+import type { Pause } from './pause.ts';
+
+/** Where a change stands: its time, and for the rare equal times (imported ones) where it lies. */
+export interface ChangePlace {
+  readonly time: bigint;
+  readonly shard: number;
+  readonly sequence: number;
+  readonly row: number;
+}
+
+export interface Change extends ChangePlace {
+  readonly view: FrameView;
+}
+
+export type ChangeSource = Pick<ShardReader, 'journal' | 'index' | 'shard' | 'shards'>;
+
+export class ChangeLane {
+  readonly #source: ChangeSource;
+  readonly #rows: FrameRows;
+  readonly #onAccount: (row: Uint32Array) => void;
+  readonly #entry = new Uint32Array(DERIVED_WORDS);
+  #next = 1;
+  #last = 0;
+  /** The blocks ahead: where each ends, and the earliest place from it on. */
+  #ends: number[] = [];
+  #earliest: bigint[] = [];
+  #block = 0;
+  #queue: Change[] = [];
+  #at = 0;
+
+  /** Accounts are handed over as they are read, which is before any change that names them. */
+  constructor(source: ChangeSource, onAccount: (row: Uint32Array) => void) {
+    this.#source = source;
+    this.#onAccount = onAccount;
+    this.#rows = new FrameRows(source.shard, source.shards);
+  }
+
+  /** Sees what the journal has got since. */
+  *refresh(): Generator<Pause, number> {
+    const { index } = this.#source;
+    const last = yield* index.refresh();
+    if (last === this.#last) return last;
+    const ends: number[] = [];
+    const earliest: bigint[] = [];
+    for (let at = this.#next; at <= last;) {
+      const span = index.span(at);
+      ends.push(Math.min(span.last, last));
+      earliest.push(span.changeMin);
+      at = span.last + 1;
+    }
+    for (let i = earliest.length - 2; i >= 0; i--) {
+      if (earliest[i + 1]! < earliest[i]!) earliest[i] = earliest[i + 1]!;
+    }
+    this.#last = last;
+    this.#ends = ends;
+    this.#earliest = earliest;
+    this.#block = 0;
+    return last;
+  }
+
+  get front(): Change | undefined {
+    return this.#queue[this.#at];
+  }
+
+  /** No change that is not read yet stands before it. */
+  get unread(): bigint {
+    return this.#earliest[this.#block] ?? UINT64_MAX;
+  }
+
+  take(): Change {
+    const change = this.#queue[this.#at]!;
+    assert(change !== undefined, 'there is a change in front');
+    this.#at++;
+    if (this.#at === this.#queue.length) {
+      this.#queue = [];
+      this.#at = 0;
+    }
+    return change;
+  }
+
+  /** Reads the next block. What was read when it is left too early is read again. */
+  *read(): Generator<Pause, void> {
+    const end = this.#ends[this.#block]!;
+    const block = this.#block;
+    const read: Change[] = [];
+    for (const { sequence, frame } of this.#source.journal.rows(this.#next)) {
+      this.#readFrame(sequence, wordsOf(frame), read);
+      if (sequence === end) break;
+      yield;
+    }
+    assert(this.#block === block, 'one question at a time moves a lane');
+    const queue = this.#at === 0 ? this.#queue : this.#queue.slice(this.#at);
+    this.#queue = queue.length === 0 ? read : queue.concat(read);
+    this.#at = 0;
+    this.#next = end + 1;
+    this.#block++;
+    if (!isSorted(this.#queue)) this.#queue.sort((one, two) => (isBefore(one, two) ? -1 : 1));
+  }
+
+  #readFrame(sequence: number, words: Uint32Array, read: Change[]): void {
+    const { shard, shards } = this.#source;
+    const view = new FrameView(new WholeFrame(words), sequence, shards);
+    const rows = this.#rows;
+    rows.open(words);
+    while (rows.next()) {
+      for (let i = 0; i < rows.n; i++) {
+        const kind = rows.rowKind(i);
+        if (kind === RowKind.none || kind === RowKind.copy) continue;
+        const row = rows.firstRow + i;
+        if (kind === RowKind.account) {
+          view.entry(row, this.#entry);
+          this.#onAccount(this.#entry);
+          continue;
+        }
+        rows.changeKey(i, kind);
+        const time = (BigInt(rows.high) << 32n) | BigInt(rows.low);
+        read.push({ time, shard, sequence, row, view });
+      }
+    }
+  }
+}
+
+export function isExpiry(entry: Uint32Array): boolean {
+  return (entry[Derived.kind]! & DerivedKind.expired) !== 0;
+}
+
+/** Whether one change stands before another. */
+export function isBefore(one: ChangePlace, two: ChangePlace): boolean {
+  if (one.time !== two.time) return one.time < two.time;
+  if (one.shard !== two.shard) return one.shard < two.shard;
+  return one.sequence < two.sequence || (one.sequence === two.sequence && one.row < two.row);
+}
+
+function isSorted(changes: readonly Change[]): boolean {
+  for (let i = 1; i < changes.length; i++) {
+    if (changes[i]!.time <= changes[i - 1]!.time && !isBefore(changes[i - 1]!, changes[i]!)) {
+      return false;
+    }
+  }
+  return true;
+}

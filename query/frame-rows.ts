@@ -1,0 +1,198 @@
+/**
+ * Walks over all rows of one whole frame, a run of rows at a time: each run lies by column, so that a look at one column of many rows costs
+ * little. One object, opened anew for each frame. Says of each row whether it is stored here, and its timestamps.
+ */
+import { assert } from '../engine/assert.ts';
+import {
+  Account,
+  BatchKind,
+  COLUMN_OFFSETS,
+  COLUMNS,
+  Columns,
+  Transfer,
+  type BatchKind as Kind,
+} from '../engine/batch.ts';
+import { AccountFlags, REWRITTEN, TransferFlags } from '../engine/flags.ts';
+import {
+  Derived,
+  DERIVED_WORDS,
+  DerivedKind,
+  Head,
+  HEAD_WORDS,
+  Input,
+  INPUT_WORDS,
+  ZERO_WORD,
+} from '../engine/group.ts';
+import { shardOf } from '../engine/placement.ts';
+import { isAccounts, isTransfers } from './frame-view.ts';
+
+/** What a row is on this shard. `copy`: of a transfer that is at home on another one. */
+export const RowKind = { none: 0, transfer: 1, copy: 2, account: 3, expired: 4 } as const;
+export type RowKind = (typeof RowKind)[keyof typeof RowKind];
+
+export class FrameRows {
+  readonly columns = new Columns();
+  /** Of the run. */
+  n = 0;
+  firstRow = 0;
+  /** A time that the last call of `effect`, `timestamp`, or `changeKey` has found. */
+  low = 0;
+  high = 0;
+  #words: Uint32Array = new Uint32Array(0);
+  #halves: Uint16Array = new Uint16Array(0);
+  readonly #shard: number;
+  readonly #shards: number;
+  #nextAt = 0;
+  #inputsLeft = 0;
+  #isDerived = false;
+  #isDone = true;
+  #inputAt = 0;
+  #importedFlag = 0;
+
+  constructor(shard: number, shards: number) {
+    this.#shard = shard;
+    this.#shards = shards;
+  }
+
+  /** The frame's own words, from its header on. */
+  open(words: Uint32Array): void {
+    assert(words.byteOffset % 4 === 0 && words[Head.bytes] === words.byteLength, 'a whole frame');
+    this.#words = words;
+    this.#halves = new Uint16Array(words.buffer, words.byteOffset, words.length * 2);
+    this.#nextAt = HEAD_WORDS;
+    this.#inputsLeft = words[Head.inputs]!;
+    this.#isDerived = false;
+    this.#isDone = false;
+  }
+
+  /** Goes to the next run of rows; false when there is none. */
+  next(): boolean {
+    const words = this.#words;
+    while (this.#inputsLeft > 0) {
+      const at = this.#nextAt;
+      this.#inputsLeft--;
+      this.#nextAt = at + (words[at + Input.bytes]! >> 2);
+      const type = words[at + Input.type]!;
+      const isOfTransfers = isTransfers(type);
+      if (!isOfTransfers && !isAccounts(type)) continue;
+      this.columns.openBatch(words, this.#halves, (at + INPUT_WORDS) * 4, ZERO_WORD);
+      this.#inputAt = at;
+      this.#importedFlag = isOfTransfers ? TransferFlags.imported : AccountFlags.imported;
+      this.n = this.columns.n;
+      this.firstRow = words[at + Input.firstRow]!;
+      return true;
+    }
+    if (this.#isDone) return false;
+    this.#isDone = true;
+    this.n = words[Head.derivedRows]!;
+    if (this.n === 0) return false;
+    this.#openDerived();
+    return true;
+  }
+
+  get kind(): Kind {
+    return this.columns.kind;
+  }
+
+  /** What row i of the run is. */
+  // Hot path.
+  rowKind(i: number): RowKind {
+    if (this.#isDerived) return this.#derivedKind(i);
+    const words = this.#words;
+    const outcomes = words[Head.outcomes]!;
+    if (outcomes !== 0 && this.#halves[(outcomes >> 1) + this.firstRow + i] !== 0) {
+      return RowKind.none;
+    }
+    if (this.columns.kind === BatchKind.accounts) return this.#ownAccount(i);
+    return (this.#flags(i) & REWRITTEN) === 0 ? RowKind.transfer : RowKind.none;
+  }
+
+  /** The record's timestamp. */
+  // Hot path.
+  timestamp(i: number): void {
+    if (this.#isDerived || (this.#flags(i) & this.#importedFlag) !== 0) {
+      const { columns } = this;
+      const at = columns.at[Transfer.timestamp]! + i * columns.step[Transfer.timestamp]!;
+      this.low = columns.words[at]!;
+      this.high = columns.words[at + 1]!;
+    } else this.#stamp(i);
+  }
+
+  /** When the row took effect on this shard. */
+  // Hot path.
+  effect(i: number): void {
+    if (this.#isDerived) this.#derivedEffect(i);
+    else this.timestamp(i);
+  }
+
+  /**
+   * Where the row stands among all changes of all shards: its timestamp, given by the shard that decided it. An imported one has a timestamp of
+   * its own, so that the time of its execution stands in; an expired one has its effect only.
+   */
+  // Hot path.
+  changeKey(i: number, kind: RowKind): void {
+    if (!this.#isDerived) this.#stamp(i);
+    else if (kind === RowKind.expired) this.#derivedEffect(i);
+    else {
+      const imported = kind === RowKind.account ? AccountFlags.imported : TransferFlags.imported;
+      if ((this.#flags(i) & imported) !== 0) this.#derivedEffect(i);
+      else this.timestamp(i);
+    }
+  }
+
+  #stamp(i: number): void {
+    const words = this.#words;
+    const stamp = words[this.#inputAt + Input.stamp]! + i * this.#shards;
+    this.low = stamp % 4294967296;
+    this.high = words[this.#inputAt + Input.stamp + 1]! + Math.floor(stamp / 4294967296);
+  }
+
+  #derivedEffect(i: number): void {
+    const at = (this.#words[Head.derived]! >> 2) + i * DERIVED_WORDS + Derived.effect;
+    this.low = this.#words[at]!;
+    this.high = this.#words[at + 1]!;
+  }
+
+  #derivedKind(i: number): RowKind {
+    const words = this.#words;
+    const kind = words[(words[Head.derived]! >> 2) + i * DERIVED_WORDS + Derived.kind]!;
+    if ((kind & DerivedKind.account) !== 0) return this.#ownAccount(i);
+    if ((kind & DerivedKind.expired) !== 0) {
+      return this.#isHere(i, Transfer.debitAccountId) ? RowKind.expired : RowKind.none;
+    }
+    return (kind & DerivedKind.home) !== 0 ? RowKind.transfer : RowKind.copy;
+  }
+
+  /** An account counts where it lives. */
+  #ownAccount(i: number): RowKind {
+    return this.#isHere(i, Account.id) ? RowKind.account : RowKind.none;
+  }
+
+  /** Whether the account of that column lives on this shard. */
+  #isHere(i: number, column: number): boolean {
+    const { columns } = this;
+    const at = columns.at[column]! + i * columns.step[column]!;
+    return shardOf(columns.words, at, this.#shards) === this.#shard;
+  }
+
+  #flags(i: number): number {
+    const { columns } = this;
+    return columns.halves[columns.at[Transfer.flags]! + i * columns.step[Transfer.flags]!]!;
+  }
+
+  #openDerived(): void {
+    const { columns } = this;
+    const section = this.#words[Head.derived]!;
+    this.#isDerived = true;
+    this.firstRow = this.#words[Head.inputRows]!;
+    columns.words = this.#words;
+    columns.halves = this.#halves;
+    columns.kind = BatchKind.transfers;
+    columns.n = this.n;
+    for (let column = 0; column < COLUMNS; column++) {
+      const unit = column === Transfer.code || column === Transfer.flags ? 2 : 4;
+      columns.at[column] = (section + COLUMN_OFFSETS[column]!) / unit;
+      columns.step[column] = (DERIVED_WORDS * 4) / unit;
+    }
+  }
+}

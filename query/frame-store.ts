@@ -1,0 +1,226 @@
+/**
+ * The frames of one shard's journal for readers of single rows. A large frame is read in the parts that are asked for, around SQLite: from the
+ * file of a sealed segment, else from the WAL. Small frames are read whole, checked against their checksums, and kept for a while. Frames
+ * never change, but they move once: from the WAL into the file.
+ *
+ * A partial read checks neither the row's checksum nor the chain: the frame's header must fit, and the caller compares ids. Whole frames are
+ * checked here as everywhere; the index of a segment was made from frames that were.
+ */
+import { assert } from '../engine/assert.ts';
+import type { JournalReader } from '../persistence/journal-reader.ts';
+import type { FramePlace } from '../persistence/page-file.ts';
+import type { SegmentPages } from '../persistence/segment-pages.ts';
+import type { WalPages } from '../persistence/wal-pages.ts';
+import { type FrameBytes, FrameView, WholeFrame } from './frame-view.ts';
+
+/** Bytes of frames kept at most. */
+const FRAMES_BYTES_MAX = 32 << 20;
+/** What a frame costs at least in memory, whatever is in it. */
+const VIEW_BYTES = 1024;
+/** Below this SQLite reads a whole frame about as fast as its parts are read. */
+export const PAGED_BYTES_MIN = 16 << 10;
+/** Then it pays to read the whole frame: a read costs 1.1 us, and 0.8 MB cost 130 us. */
+const COPIES_MAX = 96;
+/** File descriptors. */
+const PAGES_OPEN_MAX = 32;
+const WALS_OPEN_MAX = 2;
+const PLACES_MAX = 65_536;
+
+export class FrameStore implements Disposable {
+  readonly #journal: JournalReader;
+  readonly #shards: number;
+  readonly #bytesMax: number;
+  /** Least recently used first, as the others here. */
+  readonly #views = new Map<number, FrameView>();
+  #bytes = 0;
+  readonly #pages = new Map<number, SegmentPages>();
+  readonly #wals = new Map<number, WalPages>();
+  readonly #places = new Map<number, FramePlace>();
+
+  constructor(journal: JournalReader, shards: number, bytesMax = FRAMES_BYTES_MAX) {
+    this.#journal = journal;
+    this.#shards = shards;
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Valid as long as the caller keeps it. */
+  view(sequence: number): FrameView {
+    const known = this.#views.get(sequence);
+    if (known !== undefined) {
+      this.#views.delete(sequence);
+      this.#views.set(sequence, known);
+      return known;
+    }
+    const bytes = this.#paged(sequence) ?? new WholeFrame(wordsOf(this.#journal.read(sequence)));
+    const view = new FrameView(bytes, sequence, this.#shards);
+    this.#views.set(sequence, view);
+    this.grew(bytes instanceof WholeFrame ? bytes.byteLength : VIEW_BYTES);
+    return view;
+  }
+
+  /** Where the frame lies in a sealed segment, as kept in the segment's index. */
+  remember(sequence: number, place: FramePlace): void {
+    this.#places.set(sequence, place);
+    if (this.#places.size > PLACES_MAX) this.#places.delete(this.#places.keys().next().value!);
+  }
+
+  /** Where a large frame lies in the file of its segment; undefined while that is not sealed. */
+  sealedPlace(sequence: number): FramePlace | undefined {
+    const known = this.#places.get(sequence);
+    if (known !== undefined) return known;
+    const place = this.#sealed(sequence)?.place(sequence);
+    if (place === undefined || place.bytes < PAGED_BYTES_MIN) return undefined;
+    this.remember(sequence, place);
+    return place;
+  }
+
+  /** A paged frame has read itself whole. */
+  grew(bytes: number): void {
+    this.#bytes += bytes;
+    for (const [sequence, { bytes: eldest }] of this.#views) {
+      if (this.#bytes <= this.#bytesMax || this.#views.size === 1) return;
+      this.#views.delete(sequence);
+      this.#bytes -= sizeOf(eldest);
+    }
+  }
+
+  close(): void {
+    for (const pages of this.#pages.values()) pages.close();
+    this.#pages.clear();
+    for (const wal of this.#wals.values()) wal.close();
+    this.#wals.clear();
+    this.#views.clear();
+    this.#bytes = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #paged(sequence: number): PagedFrame | undefined {
+    const sealed = this.sealedPlace(sequence);
+    const inWal = sealed === undefined ? this.#wal(sequence)?.place(sequence) : undefined;
+    const found = sealed ?? inWal;
+    if (found === undefined || found.bytes < PAGED_BYTES_MIN) return undefined;
+    return new PagedFrame(found.bytes, {
+      read: (from, target, to) => {
+        if (inWal !== undefined && this.#wal(sequence)?.read(inWal, from, target, to) === true) {
+          return true;
+        }
+        const place = this.sealedPlace(sequence);
+        if (place === undefined) return false;
+        return this.#sealed(sequence)?.read(place, from, target, to) === true;
+      },
+      readWhole: () => wordsOf(this.#journal.read(sequence)),
+      onWhole: () => {
+        if (this.#views.has(sequence)) this.grew(found.bytes);
+      },
+    });
+  }
+
+  #sealed(sequence: number): SegmentPages | undefined {
+    const first = segmentWith(this.#journal.firsts, sequence);
+    if (first === undefined) return undefined;
+    const known = this.#pages.get(first);
+    if (known !== undefined) return known;
+    if (!this.#journal.isSealed(first)) return undefined;
+    if (this.#pages.size >= PAGES_OPEN_MAX) {
+      const [eldest] = this.#pages.keys();
+      this.#pages.get(eldest!)!.close();
+      this.#pages.delete(eldest!);
+    }
+    const pages = this.#journal.pages(first);
+    this.#pages.set(first, pages);
+    return pages;
+  }
+
+  /** The WAL of the segment with a frame, while there is one. At most two are open: the live one, and one that is being sealed. */
+  #wal(sequence: number): WalPages | undefined {
+    const first = segmentWith(this.#journal.firsts, sequence);
+    if (first === undefined) return undefined;
+    const known = this.#wals.get(first);
+    if (known !== undefined) return known;
+    const wal = this.#journal.walPages(first);
+    if (wal === undefined) return undefined;
+    this.#wals.set(first, wal);
+    for (const [eldest, old] of this.#wals) {
+      if (this.#wals.size <= WALS_OPEN_MAX) break;
+      old.close();
+      this.#wals.delete(eldest);
+    }
+    return wal;
+  }
+}
+
+interface PagedSource {
+  read(
+    from: number,
+    target: Uint32Array,
+    to: { readonly at: number; readonly bytes: number },
+  ): boolean;
+  /** Over SQLite, with its checksum. */
+  readWhole(): Uint32Array;
+  onWhole(): void;
+}
+
+/** Reads what it is asked for, until it was asked so often that it reads everything. */
+class PagedFrame implements FrameBytes {
+  readonly byteLength: number;
+  readonly #source: PagedSource;
+  #copies = 0;
+  #words: Uint32Array | undefined;
+
+  constructor(byteLength: number, source: PagedSource) {
+    this.byteLength = byteLength;
+    this.#source = source;
+  }
+
+  get isWhole(): boolean {
+    return this.#words !== undefined;
+  }
+
+  copy(from: number, target: Uint32Array, at: number, count: number): void {
+    if (this.#words === undefined && ++this.#copies > COPIES_MAX) this.#readWhole();
+    const words = this.#words;
+    if (words === undefined) {
+      if (this.#source.read(from, target, { at: at * 4, bytes: count * 4 })) return;
+      this.#readWhole();
+      this.copy(from, target, at, count);
+      return;
+    }
+    const word = from >> 2;
+    assert(word + count <= words.length, 'the words are in the frame');
+    for (let w = 0; w < count; w++) target[at + w] = words[word + w]!;
+  }
+
+  /** Also when its WAL was cut off and its segment's file is not counted as sealed yet. */
+  #readWhole(): void {
+    const words = new Uint32Array(this.byteLength / 4);
+    const isRead = this.#source.read(0, words, { at: 0, bytes: this.byteLength });
+    this.#words = isRead ? words : this.#source.readWhole();
+    this.#source.onWhole();
+  }
+}
+
+function sizeOf(bytes: FrameBytes): number {
+  if (bytes instanceof WholeFrame) return bytes.byteLength;
+  return bytes instanceof PagedFrame && bytes.isWhole ? bytes.byteLength + VIEW_BYTES : VIEW_BYTES;
+}
+
+/** The first sequence of the segment in whose range a sequence lies. */
+export function segmentWith(firsts: readonly number[], sequence: number): number | undefined {
+  let low = 0;
+  let high = firsts.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (firsts[middle]! <= sequence) low = middle + 1;
+    else high = middle;
+  }
+  return firsts[low - 1];
+}
+
+/** The bytes of a frame as words; copied only where they do not lie on a word boundary. */
+export function wordsOf(frame: Uint8Array): Uint32Array {
+  if (frame.byteOffset % 4 !== 0) return wordsOf(frame.slice());
+  return new Uint32Array(frame.buffer, frame.byteOffset, frame.byteLength >> 2);
+}

@@ -1,0 +1,267 @@
+/**
+ * Pages of rows by what is in them, over the journals of all shards. On each shard rows come in the order of its journal; the shards are
+ * merged by effect timestamp. A cursor holds a place on each shard, so pages neither skip nor repeat a row while others are written:
+ * forward, new rows come behind the last place; backward, the first page sets where each journal ended.
+ *
+ * Frames that cannot hold what is asked for are left out by the index. Every frame that is read is read whole, with its checksum.
+ */
+import { Derived, DERIVED_WORDS } from '../engine/group.ts';
+import { GROUP_ROWS_MAX } from '../engine/limits.ts';
+import type { QueryFilter } from '../engine/query.ts';
+import type { Position } from '../engine/reply.ts';
+import type { JournalReader } from '../persistence/journal-reader.ts';
+import { type BlockFilter, blockFilter, type QueriedKind } from './block.ts';
+import { CursorKind, decodeCursor, encodeCursor, questionOf, unusableCursor } from './cursor.ts';
+import { FrameRows, RowKind } from './frame-rows.ts';
+import { wordsOf } from './frame-store.ts';
+import { FrameView, WholeFrame } from './frame-view.ts';
+import { RowFilter, spanOf } from './row-filter.ts';
+import type { BlockSpan } from './segment-index.ts';
+import type { ShardIndex } from './shard-index.ts';
+import type { Pause } from './pause.ts';
+
+/** The journal of one shard, to be searched. */
+export interface SearchSource {
+  readonly journal: Pick<JournalReader, 'rows' | 'timestamp'>;
+  readonly index: Pick<ShardIndex, 'refresh' | 'span'>;
+  readonly shard: number;
+  readonly shards: number;
+}
+
+export interface FoundRows {
+  /** 40 words each, see `Derived` in engine/group.ts. */
+  readonly entries: readonly Uint32Array[];
+  readonly next: string | null;
+  /** Up to where each journal was searched. */
+  readonly positions: readonly Position[];
+}
+
+/** A place between two rows of a journal, before the row that it names. */
+interface Place {
+  readonly sequence: number;
+  readonly row: number;
+}
+
+interface Match extends Place {
+  readonly entry: Uint32Array;
+}
+
+/** Blocks that are left out between two looks at the clock. */
+const BLOCKS_AT_ONCE = 64;
+/** Frames of one block that are read before the last of them is looked at, going backward. */
+const FRAMES_AT_ONCE = 16;
+
+export function* queryJournals(
+  kind: QueriedKind,
+  filter: QueryFilter,
+  sources: readonly SearchSource[],
+): Generator<Pause, FoundRows> {
+  const lasts: number[] = [];
+  for (const { index } of sources) lasts.push(yield* index.refresh());
+  const positions = lasts.map((sequence, shard) => {
+    return { shard, sequence, timestamp: sources[shard]!.journal.timestamp(sequence) };
+  });
+  const places = placesOf(kind, filter, lasts);
+  const span = spanOf(filter);
+  if (span === undefined || filter.limit < 1) return { entries: [], next: null, positions };
+  const wanted = blockFilter(kind, new RowFilter(filter, span));
+  const searches = sources.map((source, shard) => {
+    const bounds = { place: places[shard]!, last: lasts[shard]!, isBackward: filter.reversed };
+    return new ShardSearch(source, wanted, bounds);
+  });
+  const entries: Uint32Array[] = [];
+  while (entries.length < filter.limit) {
+    const next = yield* nearest(searches, filter.reversed);
+    if (next === undefined) return { entries, next: null, positions };
+    entries.push(next.take());
+  }
+  const numbers = searches.flatMap(({ place }) => [place.sequence, place.row]);
+  const next = encodeCursor(cursorKind(kind), questionOf(filter), numbers);
+  return { entries, next, positions };
+}
+
+function cursorKind(kind: QueriedKind): CursorKind {
+  return kind === RowKind.transfer ? CursorKind.transfers : CursorKind.accounts;
+}
+
+function placesOf(
+  kind: QueriedKind,
+  filter: QueryFilter,
+  lasts: readonly number[],
+): readonly Place[] {
+  if (filter.cursor === '') {
+    return lasts.map((last) => ({ sequence: filter.reversed ? last + 1 : 1, row: 0 }));
+  }
+  const expected = { question: questionOf(filter), count: lasts.length * 2 };
+  const numbers = decodeCursor(filter.cursor, cursorKind(kind), expected);
+  return lasts.map((last, shard) => {
+    const place = { sequence: numbers[shard * 2]!, row: numbers[shard * 2 + 1]! };
+    // A directory that was put back from a copy may lack what a cursor saw.
+    if (place.sequence > last + 1 || place.row > GROUP_ROWS_MAX + 1) throw unusableCursor();
+    return place;
+  });
+}
+
+/** The search with the next row: that of the earliest effect, or going backward of the latest. */
+function* nearest(
+  searches: readonly ShardSearch[],
+  isBackward: boolean,
+): Generator<Pause, ShardSearch | undefined> {
+  let best: ShardSearch | undefined;
+  for (const search of searches) {
+    yield* search.advance();
+    if (search.match === undefined) continue;
+    if (best === undefined) best = search;
+    else if (isBackward ? search.isAfter(best) : best.isAfter(search)) best = search;
+  }
+  return best;
+}
+
+class ShardSearch {
+  /** The next row, once `advance` has found it. */
+  match: Match | undefined;
+  readonly #source: SearchSource;
+  readonly #wanted: BlockFilter;
+  readonly #isBackward: boolean;
+  readonly #last: number;
+  readonly #from: Place;
+  readonly #matches: Generator<Match | undefined, void>;
+  readonly #rows: FrameRows;
+  /** Right behind the row that was taken last. */
+  #taken: Place;
+  #isDone = false;
+
+  constructor(
+    source: SearchSource,
+    wanted: BlockFilter,
+    bounds: { readonly place: Place; readonly last: number; readonly isBackward: boolean },
+  ) {
+    this.#source = source;
+    this.#wanted = wanted;
+    this.#isBackward = bounds.isBackward;
+    this.#last = bounds.last;
+    this.#from = bounds.place;
+    this.#taken = bounds.place;
+    this.#rows = new FrameRows(source.shard, source.shards);
+    this.#matches = bounds.isBackward ? this.#backward() : this.#forward();
+  }
+
+  /** Where the search stands: nothing that it looks for lies between the last row taken and there. */
+  get place(): Place {
+    if (this.match !== undefined) {
+      const { sequence, row } = this.match;
+      return { sequence, row: this.#isBackward ? row + 1 : row };
+    }
+    if (!this.#isDone) return this.#taken;
+    return { sequence: this.#isBackward ? 1 : this.#last + 1, row: 0 };
+  }
+
+  *advance(): Generator<Pause, void> {
+    while (this.match === undefined && !this.#isDone) {
+      const step = this.#matches.next();
+      if (step.done === true) this.#isDone = true;
+      else if (step.value === undefined) yield;
+      else this.match = step.value;
+    }
+  }
+
+  take(): Uint32Array {
+    const { entry, sequence, row } = this.match!;
+    this.#taken = { sequence, row: this.#isBackward ? row : row + 1 };
+    this.match = undefined;
+    return entry;
+  }
+
+  isAfter(other: ShardSearch): boolean {
+    const one = this.match!.entry;
+    const two = other.match!.entry;
+    const high = one[Derived.effect + 1]! - two[Derived.effect + 1]!;
+    return high > 0 || (high === 0 && one[Derived.effect]! > two[Derived.effect]!);
+  }
+
+  *#forward(): Generator<Match | undefined, void> {
+    let left = 0;
+    for (let at = this.#from.sequence; at <= this.#last;) {
+      const span = this.#source.index.span(at);
+      if (!span.mayHold(this.#wanted)) {
+        if (++left % BLOCKS_AT_ONCE === 0) yield undefined;
+      } else {
+        for (const { sequence, words } of this.#frames(at, span.last)) {
+          const view = this.#view(sequence, words);
+          for (const row of this.#rowsOf(words)) {
+            if (sequence === this.#from.sequence && row < this.#from.row) continue;
+            yield matchOf(sequence, row, view);
+          }
+          yield undefined;
+        }
+      }
+      at = span.last + 1;
+    }
+  }
+
+  *#backward(): Generator<Match | undefined, void> {
+    let left = 0;
+    for (let at = Math.min(this.#from.sequence, this.#last); at >= 1;) {
+      const span: BlockSpan = this.#source.index.span(at);
+      if (!span.mayHold(this.#wanted)) {
+        if (++left % BLOCKS_AT_ONCE === 0) yield undefined;
+      } else {
+        const frames: { readonly sequence: number; readonly words: Uint32Array }[] = [];
+        const first = Math.max(span.first, at + 1 - FRAMES_AT_ONCE);
+        for (const frame of this.#frames(first, at)) {
+          // A megabyte at most, or one frame that is larger.
+          frames.push({ sequence: frame.sequence, words: frame.words.slice() });
+          yield undefined;
+        }
+        for (const { sequence, words } of frames.toReversed()) {
+          const view = this.#view(sequence, words);
+          for (const row of this.#rowsOf(words).toReversed()) {
+            if (sequence === this.#from.sequence && row >= this.#from.row) continue;
+            yield matchOf(sequence, row, view);
+          }
+          yield undefined;
+        }
+        at = first - 1;
+        continue;
+      }
+      at = span.first - 1;
+    }
+  }
+
+  *#frames(
+    first: number,
+    last: number,
+  ): Generator<{ readonly sequence: number; readonly words: Uint32Array }, void> {
+    const end = Math.min(last, this.#last);
+    for (const { sequence, frame } of this.#source.journal.rows(first)) {
+      yield { sequence, words: wordsOf(frame) };
+      if (sequence === end) return;
+    }
+  }
+
+  /** Numbers of the rows that pass, ascending. */
+  #rowsOf(words: Uint32Array): number[] {
+    const found: number[] = [];
+    const rows = this.#rows;
+    const { kind, filter } = this.#wanted;
+    rows.open(words);
+    while (rows.next()) {
+      for (let i = 0; i < rows.n; i++) {
+        if (!filter.matches(rows.columns, i) || rows.rowKind(i) !== kind) continue;
+        rows.timestamp(i);
+        if (filter.spans(rows.low, rows.high)) found.push(rows.firstRow + i);
+      }
+    }
+    return found;
+  }
+
+  #view(sequence: number, words: Uint32Array): FrameView {
+    return new FrameView(new WholeFrame(words), sequence, this.#source.shards);
+  }
+}
+
+function matchOf(sequence: number, row: number, view: FrameView): Match {
+  const entry = new Uint32Array(DERIVED_WORDS);
+  view.entry(row, entry);
+  return { sequence, row, entry };
+}

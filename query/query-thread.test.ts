@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import type { AccountFilter, QueryFilter } from '../engine/query.ts';
+import { BuiltDirectory } from '../test/support/built-directory.ts';
+import { BuiltJournals } from '../test/support/built-journals.ts';
+import type { AccountHead } from './account-history.ts';
+import { QueryThread } from './query-thread.ts';
+
+const NEVER = 8_640_000_000_000_000;
+const FILTER: QueryFilter = {
+  userData128: 0n,
+  userData64: 0n,
+  userData32: 0,
+  ledger: 0,
+  code: 0,
+  timestampMin: 0n,
+  timestampMax: 0n,
+  limit: 8189,
+  reversed: false,
+  cursor: '',
+};
+
+class Ledger implements AsyncDisposable {
+  readonly built = new BuiltJournals(31, 3);
+  readonly directory: BuiltDirectory;
+  readonly thread: QueryThread;
+
+  constructor(steps: number) {
+    for (let i = 0; i < steps; i++) this.built.step();
+    this.directory = new BuiltDirectory(this.built, 150_000);
+    const { directories, clusterId } = this.directory;
+    this.thread = QueryThread.start({ directories, clusterId, shards: 3 });
+  }
+
+  busiest(): { readonly filter: AccountFilter; readonly head: AccountHead; readonly n: number } {
+    const [accountId, entries] = [...this.built.histories].toSorted(
+      (one, two) => two[1].length - one[1].length,
+    )[0]!;
+    const { shard, row } = this.built.accounts.find(({ id }) => id === accountId)!;
+    const head = { shard, ...this.built.heads.get(accountId)!, flags: row[29]! >>> 16 };
+    return { filter: { ...FILTER, accountId, debits: true, credits: true }, head, n: entries.length };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.thread.stop();
+    this.directory[Symbol.dispose]();
+  }
+}
+
+function rejected(code: string): Error {
+  return expect.objectContaining({ name: 'SyceeError', code }) as Error;
+}
+
+describe('the reader of journals', () => {
+  test('answers every kind of question', async () => {
+    await using ledger = new Ledger(200);
+    const { built, thread } = ledger;
+    const { filter, head, n } = ledger.busiest();
+    const [history, balances, transfers, accounts, changes] = await Promise.all([
+      thread.accountTransfers(filter, head, NEVER),
+      thread.accountBalances(filter, { ...head, flags: 0 }, NEVER),
+      thread.transfers(FILTER, NEVER),
+      thread.accountIds(FILTER, NEVER),
+      thread.changes({ timestampMin: 0n, timestampMax: 0n, limit: 8189, cursor: '' }, built.watermark(), NEVER),
+    ]);
+    expect(history.n).toBe(n);
+    expect(balances.n).toBe(0);
+    expect(transfers.n).toBe(built.transfersOf.flat().length);
+    expect(accounts.n).toBe(built.accounts.length);
+    expect(changes.n).toBe(built.changes.filter(({ key }) => key < built.watermark()).length);
+    expect(transfers.positions.map(({ sequence }) => sequence)).toEqual(
+      built.frames.map((frames) => frames.length),
+    );
+    expect(transfers.positions.map(({ timestamp }) => timestamp)).toEqual(
+      built.frames.map((frames) => frames.at(-1)!.timestamp),
+    );
+  });
+
+  test('refuses what is late, unusable, or too much, each with its code', async () => {
+    await using ledger = new Ledger(20);
+    const { thread } = ledger;
+    await expect(thread.transfers(FILTER, 1)).rejects.toEqual(rejected('deadline_exceeded'));
+    await expect(thread.transfers({ ...FILTER, cursor: 'no' }, NEVER)).rejects.toMatchObject({
+      code: 'malformed_request',
+      field: 'cursor',
+      rule: 'cursor',
+    });
+    const many = Array.from({ length: 300 }, () => thread.transfers(FILTER, NEVER));
+    const codes = (await Promise.allSettled(many)).map((one) =>
+      one.status === 'rejected' ? (one.reason as { code: string }).code : 'answered',
+    );
+    expect(codes.filter((code) => code === 'answered').length).toBe(256);
+    expect(codes.filter((code) => code === 'overloaded').length).toBe(44);
+  });
+
+  test('refuses what it did not get to when it stops, and everything after', async () => {
+    await using ledger = new Ledger(20);
+    const { thread } = ledger;
+    const waiting = thread.transfers(FILTER, NEVER);
+    const refused = expect(waiting).rejects.toEqual(rejected('shard_unavailable'));
+    await thread.stop();
+    await refused;
+    await expect(thread.transfers(FILTER, NEVER)).rejects.toEqual(rejected('shard_unavailable'));
+  });
+
+  test('a journal that cannot be read is a question to ask again', async () => {
+    const thread = QueryThread.start({
+      directories: ['/nowhere/at/all'],
+      clusterId: 'x'.repeat(32),
+      shards: 1,
+    });
+    await expect(thread.transfers(FILTER, NEVER)).rejects.toEqual(rejected('shard_unavailable'));
+    await thread.stop();
+  });
+});

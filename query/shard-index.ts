@@ -1,0 +1,147 @@
+/**
+ * The index over the whole journal of one shard: an index for each segment, from its file where there is one, else made by reading the segment.
+ * `refresh` brings it up to the last durable frame; it works in steps, keeps what it has done when it is left, and is what the reader
+ * thread does when nobody asks. Files are written for sealed segments only, since these alone never change.
+ */
+import { UINT64_MAX } from '../engine/uint128.ts';
+import type { JournalReader } from '../persistence/journal-reader.ts';
+import type { FramePlace } from '../persistence/page-file.ts';
+import { FrameRows } from './frame-rows.ts';
+import { type FrameStore, segmentWith, wordsOf } from './frame-store.ts';
+import { type BlockSpan, type FilterMemory, SegmentIndex } from './segment-index.ts';
+import type { Pause } from './pause.ts';
+
+export interface ShardIndexOptions {
+  readonly journal: JournalReader;
+  readonly frames: FrameStore;
+  readonly memory: FilterMemory;
+  readonly shard: number;
+  readonly shards: number;
+}
+
+export class ShardIndex {
+  readonly #options: ShardIndexOptions;
+  readonly #rows: FrameRows;
+  /** In order; together they cover the frames from 1 to `#last`. */
+  readonly #segments: SegmentIndex[] = [];
+  #last = 0;
+  #isBusy = false;
+
+  constructor(options: ShardIndexOptions) {
+    this.#options = options;
+    this.#rows = new FrameRows(options.shard, options.shards);
+  }
+
+  /** Up to this frame the index goes. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Goes on to the frame that is the last one now, and returns it. */
+  *refresh(): Generator<Pause, number> {
+    const last = this.#options.journal.lastSequence();
+    while (this.#isBusy) yield 'waiting';
+    this.#isBusy = true;
+    try {
+      while (this.#last < last) yield* this.#goOn(last);
+      yield* this.#write();
+    } finally {
+      this.#isBusy = false;
+    }
+    return last;
+  }
+
+  span(sequence: number): BlockSpan {
+    return this.#segmentOf(sequence).span(sequence);
+  }
+
+  /** No transfer from this frame on took effect before it, as far as the index goes. */
+  effectMinFrom(sequence: number): bigint {
+    let least = UINT64_MAX;
+    for (let at = sequence; at <= this.#last;) {
+      const span = this.span(at);
+      if (span.effectMin < least) least = span.effectMin;
+      at = span.last + 1;
+    }
+    return least;
+  }
+
+  *#goOn(last: number): Generator<Pause, void> {
+    const { journal } = this.#options;
+    const first = segmentWith(journal.firsts, this.#last + 1)!;
+    const end = this.#endOf(first);
+    if (this.#last + 1 === first) {
+      const loaded = end === undefined ? undefined : this.#load(first, end);
+      if (loaded !== undefined) {
+        this.#segments.push(loaded);
+        this.#last = end!;
+        yield;
+        return;
+      }
+      this.#segments.push(new SegmentIndex(first, this.#rows, this.#options.memory));
+    }
+    const segment = this.#segments.at(-1)!;
+    for (const { sequence, frame } of journal.rows(this.#last + 1)) {
+      segment.add(sequence, wordsOf(frame));
+      this.#last = sequence;
+      yield;
+      if (sequence === (end ?? last) || sequence >= last) break;
+    }
+    if (this.#last === end) segment.finish();
+  }
+
+  /** The last frame of a segment that is not the last one. */
+  #endOf(first: number): number | undefined {
+    const { firsts } = this.#options.journal;
+    const next = firsts[firsts.indexOf(first) + 1];
+    return next === undefined ? undefined : next - 1;
+  }
+
+  #load(first: number, end: number): SegmentIndex | undefined {
+    const { journal, frames, memory } = this.#options;
+    const lastChecksum = journal.checksum(end);
+    return SegmentIndex.load(
+      this.#path(first),
+      { first, last: end, lastChecksum },
+      {
+        rows: this.#rows,
+        memory,
+        onPlace: (sequence, place) => frames.remember(sequence, place),
+      },
+    );
+  }
+
+  /** Writes the indexes of segments that have been sealed since they were made. */
+  *#write(): Generator<Pause, void> {
+    const { journal, frames } = this.#options;
+    for (const segment of this.#segments) {
+      if (segment.isWritten || !journal.isSealed(segment.first)) continue;
+      const end = this.#endOf(segment.first)!;
+      if (segment.last !== end) continue;
+      const places = new Map<number, FramePlace>();
+      for (const sequence of segment.largeFrames) {
+        const place = frames.sealedPlace(sequence);
+        if (place !== undefined) places.set(sequence, place);
+        yield;
+      }
+      const identity = { first: segment.first, last: end, lastChecksum: journal.checksum(end) };
+      segment.write(this.#path(segment.first), identity, places);
+      yield;
+    }
+  }
+
+  #path(first: number): string {
+    return this.#options.journal.path(first).replace(/\.sqlite$/, '.index');
+  }
+
+  #segmentOf(sequence: number): SegmentIndex {
+    let low = 0;
+    let high = this.#segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#segments[middle]!.first <= sequence) low = middle;
+      else high = middle - 1;
+    }
+    return this.#segments[low]!;
+  }
+}

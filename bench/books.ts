@@ -3,7 +3,8 @@
  * ledger under test. Sums stay exact: amounts are below 2^10, and 2^43 of them fit into a double.
  */
 import { TransferStatus } from '../engine/status.ts';
-import type { Slot, Workload } from './workload.ts';
+import type { Slot } from './slots.ts';
+import type { Workload } from './workload.ts';
 
 export class Books {
   readonly #workload: Workload;
@@ -39,6 +40,17 @@ export class Books {
   acknowledgeRow(slot: Slot, row: number, times: number): void {
     this.created += times;
     this.#add(slot, row, times);
+  }
+
+  /** So many transfers each account is in; of requests that were created whole, and before the books are closed. */
+  entries(): Uint32Array {
+    const entries = new Uint32Array(this.#workload.accounts);
+    for (const { created, debits, credits } of this.#workload.slots) {
+      if (created === 0) continue;
+      for (const account of debits) entries[account]! += created;
+      for (const account of credits) entries[account]! += created;
+    }
+    return entries;
   }
 
   /** Debits and credits of each account, and the amount of all transfers. To be called once, when nothing is under way. */

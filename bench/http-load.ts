@@ -6,7 +6,8 @@
  */
 import autocannon from 'autocannon';
 import { LatencyHistogram, type LatencyMs } from '../lib/histogram.ts';
-import { CODE, LEDGER, Workload, type WorkloadOptions } from './workload.ts';
+import { CODE, LEDGER } from './slots.ts';
+import { Workload, type WorkloadOptions } from './workload.ts';
 
 export interface LoadSetup {
   readonly workload: WorkloadOptions;

@@ -3,9 +3,11 @@
  * within the measured time; the books count everything that was ever acknowledged.
  */
 import type { Client } from '../client/client.ts';
+import type { Batch } from '../engine/batch.ts';
 import { TransferStatus } from '../engine/status.ts';
 import { LatencyHistogram } from '../lib/histogram.ts';
 import type { Books } from './books.ts';
+import type { Slot } from './slots.ts';
 import type { Workload } from './workload.ts';
 
 /** Longer than any stall that is worth measuring: an unknown outcome would spoil the books. */
@@ -15,6 +17,10 @@ export interface LoadOptions {
   readonly inFlight: number;
   readonly seconds: number;
   readonly signal: AbortSignal;
+  /** Records into this one instead of one of its own. */
+  readonly latency?: LatencyHistogram | undefined;
+  /** Writes into a slot what is to differ from use to use, besides its ids. */
+  readonly onTake?: ((slot: Slot) => void) | undefined;
 }
 
 export interface Load {
@@ -46,46 +52,97 @@ export async function createAccounts(
   );
 }
 
-/** Runs for the time given, then waits for what is under way. Rejects when a call does. */
+/** Sends a batch of the ring until the time is over, then waits for what is under way. Rejects when a call does. */
 export async function runLoad(
   client: Client,
   workload: Workload,
   books: Books,
   options: LoadOptions,
 ): Promise<Load> {
+  return runSteps(options, async (record) => {
+    const slot = workload.take();
+    options.onTake?.(slot);
+    const sent = performance.now();
+    const statuses = await createBatch(client, slot.batch);
+    const created = countCreated(statuses);
+    books.acknowledge(slot, statuses, created);
+    workload.giveBack(slot);
+    record(created, sent);
+  });
+}
+
+/** Sends so many transfers, in whole batches. */
+export async function createTransfers(
+  client: Client,
+  workload: Workload,
+  books: Books,
+  options: Omit<LoadOptions, 'seconds'> & { readonly count: number },
+): Promise<Load> {
   const latency = new LatencyHistogram();
   const start = performance.now();
-  const end = start + options.seconds * 1000;
+  let asked = 0;
   let transfers = 0;
-  const failure = new AbortController();
-  const loop = async (): Promise<void> => {
-    while (performance.now() < end && !options.signal.aborted && !failure.signal.aborted) {
+  await runLoops(options, async (isOver) => {
+    while (asked < options.count && !isOver()) {
       const slot = workload.take();
+      asked += slot.batch.n;
+      options.onTake?.(slot);
       const sent = performance.now();
-      const reply = await client.createTransfers(slot.batch, { deadlineMs: CALL_DEADLINE_MS });
-      const answered = performance.now();
-      const created = countCreated(reply.statuses);
-      books.acknowledge(slot, reply.statuses, created);
-      workload.giveBack(slot);
-      if (answered > end) continue;
+      const statuses = await createBatch(client, slot.batch);
+      latency.record(performance.now() - sent);
+      const created = countCreated(statuses);
       transfers += created;
-      latency.record(answered - sent);
+      books.acknowledge(slot, statuses, created);
+      workload.giveBack(slot);
     }
+  });
+  return { transfers, seconds: (performance.now() - start) / 1000, latency };
+}
+
+/** Takes steps until the time is over. A step says what each of its requests has created, and when it was sent. */
+export async function runSteps(
+  options: LoadOptions,
+  step: (record: (created: number, sent: number) => void) => Promise<void>,
+): Promise<Load> {
+  const latency = options.latency ?? new LatencyHistogram();
+  const end = performance.now() + options.seconds * 1000;
+  let transfers = 0;
+  const record = (created: number, sent: number): void => {
+    const answered = performance.now();
+    if (answered > end) return;
+    transfers += created;
+    latency.record(answered - sent);
   };
-  const loops = Array.from({ length: options.inFlight }, () =>
-    loop().catch((error: unknown) => {
+  await runLoops(options, async (isOver) => {
+    while (performance.now() < end && !isOver()) await step(record);
+  });
+  return { transfers, seconds: options.seconds, latency };
+}
+
+/** Every loop ends before an error goes on, so that nothing is under way when the target is stopped. */
+export async function runLoops(
+  { inFlight, signal }: Pick<LoadOptions, 'inFlight' | 'signal'>,
+  loop: (isOver: () => boolean) => Promise<void>,
+): Promise<void> {
+  const failure = new AbortController();
+  const isOver = (): boolean => signal.aborted || failure.signal.aborted;
+  const loops = Array.from({ length: inFlight }, () =>
+    loop(isOver).catch((error: unknown) => {
       failure.abort();
       throw error;
     }),
   );
-  // Every loop ends before an error goes on, so that nothing is under way when the target is stopped.
   const ended = await Promise.allSettled(loops);
   const failed = ended.find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  return { transfers, seconds: options.seconds, latency };
 }
 
-function countCreated(statuses: Uint16Array): number {
+export async function createBatch(client: Client, batch: Batch): Promise<Uint16Array> {
+  const { statuses } = await client.createTransfers(batch, { deadlineMs: CALL_DEADLINE_MS });
+  return statuses;
+}
+
+export function countCreated(statuses: Uint16Array): number {
   let created = 0;
   for (const status of statuses) if (status === TransferStatus.created) created++;
   return created;

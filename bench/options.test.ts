@@ -2,11 +2,7 @@ import { expect, test } from 'vitest';
 import { parseBenchArguments, UsageError } from './options.ts';
 import { runBench } from './run.ts';
 
-const parse = (line: string) =>
-  parseBenchArguments(
-    line.split(' ').filter((one) => one !== ''),
-    ['uniform'],
-  );
+const parse = (line: string) => parseBenchArguments(line.split(' ').filter((one) => one !== ''));
 
 test('a scenario alone has the defaults of its transport', () => {
   expect(parse('uniform')).toMatchObject({
@@ -15,6 +11,23 @@ test('a scenario alone has the defaults of its transport', () => {
   });
   expect(parse('uniform --transport http')).toMatchObject({
     options: { batch: 1, connections: 64 },
+  });
+});
+
+test('a scenario has its own options, and their defaults', () => {
+  expect(parse('chains --shards 2 --chain 3 --legs apart')).toMatchObject({
+    options: { scenario: 'chains', scenarioOptions: { chain: 3, legs: 'apart' } },
+  });
+  expect(parse('open-pendings --user-data')).toMatchObject({
+    options: {
+      scenarioOptions: { pendings: 1_000_000, timeoutSeconds: 0, hasUserData: true },
+    },
+  });
+  expect(parse('pending-post --name-accounts')).toMatchObject({
+    options: { scenarioOptions: { namesAccounts: true } },
+  });
+  expect(parse('hot-account')).toMatchObject({
+    options: { scenarioOptions: { hotSide: 'either' } },
   });
 });
 
@@ -33,6 +46,16 @@ test.each([
   'uniform --cross-shard 10',
   'uniform --seconds never',
   'uniform --fast',
+  'uniform --chain 2',
+  'chains --chain 1',
+  'chains --legs apart',
+  'chains --shards 2 --legs nowhere',
+  'chains --shards 2 --legs cross --cross-shard 50',
+  'chains --transport http',
+  'hot-account --hot-side both',
+  'open-pendings --pendings 0',
+  'pending-post --user-data',
+  'queries --readers 1.5',
 ])('wrong usage is refused: %s', (line) => {
   expect(() => parse(line)).toThrow(UsageError);
 });

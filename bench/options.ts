@@ -1,12 +1,20 @@
 /** The command line of the bench: flags to one checked BenchOptions, or a usage error. */
 import { parseArgs } from 'node:util';
 import { BATCH_EVENTS_MAX, SHARDS_MAX } from '../engine/limits.ts';
+import {
+  FLAG_TYPES,
+  SCENARIO_FLAGS,
+  SCENARIO_HELP,
+  type ScenarioName,
+  type ScenarioOptions,
+  scenarioOptionsOf,
+} from './scenario-options.ts';
 
 export const TRANSPORTS = ['in-process', 'nats', 'http'] as const;
 export type TransportName = (typeof TRANSPORTS)[number];
 
 export interface BenchOptions {
-  readonly scenario: string;
+  readonly scenario: ScenarioName;
   readonly transport: TransportName;
   readonly shards: number;
   readonly batch: number;
@@ -20,6 +28,7 @@ export interface BenchOptions {
   readonly seed: number;
   readonly directory: string | undefined;
   readonly json: boolean;
+  readonly scenarioOptions: ScenarioOptions;
 }
 
 export class UsageError extends Error {
@@ -30,10 +39,11 @@ export const HELP = `usage: sycee bench SCENARIO [options]
 
 Measures this machine, with every reply durable, and checks the books afterwards. A run that does not verify fails.
 
-  uniform                debit and credit accounts drawn evenly
+scenarios, and the options of each:
+${SCENARIO_HELP}
 
 options:
-  --transport NAME       in-process, nats or http                     (in-process)
+  --transport NAME       in-process, nats or http; http: uniform only (in-process)
   --shards N             1 to ${SHARDS_MAX}                                     (1)
   --batch N              transfers in one request, 1 to ${BATCH_EVENTS_MAX}; http: 1 (${BATCH_EVENTS_MAX})
   --accounts N           accounts, all in one ledger                  (100000)
@@ -53,6 +63,11 @@ examples:
   sycee bench uniform --shards 2 --cross-shard 50 --json
   sycee bench uniform --transport nats
   sycee bench uniform --transport http --seconds 20
+  sycee bench chains --shards 2 --legs apart
+  sycee bench open-pendings --timeout 3600 --user-data
+  sycee bench queries --history 1000000
+
+Two checkouts are compared by "node bench/compare.ts --help".
 
 exit codes: 0 measured and verified, 1 failed or not verified, 2 wrong usage.`;
 
@@ -62,17 +77,18 @@ interface Run {
   readonly options: BenchOptions;
 }
 
-export function parseBenchArguments(argv: readonly string[], scenarios: readonly string[]): Asked {
+const SCENARIO_NAMES = Object.keys(SCENARIO_FLAGS) as ScenarioName[];
+
+export function parseBenchArguments(argv: readonly string[]): Asked {
   const { values, positionals } = parsed(argv);
   if (values.help === true) return { type: 'help' };
   if (values.list === true) return { type: 'list' };
-  const [scenario, ...more] = positionals;
-  if (scenario === undefined || more.length > 0) throw new UsageError('name one scenario');
-  if (!scenarios.includes(scenario)) {
-    throw new UsageError(`there is no scenario ${scenario}; there is: ${scenarios.join(', ')}`);
-  }
+  const scenario = scenarioOf(positionals);
   const transport = TRANSPORTS.find((one) => one === (values.transport ?? 'in-process'));
   if (transport === undefined) throw new UsageError(`--transport is ${TRANSPORTS.join(', ')}`);
+  if (transport === 'http' && scenario !== 'uniform') {
+    throw new UsageError('over HTTP there is uniform only');
+  }
   const shards = whole('--shards', values.shards ?? '1', 1, SHARDS_MAX);
   const batchMax = transport === 'http' ? 1 : BATCH_EVENTS_MAX;
   const cross = values['cross-shard'];
@@ -80,6 +96,8 @@ export function parseBenchArguments(argv: readonly string[], scenarios: readonly
   if (shards === 1 && crossShard !== undefined && crossShard > 0) {
     throw new UsageError('nothing crosses with one shard: --cross-shard needs --shards 2 or more');
   }
+  const scenarioOptions = scenarioOptionsOf(scenario, values, (line) => new UsageError(line));
+  checkLegs(scenarioOptions, shards, crossShard);
   return {
     type: 'run',
     options: {
@@ -96,8 +114,26 @@ export function parseBenchArguments(argv: readonly string[], scenarios: readonly
       seed: whole('--seed', values.seed ?? '1', 0, 2 ** 32 - 1),
       directory: values.data,
       json: values.json === true,
+      scenarioOptions,
     },
   };
+}
+
+function scenarioOf([name, ...more]: readonly string[]): ScenarioName {
+  if (name === undefined || more.length > 0) throw new UsageError('name one scenario');
+  const scenario = SCENARIO_NAMES.find((one) => one === name);
+  if (scenario !== undefined) return scenario;
+  throw new UsageError(`there is no scenario ${name}; there is: ${SCENARIO_NAMES.join(', ')}`);
+}
+
+function checkLegs(
+  { legs }: ScenarioOptions,
+  shards: number,
+  crossShard: number | undefined,
+): void {
+  if (legs === 'fall') return;
+  if (shards === 1) throw new UsageError(`--legs ${legs} needs --shards 2 or more`);
+  if (crossShard !== undefined) throw new UsageError('--legs says already what crosses shards');
 }
 
 function parsed(argv: readonly string[]) {
@@ -120,6 +156,7 @@ function parsed(argv: readonly string[]) {
         json: { type: 'boolean' },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
+        ...FLAG_TYPES,
       },
     });
   } catch (error: unknown) {

@@ -2,8 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { type Figures, growthOfEach, rounded } from './figures.ts';
 import type { BenchOptions } from './options.ts';
-import type { MemoryUse, ScenarioResult } from './uniform.ts';
+import { ownSettings } from './scenario-options.ts';
+import type { MemoryUse, ScenarioResult } from './scenario.ts';
 
 export const DURABILITY = 'FULL fsync before reply';
 
@@ -16,6 +18,8 @@ export interface BenchReport {
   readonly cross_shard_percent: number | null;
   readonly in_flight: number;
   readonly seconds: number;
+  /** Of the options that only some scenarios have, those of this one. */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>;
   readonly durability: string;
   readonly verified: boolean;
   readonly complaints?: readonly string[];
@@ -26,6 +30,8 @@ export interface BenchReport {
   readonly ratio?: number;
   readonly rounds?: readonly { readonly ledger: number; readonly echo: number }[];
   readonly replay_transfers_per_second?: number;
+  /** What this scenario alone measures. */
+  readonly figures?: Figures;
   readonly memory?: Readonly<Record<string, number | null>>;
   readonly machine: { readonly cpus: number; readonly model: string; readonly node: string };
   readonly commit: string | null;
@@ -34,6 +40,7 @@ export interface BenchReport {
 /** A run that does not verify gives no throughput. */
 export function makeReport(options: BenchOptions, result: ScenarioResult): BenchReport {
   const verified = result.complaints.length === 0;
+  const settings = ownSettings(options.scenario, options.scenarioOptions);
   return {
     scenario: options.scenario,
     transport: options.transport,
@@ -43,6 +50,7 @@ export function makeReport(options: BenchOptions, result: ScenarioResult): Bench
     cross_shard_percent: options.crossShard ?? null,
     in_flight: options.transport === 'http' ? options.connections : options.inFlight,
     seconds: rounded(result.seconds, 2),
+    ...(Object.keys(settings).length === 0 ? {} : { settings }),
     durability: DURABILITY,
     verified,
     ...(verified ? figuresOf(result) : { complaints: result.complaints }),
@@ -56,7 +64,7 @@ export function makeReport(options: BenchOptions, result: ScenarioResult): Bench
 }
 
 function figuresOf(result: ScenarioResult): Partial<BenchReport> {
-  const { http, replay, latency } = result;
+  const { http, replay, latency, figures } = result;
   return {
     transfers: result.transfers,
     transfers_per_second: Math.round(result.transfers / result.seconds),
@@ -79,6 +87,7 @@ function figuresOf(result: ScenarioResult): Partial<BenchReport> {
     ...(replay === undefined
       ? {}
       : { replay_transfers_per_second: Math.round(replay.eventsPerSecond) }),
+    ...(figures === undefined ? {} : { figures }),
     memory: memoryOf(result.memory),
   };
 }
@@ -90,18 +99,9 @@ function memoryOf(memory: MemoryUse): Readonly<Record<string, number | null>> {
     rss_before_bytes: before ?? null,
     rss_after_accounts_bytes: afterAccounts ?? null,
     rss_after_bytes: after ?? null,
-    bytes_per_account: each(before, afterAccounts, memory.accounts),
-    bytes_per_transfer: each(afterAccounts, after, memory.transfers),
+    bytes_per_account: growthOfEach(before, afterAccounts, memory.accounts),
+    bytes_per_transfer: growthOfEach(afterAccounts, after, memory.transfers),
   };
-}
-
-function each(from: number | undefined, to: number | undefined, count: number): number | null {
-  if (from === undefined || to === undefined || count === 0) return null;
-  return rounded((to - from) / count, 1);
-}
-
-function rounded(value: number, digits: number): number {
-  return Number(value.toFixed(digits));
 }
 
 function commitOf(): string | null {
@@ -140,6 +140,9 @@ export function formatReport(report: BenchReport): string {
   if (report.replay_transfers_per_second !== undefined) {
     rows.push(['replay', `${whole(report.replay_transfers_per_second)} events/s`]);
   }
+  for (const [name, figure] of Object.entries(report.figures ?? {})) {
+    rows.push([name.replaceAll('_', ' '), figureText(figure)]);
+  }
   const memory = report.memory;
   if (memory !== undefined) {
     const accounts = memory['bytes_per_account'] ?? 'unknown';
@@ -148,13 +151,28 @@ export function formatReport(report: BenchReport): string {
   }
   const { cpus: cores, model, node } = report.machine;
   rows.push(['machine', `${cores} × ${model}, node ${node}, commit ${report.commit ?? 'unknown'}`]);
-  return rows.map(([name, text]) => `${name.padEnd(12)} ${text}`).join('\n');
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, text]) => `${name.padEnd(width)} ${text}`).join('\n');
 }
+
+function figureText(figure: Figures[string]): string {
+  if (figure === null || typeof figure === 'number') return numberText(figure);
+  const parts = Object.entries(figure);
+  return parts
+    .map(([name, value]) => `${name.replaceAll('_', ' ')} ${numberText(value)}`)
+    .join(' · ');
+}
+
+const numberText = (value: number | null): string =>
+  value === null ? 'unknown' : value.toLocaleString('en-US', { maximumFractionDigits: 3 });
 
 function loadLine(report: BenchReport): string {
   const cross =
     report.cross_shard_percent === null ? '' : `, ${report.cross_shard_percent} % cross-shard`;
-  return `${whole(report.accounts)} accounts, batches of ${report.batch}, ${report.in_flight} in flight, ${report.seconds} s${cross}`;
+  const own = Object.entries(report.settings ?? {})
+    .map(([name, value]) => `, ${name.replaceAll('_', ' ')} ${String(value)}`)
+    .join('');
+  return `${whole(report.accounts)} accounts, batches of ${report.batch}, ${report.in_flight} in flight, ${report.seconds} s${cross}${own}`;
 }
 
 const whole = (value: number): string => value.toLocaleString('en-US');

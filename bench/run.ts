@@ -6,12 +6,24 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { unreachable } from '../engine/assert.ts';
+import { openPendings } from './open-pendings.ts';
 import { type BenchOptions, HELP, parseBenchArguments, UsageError } from './options.ts';
+import { pendingPost } from './pending-post.ts';
+import { queries } from './queries.ts';
 import { formatReport, makeReport } from './report.ts';
-import { type ScenarioContext, type ScenarioResult, uniform } from './uniform.ts';
+import type { ScenarioName } from './scenario-options.ts';
+import type { ScenarioContext, ScenarioResult } from './scenario.ts';
+import { chains, hotAccount, uniform } from './uniform.ts';
 
-const SCENARIOS: Readonly<Record<string, (context: ScenarioContext) => Promise<ScenarioResult>>> = {
+const SCENARIOS: Readonly<
+  Record<ScenarioName, (context: ScenarioContext) => Promise<ScenarioResult>>
+> = {
   uniform,
+  'pending-post': pendingPost,
+  chains,
+  'hot-account': hotAccount,
+  'open-pendings': openPendings,
+  queries,
 };
 
 const EXIT_OK = 0;
@@ -20,18 +32,17 @@ const EXIT_USAGE = 2;
 
 /** Answers the exit code. */
 export async function runBench(argv: string[]): Promise<number> {
-  const scenarios = Object.keys(SCENARIOS);
   try {
-    const asked = parseBenchArguments(argv, scenarios);
+    const asked = parseBenchArguments(argv);
     switch (asked.type) {
       case 'help':
         console.log(HELP);
         return EXIT_OK;
       case 'list':
-        console.log(scenarios.join('\n'));
+        console.log(Object.keys(SCENARIOS).join('\n'));
         return EXIT_OK;
       case 'run':
-        return await runScenario(asked.options);
+        return await runAsked(asked.options);
       default:
         return unreachable(asked);
     }
@@ -45,13 +56,13 @@ export async function runBench(argv: string[]): Promise<number> {
   }
 }
 
-async function runScenario(options: BenchOptions): Promise<number> {
+async function runAsked(options: BenchOptions): Promise<number> {
   const interrupt = new AbortController();
   const onSignal = (): void => interrupt.abort();
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   const directory = await makeDirectory(options);
   try {
-    const result = await SCENARIOS[options.scenario]!({
+    const result = await SCENARIOS[options.scenario]({
       options,
       directory,
       signal: interrupt.signal,

@@ -8,12 +8,13 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Client } from '../client/client.ts';
+import { type Client, TransportClient } from '../client/client.ts';
 import { connectHttp } from '../client/http-client.ts';
-import { open, type ShardDigest } from '../client/in-process-client.ts';
 import { connect } from '../client/nats-client.ts';
+import { RouterTransport } from '../client/router-transport.ts';
 import { unreachable } from '../engine/assert.ts';
 import { startNatsServer } from '../lib/nats-server.ts';
+import { type ShardDigest, Supervisor } from '../sharding/supervisor.ts';
 import type { BenchOptions } from './options.ts';
 
 const READY_TIMEOUT_MS = 30_000;
@@ -28,6 +29,8 @@ export interface Target {
   readonly pid: number;
   /** Undefined where the ledger is in another process. */
   digests(): Promise<readonly ShardDigest[] | undefined>;
+  /** Of the tables of accounts, ids, and open pending transfers, all shards together; undefined as above. */
+  tableBytes(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -45,12 +48,16 @@ export async function startTarget(options: BenchOptions, directory: string): Pro
 }
 
 async function inProcess(options: BenchOptions, directory: string): Promise<Target> {
-  const client = await open({ directory, shards: options.shards });
+  const supervisor = await Supervisor.start({ directory, shards: options.shards });
+  const client = new TransportClient(
+    new RouterTransport(supervisor.router, () => supervisor.stop()),
+  );
   return {
     client,
     url: undefined,
     pid: process.pid,
-    digests: () => client.digests(),
+    digests: () => supervisor.digests(),
+    tableBytes: () => supervisor.metrics().reduce((sum, one) => sum + one.tableBytes, 0),
     stop: () => client.close(),
   };
 }
@@ -90,6 +97,7 @@ function remote(server: Server, client: Client, stopBroker: () => Promise<void>)
     url: server.url,
     pid: server.pid,
     digests: () => Promise.resolve(undefined),
+    tableBytes: () => undefined,
     stop: async () => {
       try {
         await client.close();

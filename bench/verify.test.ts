@@ -3,7 +3,8 @@ import { type Transport, TransportClient } from '../client/client.ts';
 import { Account, COLUMN_OFFSETS, HEADER_BYTES, ROW_WORDS } from '../engine/batch.ts';
 import { Books } from './books.ts';
 import { makeReport } from './report.ts';
-import type { ScenarioResult } from './uniform.ts';
+import { scenarioOptionsOf } from './scenario-options.ts';
+import type { ScenarioResult } from './scenario.ts';
 import { compareDigests, verifyBalances } from './verify.ts';
 import { Workload } from './workload.ts';
 
@@ -120,7 +121,8 @@ test('a run that does not verify reports no throughput', () => {
     complaints: ['a balance is off'],
   };
   const options = {
-    scenario: 'uniform',
+    scenario: 'uniform' as const,
+    scenarioOptions: scenarioOptionsOf('uniform', {}, (line) => new Error(line)),
     transport: 'in-process' as const,
     warmUpSeconds: 0,
     connections: 1,

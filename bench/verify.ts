@@ -5,8 +5,8 @@
 // oxlint-disable-next-line import/extensions -- a package, which resolves to a file of another ending
 import { Piscina } from 'piscina';
 import type { Client } from '../client/client.ts';
-import type { ShardDigest } from '../client/in-process-client.ts';
 import { Account, COLUMN_OFFSETS, ROW_WORDS } from '../engine/batch.ts';
+import type { ShardDigest } from '../sharding/supervisor.ts';
 import type { Books } from './books.ts';
 import type { ReplayEnd, ReplayTask } from './replay-worker.ts';
 import type { Workload } from './workload.ts';
@@ -20,12 +20,28 @@ export interface Replay {
   readonly eventsPerSecond: number;
 }
 
+/** The balances that the acknowledged amounts must be in, and those that must be 0. */
+export const AMOUNTS_IN = {
+  posted: {
+    debits: Account.debitsPosted,
+    credits: Account.creditsPosted,
+    zero: [Account.debitsPending, Account.creditsPending],
+  },
+  pending: {
+    debits: Account.debitsPending,
+    credits: Account.creditsPending,
+    zero: [Account.debitsPosted, Account.creditsPosted],
+  },
+} as const;
+
 /** Compares each account with the books. */
 export async function verifyBalances(
   client: Client,
   workload: Workload,
   books: Books,
+  amountsIn: keyof typeof AMOUNTS_IN = 'posted',
 ): Promise<readonly string[]> {
+  const columns = AMOUNTS_IN[amountsIn];
   const { debits, credits, amount } = books.close();
   const complaints: string[] = [];
   if (books.refused > 0) {
@@ -39,14 +55,19 @@ export async function verifyBalances(
     if (n !== ids.n) return [...complaints, `${ids.n - n} accounts were not found`];
     const view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
     for (let row = 0; row < n; row++, at++) {
-      const debit = balance(view, row, Account.debitsPosted);
-      const credit = balance(view, row, Account.creditsPosted);
+      const debit = balance(view, row, columns.debits);
+      const credit = balance(view, row, columns.credits);
+      const rest = columns.zero.reduce((sum, one) => sum + balance(view, row, one), 0n);
       debitSum += debit;
       creditSum += credit;
       if (complaints.length >= COMPLAINTS_MAX) continue;
+      if (rest !== 0n) {
+        const other = amountsIn === 'posted' ? 'pending' : 'posted';
+        complaints.push(`account ${at} has ${rest} ${other}, and should have nothing`);
+      }
       if (debit === BigInt(debits[at]!) && credit === BigInt(credits[at]!)) continue;
       complaints.push(
-        `account ${at} has debits ${debit} and credits ${credit}, acknowledged were ${debits[at]} and ${credits[at]}`,
+        `account ${at} has ${amountsIn} debits ${debit} and credits ${credit}, acknowledged were ${debits[at]} and ${credits[at]}`,
       );
     }
   }

@@ -41,6 +41,8 @@ class SupervisorClient extends TransportClient implements InProcessClient {
 
   async settle(): Promise<void> {
     this.#supervisor.wake();
+    // A shard may be at a step that began before; the next one looks at the time.
+    await this.#supervisor.digests();
     do await this.#supervisor.digests();
     while (this.#supervisor.isSettling());
   }

@@ -17,6 +17,8 @@ const TRANSFER = 2;
 const VALUE = 5;
 const STATE = 6;
 const CAME = 7;
+/** A created transfer: {record 32, when it was decided 2} */
+export const CREATED_WORDS = 34;
 /** {index of the created transfer, side, 16 words of balances} */
 export const CARRIED_BALANCE_WORDS = 18;
 
@@ -138,15 +140,18 @@ export class Carried {
 
   // ---- What the walk makes.
 
-  addCreated(record: Uint32Array): void {
+  addCreated(record: Uint32Array, clockLow: number, clockHigh: number): void {
     this.created.append(record, 0, ROW_WORDS);
+    const to = this.created.extend(2);
+    this.created.words[to] = clockLow;
+    this.created.words[to + 1] = clockHigh;
   }
 
   /** Balances of an account of another shard after the transfer that was created last. */
   addBalances(side: number, source: Uint32Array, at: number): void {
     const to = this.balances.extend(CARRIED_BALANCE_WORDS);
     const { words } = this.balances;
-    words[to] = this.created.length / ROW_WORDS - 1;
+    words[to] = this.created.length / CREATED_WORDS - 1;
     words[to + 1] = side;
     for (let w = 0; w < 16; w++) words[to + 2 + w] = source[at + w]!;
   }

@@ -135,7 +135,10 @@ export class AccountRules {
       if (this.#undo.isActive) this.#undo.newest(0, newest);
       const added = addAccount(ledger, row, 0, one.hash);
       if (this.#undo.isActive) this.#undo.accountAdded(added, one.hash);
-      if (one.inputRow === -1) this.#group.derive(row, 0, DerivedKind.account);
+      if (one.inputRow === -1) {
+        const derived = this.#group.derive(row, 0, DerivedKind.account);
+        this.#group.setDecided(derived, ledger.clockLow, ledger.clockHigh);
+      }
     }
     raise(newest, 0, row[30]!, row[31]!);
     ledger.stampLow = row[30]!;

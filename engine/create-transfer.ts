@@ -116,10 +116,18 @@ export class TransferRules {
       state = positionState(this.#ledger.transferIndex.valueHigh(place));
     }
     if (state !== 0) return this.#existing(i, mark, home, state);
-    if ((flags & ~PLAIN) === 0 && inputRow !== -1) {
-      return this.#createPlain(i, inputRow, hash, place);
+    if ((flags & ~PLAIN) !== 0 || inputRow === -1) {
+      return this.#createAny(i, inputRow, { flags, mark, home, hash });
     }
-    return this.#createAny(i, inputRow, { flags, mark, home, hash });
+    // Single-phase, on this shard, stored as it came.
+    let status = this.#judge(i, 0);
+    if (status === TransferStatus.created) {
+      const amount = at[Transfer.amount]! + i * step[Transfer.amount]!;
+      status = this.#move(words, amount);
+    }
+    if (status === TransferStatus.created) this.store.addInput(inputRow, place, words, id, hash);
+    else if (isTransient(status)) this.store.burn(words, id, home, hash);
+    return status;
   }
 
   /** What flags and marks say before the id is looked at. */
@@ -131,21 +139,6 @@ export class TransferRules {
     return (flags & ~TRANSFER_FLAGS_ALL) !== 0
       ? TransferStatus.reserved_flag
       : TransferStatus.created;
-  }
-
-  /** Single-phase, on this shard, stored as it came. */
-  // Hot path.
-  #createPlain(i: number, inputRow: number, hash: number, place: number): TransferStatus {
-    const { words, at, step } = this.#columns!;
-    let status = this.#judge(i, 0);
-    if (status === TransferStatus.created) {
-      const amount = at[Transfer.amount]! + i * step[Transfer.amount]!;
-      status = this.#move(words, amount);
-    }
-    const id = at[Transfer.id]! + i * step[Transfer.id]!;
-    if (status === TransferStatus.created) this.store.addInput(inputRow, place, words, id, hash);
-    else if (isTransient(status)) this.store.burn(words, id, this.#ledger.shard, hash);
-    return status;
   }
 
   /** Everything else whose id is free. */
@@ -325,7 +318,6 @@ export class TransferRules {
     if (isGreater(this.#amount, 0, room, 0)) copy(this.#amount, 0, room, 0);
   }
 
-  // Hot path.
   #closedStatus(): TransferStatus {
     const { dr, drAt, cr, crAt } = this.accounts;
     if ((dr[drAt + CODE_FLAGS]! & CLOSED) !== 0) return TransferStatus.debit_account_already_closed;
@@ -337,10 +329,8 @@ export class TransferRules {
   /** Single-phase: overflows and limits of the two accounts, in order of precedence; then the effect. */
   // Hot path.
   #move(words: Uint32Array, amount: number): TransferStatus {
-    const status = this.#judgeBalances(words, amount);
+    const status = this.#judgeBalances(words, amount, false);
     if (status !== TransferStatus.created) return status;
-    const limits = this.#judgeLimits();
-    if (limits !== TransferStatus.created) return limits;
     // After this point the transfer must succeed.
     const accounts = this.accounts;
     accounts.beforeChange();
@@ -364,11 +354,8 @@ export class TransferRules {
     if (addTo(sum, 0, words, amount) !== 0) return TransferStatus.overflows_debits_pending;
     copy(sum, 0, cr, crAt + CREDITS_PENDING);
     if (addTo(sum, 0, words, amount) !== 0) return TransferStatus.overflows_credits_pending;
-    const status = this.#judgeBalances(words, amount);
+    const status = this.#judgeBalances(words, amount, this.#overflowsTimeout(i, flags));
     if (status !== TransferStatus.created) return status;
-    if (this.#overflowsTimeout(i, flags)) return TransferStatus.overflows_timeout;
-    const limits = this.#judgeLimits();
-    if (limits !== TransferStatus.created) return limits;
     // After this point the transfer must succeed.
     accounts.beforeChange();
     const carry =
@@ -390,35 +377,25 @@ export class TransferRules {
     return (flags & TransferFlags.imported) === 0 && addSeconds(this.#expires, stamp, 0, timeout);
   }
 
-  /** Closed accounts, and sums that would not fit. `#sum` is then what both accounts have debited and credited, posted and pending. */
+  /** Closed accounts, sums that would not fit, and limits. */
   // Hot path.
-  #judgeBalances(words: Uint32Array, amount: number): TransferStatus {
+  #judgeBalances(words: Uint32Array, amount: number, overflowsTimeout: boolean): TransferStatus {
     const { dr, drAt, cr, crAt } = this.accounts;
     const sum = this.#sum;
-    if (((dr[drAt + CODE_FLAGS]! | cr[crAt + CODE_FLAGS]!) & CLOSED) !== 0) {
-      return this.#closedStatus();
-    }
+    const drFlags = dr[drAt + CODE_FLAGS]!;
+    const crFlags = cr[crAt + CODE_FLAGS]!;
+    if (((drFlags | crFlags) & CLOSED) !== 0) return this.#closedStatus();
     copy(sum, 0, dr, drAt + DEBITS_POSTED);
     if (addTo(sum, 0, words, amount) !== 0) return TransferStatus.overflows_debits_posted;
     copy(sum, 4, cr, crAt + CREDITS_POSTED);
     if (addTo(sum, 4, words, amount) !== 0) return TransferStatus.overflows_credits_posted;
     if (addTo(sum, 0, dr, drAt + DEBITS_PENDING) !== 0) return TransferStatus.overflows_debits;
     if (addTo(sum, 4, cr, crAt + CREDITS_PENDING) !== 0) return TransferStatus.overflows_credits;
-    return TransferStatus.created;
-  }
-
-  // Hot path.
-  #judgeLimits(): TransferStatus {
-    const { dr, drAt, cr, crAt } = this.accounts;
-    const sum = this.#sum;
-    if (
-      (dr[drAt + CODE_FLAGS]! & DEBITS_LIMITED) !== 0 &&
-      isGreater(sum, 0, dr, drAt + CREDITS_POSTED)
-    ) {
+    if (overflowsTimeout) return TransferStatus.overflows_timeout;
+    if ((drFlags & DEBITS_LIMITED) !== 0 && isGreater(sum, 0, dr, drAt + CREDITS_POSTED)) {
       return TransferStatus.exceeds_credits;
     }
-    return (cr[crAt + CODE_FLAGS]! & CREDITS_LIMITED) !== 0 &&
-      isGreater(sum, 4, cr, crAt + DEBITS_POSTED)
+    return (crFlags & CREDITS_LIMITED) !== 0 && isGreater(sum, 4, cr, crAt + DEBITS_POSTED)
       ? TransferStatus.exceeds_debits
       : TransferStatus.created;
   }

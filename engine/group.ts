@@ -8,7 +8,7 @@
  *   outcomes a status of 16 bits for each input row; left out when every row was created
  *   previous for each input row the positions of the previous transfer of its debit and of its credit account; left out when no input row
  *            has any
- *   derived  rows of 40 words, see `Derived`: what took effect here in this group and is not an input row as it came: transfers that came
+ *   derived  rows of 42 words, see `Derived`: what took effect here in this group and is not an input row as it came: transfers that came
  *            with an earlier group or over a link, posts, voids, and balancing transfers, accounts made by a walk, expiries
  *   balances entries of 20 words {row, side, 0, 0, four balances}: of an account with `history`, after that transfer
  *
@@ -51,9 +51,18 @@ export const Head = {
   balanceCount: 15,
 } as const;
 
-/** Words of a derived row behind its 32 of the record. */
-export const Derived = { debitPrevious: 32, creditPrevious: 34, effect: 36, kind: 38 } as const;
-export const DERIVED_WORDS = 40;
+/**
+ * Words of a derived row behind its 32 of the record. `effect`: when it took effect on this shard. `decided`: when it was decided, by the clock of
+ * the shard that did; the timestamp, but for imported rows.
+ */
+export const Derived = {
+  debitPrevious: 32,
+  creditPrevious: 34,
+  effect: 36,
+  kind: 38,
+  decided: 40,
+} as const;
+export const DERIVED_WORDS = 42;
 /** `home`: the transfer is at home on this shard, else it is here for the history of its credit account. The other two are no transfers. */
 export const DerivedKind = { home: 1, expired: 2, account: 4 } as const;
 export const BALANCE_WORDS = 20;
@@ -215,6 +224,8 @@ export class Group {
     target[to + Derived.effect] = source[at + 30]!;
     target[to + Derived.effect + 1] = source[at + 31]!;
     target[to + Derived.kind] = kind;
+    target[to + Derived.decided] = source[at + 30]!;
+    target[to + Derived.decided + 1] = source[at + 31]!;
     return this.inputRows + this.derivedRows++;
   }
 
@@ -234,8 +245,27 @@ export class Group {
     this.#derived[at + 1] = high;
   }
 
-  /** The previous transfer of the row's debit (side 1) or credit account (side 2). */
+  /** A derived row was decided later than its timestamp says. */
+  setDecided(row: number, low: number, high: number): void {
+    const at = (row - this.inputRows) * DERIVED_WORDS + Derived.decided;
+    this.#derived[at] = low;
+    this.#derived[at + 1] = high;
+  }
+
+  /** The previous transfers of both accounts of an input row: two words each. */
   // Hot path.
+  // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
+  setInputPrevious(row: number, dr: Uint32Array, drAt: number, cr: Uint32Array, crAt: number): void {
+    const previous = this.#previous;
+    const at = row * 4;
+    previous[at] = dr[drAt]!;
+    previous[at + 1] = dr[drAt + 1]!;
+    previous[at + 2] = cr[crAt]!;
+    previous[at + 3] = cr[crAt + 1]!;
+    this.#hasPrevious = true;
+  }
+
+  /** The previous transfer of the row's debit (side 1) or credit account (side 2). */
   setPrevious(row: number, side: number, low: number, high: number): void {
     if ((low | high) === 0) return;
     if (row < this.inputRows) {

@@ -254,5 +254,6 @@ export class ResolveRules {
   noteExpired(record: Uint32Array): void {
     const row = this.#group.derive(record, 0, DerivedKind.home | DerivedKind.expired);
     this.#group.setEffect(row, this.#ledger.clockLow, this.#ledger.clockHigh);
+    this.#group.setDecided(row, this.#ledger.clockLow, this.#ledger.clockHigh);
   }
 }

@@ -106,11 +106,13 @@ export class StateMachine {
     this.shelf.clear();
     const { words } = this.#group;
     let frees = this.pumpAgain;
+    // A frame that is loaded still has its outcomes: none means that every row was created.
+    const areNew = this.requests.isReplay && words[Head.outcomes] === 0;
     for (const at of this.#group.inputAt) {
       const type = words[at]!;
       if (type === InputType.createTransfers || type === InputType.createTransfersTogether) {
         this.#group.openBatch(at, this.#columns);
-        this.#wanted.addRequest(this.#columns, words[at + Input.firstRow]!);
+        this.#wanted.addRequest(this.#columns, words[at + Input.firstRow]!, areNew);
       } else if (type === InputType.link) {
         const body = at + INPUT_WORDS;
         if (words[body + LinkHead.kind] === LinkKind.apply) frees = true;

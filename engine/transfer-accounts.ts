@@ -25,6 +25,9 @@ export const CODE_FLAGS = 29;
 export const CLOSED = AccountFlags.closed << 16;
 const HISTORY = AccountFlags.history << 16;
 
+/** In place of a row's number: no block has it. */
+const NOT_AHEAD = -2;
+
 interface AccountParts {
   readonly ledger: Ledger;
   readonly group: Group;
@@ -113,31 +116,33 @@ export class TransferAccounts {
   /** The debit account of row i, whose id is at word `id`. */
   // Hot path.
   findDebit(i: number, words: Uint32Array, id: number): boolean {
-    const isAhead = i >= this.#block && i < this.#blockEnd;
-    if (!(isAhead ? this.#guessed(2 * (i - this.#block), words, id) : this.#find(words, id))) {
-      return false;
-    }
+    const ahead = i - this.#block;
+    const isFound =
+      ahead >= 0 && i < this.#blockEnd
+        ? this.#guessed(2 * ahead, words, id)
+        : this.#find(words, id);
     this.dr = this.#chunk;
     this.drAt = this.#offset;
     this.drRow = this.#row;
-    return true;
+    return isFound;
   }
 
   // Hot path.
   findCredit(i: number, words: Uint32Array, id: number): boolean {
-    const isAhead = i >= this.#block && i < this.#blockEnd;
-    if (!(isAhead ? this.#guessed(2 * (i - this.#block) + 1, words, id) : this.#find(words, id))) {
-      return false;
-    }
+    const ahead = i - this.#block;
+    const isFound =
+      ahead >= 0 && i < this.#blockEnd
+        ? this.#guessed(2 * ahead + 1, words, id)
+        : this.#find(words, id);
     this.cr = this.#chunk;
     this.crAt = this.#offset;
     this.crRow = this.#row;
-    return true;
+    return isFound;
   }
 
   /** Both accounts of a transfer whose record is given. False when one of them is on a shard that the work at hand does not span. */
   findOfRecord(record: Uint32Array): boolean {
-    return this.findDebit(-1, record, 4) && this.findCredit(-1, record, 8);
+    return this.findDebit(NOT_AHEAD, record, 4) && this.findCredit(NOT_AHEAD, record, 8);
   }
 
   /** Looks an account up: in this shard's table, or, in a walk, among what was brought along. */
@@ -159,8 +164,7 @@ export class TransferAccounts {
   // Hot path.
   #guessed(place: number, words: Uint32Array, at: number): boolean {
     const row = this.#rows[place]!;
-    if (row === -1) return false;
-    if (!this.#ledger.accounts.hasId(row, words, at)) return this.#find(words, at);
+    if (row !== -1 && !this.#ledger.accounts.hasId(row, words, at)) return this.#find(words, at);
     return this.#take(row);
   }
 
@@ -210,8 +214,25 @@ export class TransferAccounts {
     else this.#undo.account(this.crRow);
   }
 
-  /** Appends the transfer in a frame row to the histories of those of its accounts that are on this shard. */
+  /** Appends the transfer in an input row to the histories of its two accounts, both of this shard. `low` and `high` are its position. */
   // Hot path.
+  linkInput(row: number, low: number, high: number): void {
+    const { dr, drAt, cr, crAt } = this;
+    this.#group.setInputPrevious(row, dr, drAt + HEAD_LOW, cr, crAt + HEAD_LOW);
+    dr[drAt + HEAD_LOW] = low;
+    dr[drAt + HEAD_HIGH] = high | HistorySide.debit;
+    cr[crAt + HEAD_LOW] = low;
+    cr[crAt + HEAD_HIGH] = high | HistorySide.credit;
+    if (((dr[drAt + CODE_FLAGS]! | cr[crAt + CODE_FLAGS]!) & HISTORY) === 0) return;
+    if ((dr[drAt + CODE_FLAGS]! & HISTORY) !== 0) {
+      this.#group.addBalances(row, HistorySide.debit, dr, drAt + DEBITS_PENDING);
+    }
+    if ((cr[crAt + CODE_FLAGS]! & HISTORY) !== 0) {
+      this.#group.addBalances(row, HistorySide.credit, cr, crAt + DEBITS_PENDING);
+    }
+  }
+
+  /** Appends the transfer in a frame row to the histories of those of its accounts that are on this shard. */
   link(row: number): void {
     const group = this.#group;
     const { sequence } = group;

@@ -125,7 +125,8 @@ export class TransferStore {
   addInput(row: number, place: number, ids: Uint32Array, at: number, hash: number): void {
     assert(place < 0, 'the id is free');
     const { sequence } = this.#group;
-    const high = positionHigh(sequence, row, TransferState.created);
+    const low = sequence >>> 0;
+    const high = positionHigh(sequence, row, 0);
     const newest = this.#ledger.newestTransfer;
     if (this.#undo.isActive) {
       this.#undo.idAdded(ids, at);
@@ -134,8 +135,9 @@ export class TransferStore {
     // The clock is ahead of every timestamp, imported ones included.
     newest[0] = this.#ledger.clockLow;
     newest[1] = this.#ledger.clockHigh;
-    this.#ledger.transferIndex.insertAt(place, ids, at, hash, sequence >>> 0, high);
-    this.#accounts.link(row);
+    const index = this.#ledger.transferIndex;
+    index.insertAt(place, ids, at, hash, low, (high | TransferState.created) >>> 0);
+    this.#accounts.linkInput(row, low, high);
   }
 
   /**
@@ -148,6 +150,7 @@ export class TransferStore {
     let row = inputRow;
     if (row === -1 && (accounts.drRow !== -1 || accounts.crRow !== -1)) {
       row = this.#group.derive(record, 0, isHome ? DerivedKind.home : 0);
+      this.#group.setDecided(row, this.#ledger.clockLow, this.#ledger.clockHigh);
     }
     const isPending = ((record[29]! >>> 16) & TransferFlags.pending) !== 0;
     if (isHome) this.#addHere(record, row, hash, isPending);
@@ -159,7 +162,8 @@ export class TransferStore {
     this.#raise(record, home);
     accounts.link(row);
     if (!this.#isWalk) return;
-    this.#carried.addCreated(record);
+    const { clockLow, clockHigh } = this.#ledger;
+    this.#carried.addCreated(record, clockLow, clockHigh);
     accounts.carryBalances();
   }
 

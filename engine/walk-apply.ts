@@ -10,7 +10,7 @@ import { addAccount } from './create-account.ts';
 import { TransferFlags } from './flags.ts';
 import { DerivedKind, type Group } from './group.ts';
 import { HistorySide, positionHigh, raise, TransferState, type Ledger } from './ledger.ts';
-import { ApplyHead, LINK_HEAD_WORDS, RECORD_WORDS, RESOLVED_WORDS } from './link-message.ts';
+import { ApplyHead, LINK_HEAD_WORDS, RESOLVED_WORDS, TRANSFER_WORDS } from './link-message.ts';
 import { shardOf } from './placement.ts';
 import type { Units } from './units.ts';
 
@@ -34,7 +34,7 @@ export class WalkApply {
   apply(body: Uint32Array, message: number): number {
     const count = (word: number): number => body[message + word]!;
     const transfers = message + LINK_HEAD_WORDS;
-    let at = transfers + count(ApplyHead.transfers) * RECORD_WORDS;
+    let at = transfers + count(ApplyHead.transfers) * TRANSFER_WORDS;
     this.#changeAccounts(body, at, count(ApplyHead.accounts));
     at += count(ApplyHead.accounts) * ROW_WORDS;
     this.#makeAccounts(body, at, count(ApplyHead.made));
@@ -64,16 +64,18 @@ export class WalkApply {
     for (let i = 0, at = from; i < n; i++, at += ROW_WORDS) {
       addAccount(ledger, body, at, ledger.accountIndex.hash(body, at));
       raise(ledger.newestAccount, 0, body[at + 30]!, body[at + 31]!);
-      group.derive(body, at, DerivedKind.account);
+      const row = group.derive(body, at, DerivedKind.account);
+      group.setDecided(row, ledger.clockLow, ledger.clockHigh);
     }
   }
 
   #addTransfers(body: Uint32Array, from: number, n: number): void {
     const { ledger, group } = this.#parts;
-    for (let i = 0, at = from; i < n; i++, at += RECORD_WORDS) {
+    for (let i = 0, at = from; i < n; i++, at += TRANSFER_WORDS) {
       const isHome = shardOf(body, at + 4, ledger.shards) === ledger.shard;
       const row = group.derive(body, at, isHome ? DerivedKind.home : 0);
       if (i === 0) this.#firstRow = row;
+      group.setDecided(row, body[at + 34]!, body[at + 35]!);
       ledger.tick();
       // An imported one keeps its place in the past.
       if (((body[at + 29]! >>> 16) & TransferFlags.imported) === 0) {
@@ -125,5 +127,6 @@ export class WalkApply {
     if (state !== TransferState.expired) return;
     const row = group.derive(record, 0, DerivedKind.home | DerivedKind.expired);
     group.setEffect(row, body[at + 5]!, body[at + 6]!);
+    group.setDecided(row, body[at + 5]!, body[at + 6]!);
   }
 }

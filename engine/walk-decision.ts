@@ -3,7 +3,7 @@
  * unit, in order; then every other shard of the way is sent what it has to apply, and the first one the outcomes too.
  */
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
-import { CARRIED_BALANCE_WORDS, type Carried } from './carried.ts';
+import { CARRIED_BALANCE_WORDS, CREATED_WORDS, type Carried } from './carried.ts';
 import { EventMark } from './event-marks.ts';
 import type { Group } from './group.ts';
 import { HistorySide, type Ledger } from './ledger.ts';
@@ -164,11 +164,11 @@ export class WalkDecision {
     const { carried, ledger } = this.#parts;
     const body = this.#body;
     const created = carried.created;
-    const total = created.length / ROW_WORDS;
+    const total = created.length / CREATED_WORDS;
     const places = new Int32Array(total).fill(-1);
     let count = 0;
     for (let i = 0; i < total; i++) {
-      const at = i * ROW_WORDS;
+      const at = i * CREATED_WORDS;
       const home = shardOf(created.words, at + DEBIT, ledger.shards);
       const away = shardOf(created.words, at + CREDIT, ledger.shards);
       if (home !== shard && away !== shard) continue;
@@ -177,6 +177,7 @@ export class WalkDecision {
       const to = body.extend(2);
       body.words[to] = home === shard ? carried.transferState(created.words, at, home) : 0;
       body.words[to + 1] = 0;
+      body.append(created.words, at + ROW_WORDS, 2);
     }
     return { count, places };
   }
@@ -234,7 +235,7 @@ export class WalkDecision {
     for (let at = 0; at < balances.length; at += CARRIED_BALANCE_WORDS) {
       const transfer = balances.words[at]!;
       const side = balances.words[at + 1]! === HistorySide.debit ? DEBIT : CREDIT;
-      const account = transfer * ROW_WORDS + side;
+      const account = transfer * CREATED_WORDS + side;
       if (shardOf(created.words, account, ledger.shards) !== shard) continue;
       const to = body.extend(CARRIED_BALANCE_WORDS);
       for (let w = 0; w < CARRIED_BALANCE_WORDS; w++) {

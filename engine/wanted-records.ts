@@ -26,9 +26,12 @@ export class WantedRecords {
     this.#shelf = shelf;
   }
 
-  /** Looks all ids of a request of transfers up: hashes and cache misses first, block by block, then what was found. */
+  /**
+   * Looks all ids of a request of transfers up: hashes and cache misses first, block by block, then what was found. `areNew`: the journal says
+   * that every row was created, so no id can be known.
+   */
   // Hot path.
-  addRequest(columns: Columns, firstRow: number): void {
+  addRequest(columns: Columns, firstRow: number, areNew: boolean): void {
     const { words, n } = columns;
     const hashes = this.hashes;
     const index = this.#ledger.transferIndex;
@@ -40,6 +43,7 @@ export class WantedRecords {
       let touched = this.touched;
       for (let i = from; i < to; i++) touched = (touched + index.touch(hashes[firstRow + i]!)) | 0;
       this.touched = touched;
+      if (areNew) continue;
       for (let i = from; i < to; i++) {
         const slot = index.find(words, start + i * step, hashes[firstRow + i]!);
         if (slot !== -1) this.#addSlot(words, start + i * step, slot);

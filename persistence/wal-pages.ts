@@ -1,16 +1,16 @@
 /**
  * Reads parts of frames from the WAL of a segment that is not sealed yet, as `SegmentPages` does from a sealed one. An append is one commit:
  * a run of WAL frames, each a header and a page, the last one with the size of the file. The first commit of a segment is its `meta` row, so
- * the one of a journal row follows from its sequence; that its leaf page names that sequence is checked, and what does not fit is left to
- * SQLite. Nothing is ever written over: the WAL of a segment grows until it is sealed, and is then cut to nothing.
+ * the one of a journal row follows from its sequence; a WAL that was begun later, after a restart, says its place by its last row. That a
+ * commit's leaf page names the sequence is checked, and what does not fit is left to SQLite. Nothing is ever written over: the WAL of a segment grows until it is sealed, and is then cut to nothing.
  *
  * I1 Only rows that SQLite has said to be durable are asked for; whatever the writer is at lies behind them.
  * I2 As in segment-pages.ts, the row's checksum is not checked.
  *
  * The `-wal` file carries no locks, so it may be opened and closed at any time.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
-import { type FramePlace, LEAF_PAGE, PageFile } from './page-file.ts';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { type FramePlace, LEAF_PAGE, PageFile, readVarint } from './page-file.ts';
 
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
@@ -21,7 +21,9 @@ const LEAF_TRIES = 4;
 
 export class WalPages implements Disposable {
   readonly #file: number;
-  readonly #first: number;
+  /** The sequence that the commit numbered 0 would be; it is that of `meta`, in a segment's first WAL. */
+  #before: number;
+  #isSettled = false;
   readonly #pages: PageFile;
   readonly #stride: number;
   readonly #page: DataView;
@@ -33,7 +35,7 @@ export class WalPages implements Disposable {
   private constructor(file: number, first: number, header: DataView) {
     const pageBytes = header.getUint32(8);
     this.#file = file;
-    this.#first = first;
+    this.#before = first - 1;
     this.#stride = pageBytes + FRAME_HEADER_BYTES;
     // Segments leave no bytes of a page unused.
     this.#pages = new PageFile(file, { pageBytes, usableBytes: pageBytes, stride: this.#stride });
@@ -61,19 +63,15 @@ export class WalPages implements Disposable {
 
   /** Undefined when SQLite is to read the row. */
   place(sequence: number): FramePlace | undefined {
-    const commit = sequence - this.#first + 1;
-    if (commit >= this.#ends.length) this.#scan();
-    const end = this.#ends[commit];
-    if (end === undefined) return undefined;
-    const begin = this.#ends[commit - 1] ?? 0;
-    for (let i = 0; i < LEAF_TRIES; i++) {
-      for (const frame of [begin + i, end - 1 - i]) {
-        if (frame < begin || frame >= end) continue;
-        const place = this.#placeInLeaf(frame, sequence, { begin, end });
-        if (place !== undefined) return place;
-      }
-    }
-    return undefined;
+    if (sequence - this.#before >= this.#ends.length) this.#scan();
+    const place = this.#placeInCommit(sequence, sequence - this.#before);
+    if (place !== undefined || this.#isSettled) return place;
+    this.#isSettled = true;
+    const last = this.#ends.length - 1;
+    const lastRow = last < 0 ? undefined : this.#lastRowOf(last);
+    if (lastRow === undefined) return undefined;
+    this.#before = lastRow - last;
+    return this.#placeInCommit(sequence, sequence - this.#before);
   }
 
   read(
@@ -83,6 +81,11 @@ export class WalPages implements Disposable {
     to: { readonly at: number; readonly bytes: number },
   ): boolean {
     return this.#pages.read(place, from, target, to);
+  }
+
+  /** Whether the file was deleted, as it is when the last connection is closed. What was found in it can still be read. */
+  isGone(): boolean {
+    return fstatSync(this.#file).nlink === 0;
   }
 
   close(): void {
@@ -109,16 +112,46 @@ export class WalPages implements Disposable {
     this.#numbers.length = this.#ends.at(-1) ?? 0;
   }
 
+  #placeInCommit(sequence: number, commit: number): FramePlace | undefined {
+    const end = this.#ends[commit];
+    if (end === undefined) return undefined;
+    const begin = this.#ends[commit - 1] ?? 0;
+    for (const frame of leafTries(begin, end)) {
+      const place = this.#placeInLeaf(frame, sequence, { begin, end });
+      if (place !== undefined) return place;
+    }
+    return undefined;
+  }
+
+  /** The greatest row number in the leaf pages of a commit. */
+  #lastRowOf(commit: number): number | undefined {
+    const page = this.#page;
+    let last: number | undefined;
+    for (const frame of leafTries(this.#ends[commit - 1] ?? 0, this.#ends[commit]!)) {
+      if (!this.#readLeaf(frame)) continue;
+      const cells = page.getUint16(3);
+      if (cells === 0) continue;
+      const payload = readVarint(page, page.getUint16(8 + (cells - 1) * 2));
+      last = Math.max(last ?? 0, readVarint(page, payload.end).value);
+    }
+    return last;
+  }
+
+  #readLeaf(frame: number): boolean {
+    const at = this.#offsetOf(frame);
+    const page = this.#page;
+    if (!this.#pages.readExactly(page, at, 1) || page.getUint8(0) !== LEAF_PAGE) return false;
+    return this.#pages.readExactly(page, at, page.byteLength);
+  }
+
   #placeInLeaf(
     frame: number,
     sequence: number,
     commit: { readonly begin: number; readonly end: number },
   ): FramePlace | undefined {
+    if (!this.#readLeaf(frame)) return undefined;
     const at = this.#offsetOf(frame);
-    const page = this.#page;
-    if (!this.#pages.readExactly(page, at, 1) || page.getUint8(0) !== LEAF_PAGE) return undefined;
-    if (!this.#pages.readExactly(page, at, page.byteLength)) return undefined;
-    const cell = this.#pages.cell(page, sequence);
+    const cell = this.#pages.cell(this.#page, sequence);
     if (cell === undefined) return undefined;
     const { bytes, local, localBytes, firstPage, pages } = cell;
     const start = this.#numbers.indexOf(firstPage, commit.begin);
@@ -134,12 +167,17 @@ export class WalPages implements Disposable {
   /** Whether an overflow page names this one as its next. All pages in between are new and lie in order. */
   #goesOn(frame: number, next: number): boolean {
     const page = this.#page;
-    return (
-      this.#pages.readExactly(page, this.#offsetOf(frame), 4) && page.getUint32(0) === next
-    );
+    return this.#pages.readExactly(page, this.#offsetOf(frame), 4) && page.getUint32(0) === next;
   }
 
   #offsetOf(frame: number): number {
     return HEADER_BYTES + frame * this.#stride + FRAME_HEADER_BYTES;
   }
+}
+
+/** WAL frames of a commit in which a leaf page may be. */
+function leafTries(begin: number, end: number): number[] {
+  const tries = new Set<number>();
+  for (let i = 0; i < LEAF_TRIES && begin + i < end; i++) tries.add(begin + i).add(end - 1 - i);
+  return [...tries];
 }

@@ -17,10 +17,10 @@ import { type ChainCache, type ChainPosition, isEnd } from './chain-cache.ts';
 import { CursorKind, decodeCursor, encodeCursor, questionOf, unusableCursor } from './cursor.ts';
 import type { FrameStore } from './frame-store.ts';
 import { Side } from './frame-view.ts';
+import type { Pause } from './pause.ts';
 import { QueryDamage } from './query-damage.ts';
 import { RowFilter, type Span, spanOf } from './row-filter.ts';
 import type { ShardIndex } from './shard-index.ts';
-import type { Pause } from './pause.ts';
 
 /** What the owner of an account says of it: the position of its newest transfer (both words 0: none), and its flags. */
 export interface AccountHead {
@@ -253,7 +253,7 @@ class AccountHistory {
       if (ordinal < to) positions.push({ low: position.low, high: position.high });
       if (ordinal > from) position = this.#previous(position);
     }
-    return positions.reverse();
+    return positions.toReversed();
   }
 
   #cursor(): { readonly position: ChainPosition; readonly ordinal: number } | undefined {

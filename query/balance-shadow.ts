@@ -7,7 +7,7 @@ import { AccountIndex } from '../engine/account-index.ts';
 import { AccountTable } from '../engine/account-table.ts';
 import { addTo, subtractFrom } from '../engine/arithmetic.ts';
 import { assert } from '../engine/assert.ts';
-import { Account, COLUMN_OFFSETS, Transfer } from '../engine/batch.ts';
+import { Account, COLUMN_OFFSETS, ROW_WORDS, Transfer } from '../engine/batch.ts';
 import { AccountFlags, RESOLVING, TransferFlags } from '../engine/flags.ts';
 import { KeyTable } from '../engine/key-table.ts';
 import { ChangeType } from '../engine/query.ts';
@@ -38,15 +38,16 @@ export class BalanceShadow {
   readonly #pending = new KeyTable(TABLE_CAPACITY, SEED);
   readonly #amount = new Uint32Array(4);
   #pendingFlags = 0;
+  /** The accounts of the last change. */
+  #debit = 0;
+  #credit = 0;
 
   get accounts(): number {
     return this.#accounts.rows;
   }
 
   get byteLength(): number {
-    return (
-      this.#accounts.byteLength + this.#index.byteLength + this.#pending.words.byteLength
-    );
+    return this.#accounts.byteLength + this.#index.byteLength + this.#pending.words.byteLength;
   }
 
   /** Adds an account as it was created. One that is there already stays as it is. */
@@ -62,6 +63,8 @@ export class BalanceShadow {
     const flags = record[FLAGS]! >>> 16;
     const debit = this.#rowOf(record, DEBIT_ACCOUNT);
     const credit = this.#rowOf(record, CREDIT_ACCOUNT);
+    this.#debit = debit;
+    this.#credit = credit;
     if (isExpiry) {
       this.#takePending(record, 0);
       this.#release(debit, credit);
@@ -88,11 +91,11 @@ export class BalanceShadow {
     return ChangeType.two_phase_pending;
   }
 
-  /** Copies the debit and the credit account of a record, 32 words each, to `to` and behind. */
+  /** Copies the debit and the credit account of the change applied last, 32 words each. */
   // Hot path.
-  copyAccounts(record: Uint32Array, target: Uint32Array, to: number): void {
-    this.#accounts.copyRow(this.#rowOf(record, DEBIT_ACCOUNT), target, to);
-    this.#accounts.copyRow(this.#rowOf(record, CREDIT_ACCOUNT), target, to + 32);
+  copyAccounts(target: Uint32Array, to: number): void {
+    this.#accounts.copyRow(this.#debit, target, to);
+    this.#accounts.copyRow(this.#credit, target, to + ROW_WORDS);
   }
 
   #rowOf(record: Uint32Array, at: number): number {

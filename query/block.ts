@@ -93,9 +93,7 @@ export class BlockBuilder {
   get isFull(): boolean {
     if (this.isEmpty) return false;
     const frames = this.last - this.first + 1;
-    return (
-      this.#rowCount >= BLOCK_ROWS || frames >= BLOCK_FRAMES || this.#bytes >= BLOCK_BYTES
-    );
+    return this.#rowCount >= BLOCK_ROWS || frames >= BLOCK_FRAMES || this.#bytes >= BLOCK_BYTES;
   }
 
   /** The least place of a change in what is not a block yet. */
@@ -130,7 +128,7 @@ export class BlockBuilder {
         this.#effects.add(rows.low, rows.high);
       }
       if (kind === RowKind.copy) continue;
-      rows.changeKey(i, kind);
+      rows.changeKey(i);
       this.#changes.add(rows.low, rows.high);
       if (kind === RowKind.expired) continue;
       rows.timestamp(i);

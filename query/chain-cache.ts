@@ -2,7 +2,7 @@
  * Where the transfers of some accounts lie, counted from the oldest: a chain in the journal leads from the newest to the oldest only, and a page
  * of the oldest must not cost the whole chain each time. Of every STRIDE transfers one position is kept, so a page costs at most STRIDE
  * steps more than its entries, and an account with ten million transfers costs 15 MB. The least recently used accounts are forgotten when
- * their positions pass CHAINS_BYTES_MAX.
+ * their positions pass a bound.
  *
  * A chain only grows at its newest end, so what is known stays right; a newer head is walked back to the newest known one.
  */
@@ -26,7 +26,6 @@ export interface ChainSteps {
 }
 
 const STRIDE = 16;
-const CHAINS_BYTES_MAX = 64 << 20;
 const CHAIN_BYTES = 512;
 /** Steps between two looks at the clock. */
 const STEPS_AT_ONCE = 256;
@@ -141,7 +140,7 @@ export class ChainCache {
   readonly #counted = new Map<bigint, number>();
   #bytes = 0;
 
-  constructor(bytesMax = CHAINS_BYTES_MAX) {
+  constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }
 

@@ -13,8 +13,8 @@ import { UINT64_MAX } from '../engine/uint128.ts';
 import { ChangeFollower, type AppliedChange } from './change-follower.ts';
 import type { ChangePlace, ChangeSource } from './change-lane.ts';
 import { CursorKind, decodeCursor, encodeCursor, questionOf } from './cursor.ts';
-import { spanOf } from './row-filter.ts';
 import type { Pause } from './pause.ts';
+import { spanOf } from './row-filter.ts';
 
 export interface FoundChanges {
   readonly n: number;

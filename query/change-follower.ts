@@ -7,16 +7,9 @@
  *    resolved (the caller's watermark).
  */
 import { ROW_WORDS } from '../engine/batch.ts';
-import { DERIVED_WORDS } from '../engine/group.ts';
 import type { ChangeType } from '../engine/query.ts';
 import { BalanceShadow } from './balance-shadow.ts';
-import {
-  ChangeLane,
-  type ChangePlace,
-  type ChangeSource,
-  isBefore,
-  isExpiry,
-} from './change-lane.ts';
+import { ChangeLane, type ChangePlace, type ChangeSource, isBefore } from './change-lane.ts';
 import type { Pause } from './pause.ts';
 
 /** A change that was applied: the transfer's record, then both accounts after it. */
@@ -36,9 +29,11 @@ export class ChangeFollower {
   /** The newest ones, in a ring. */
   readonly #kept: (AppliedChange | undefined)[] = Array.from({ length: CHANGES_KEPT });
   #applied = 0;
+  /** What was applied before the changes of this number is not kept: it was passed on the way to a place. */
+  #keptFrom = 0;
   /** The newest change that is not kept any more. */
   #forgotten: ChangePlace | undefined;
-  readonly #entry = new Uint32Array(DERIVED_WORDS);
+  readonly #record = new Uint32Array(ROW_WORDS);
 
   constructor(sources: readonly ChangeSource[]) {
     this.#lanes = sources.map(
@@ -77,18 +72,18 @@ export class ChangeFollower {
       const change = this.#kept[i % CHANGES_KEPT]!;
       if (change.place.time >= end || !take(change)) return;
     }
-    for (;;) {
+    for (let steps = 0; ;) {
       const lane = yield* this.#nearest(end);
       if (lane === undefined) return;
-      const change = this.#apply(lane);
-      if (this.#applied % CHANGES_AT_ONCE === 0) yield;
-      if (isBefore(start, change.place) && !take(change)) return;
+      if (++steps % CHANGES_AT_ONCE === 0) yield;
+      if (!isBefore(start, lane.front!)) this.#pass(lane);
+      else if (!take(this.#apply(lane))) return;
     }
   }
 
   /** The kept changes are in order. */
   #firstBehind(start: ChangePlace): number {
-    let low = Math.max(0, this.#applied - CHANGES_KEPT);
+    let low = Math.max(this.#keptFrom, this.#applied - CHANGES_KEPT);
     let high = this.#applied;
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -120,20 +115,39 @@ export class ChangeFollower {
     }
   }
 
+  /** Applies a change that nobody asks for. */
+  #pass(lane: ChangeLane): void {
+    this.#forgotten = this.#change(lane).place;
+    this.#applied++;
+    this.#keptFrom = this.#applied;
+  }
+
   #apply(lane: ChangeLane): AppliedChange {
-    const { time, shard, sequence, row, view } = lane.take();
-    const entry = this.#entry;
-    view.entry(row, entry);
-    const type = this.#shadow.apply(entry, isExpiry(entry));
+    const { place, type } = this.#change(lane);
     const slot = this.#applied % CHANGES_KEPT;
     const old = this.#kept[slot];
-    if (old !== undefined) this.#forgotten = old.place;
+    if (old !== undefined && this.#applied - CHANGES_KEPT >= this.#keptFrom) {
+      this.#forgotten = old.place;
+    }
     const words = old?.words ?? new Uint32Array(3 * ROW_WORDS);
-    words.set(entry.subarray(0, ROW_WORDS));
-    this.#shadow.copyAccounts(entry, words, ROW_WORDS);
-    const change = { place: { time, shard, sequence, row }, type, words };
+    words.set(this.#record);
+    this.#shadow.copyAccounts(words, ROW_WORDS);
+    const change = { place, type, words };
     this.#kept[slot] = change;
     this.#applied++;
     return change;
   }
+
+  #change(lane: ChangeLane): { readonly place: ChangePlace; readonly type: ChangeType } {
+    const place = lane.take();
+    const { isExpiry, records, at } = place;
+    const record = this.#record;
+    for (let w = 0; w < ROW_WORDS; w++) record[w] = records[at + w]!;
+    return { place: placeOf(place), type: this.#shadow.apply(record, isExpiry) };
+  }
+}
+
+/** Without the records of its whole run. */
+function placeOf({ time, shard, sequence, row }: ChangePlace): ChangePlace {
+  return { time, shard, sequence, row };
 }

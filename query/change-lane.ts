@@ -4,13 +4,12 @@
  * in it, and so how far ahead an earlier change can lie.
  */
 import { assert } from '../engine/assert.ts';
-import { Derived, DERIVED_WORDS, DerivedKind } from '../engine/group.ts';
+import { ROW_WORDS } from '../engine/batch.ts';
 import { UINT64_MAX } from '../engine/uint128.ts';
 import { FrameRows, RowKind } from './frame-rows.ts';
 import { wordsOf } from './frame-store.ts';
-import { FrameView, WholeFrame } from './frame-view.ts';
-import type { ShardReader } from './shard-reader.ts';
 import type { Pause } from './pause.ts';
+import type { ShardReader } from './shard-reader.ts';
 
 /** Where a change stands: its time, and for the rare equal times (imported ones) where it lies. */
 export interface ChangePlace {
@@ -21,7 +20,10 @@ export interface ChangePlace {
 }
 
 export interface Change extends ChangePlace {
-  readonly view: FrameView;
+  readonly isExpiry: boolean;
+  /** The record lies at word `at` of the records of its run. */
+  readonly records: Uint32Array;
+  readonly at: number;
 }
 
 export type ChangeSource = Pick<ShardReader, 'journal' | 'index' | 'shard' | 'shards'>;
@@ -30,7 +32,6 @@ export class ChangeLane {
   readonly #source: ChangeSource;
   readonly #rows: FrameRows;
   readonly #onAccount: (row: Uint32Array) => void;
-  readonly #entry = new Uint32Array(DERIVED_WORDS);
   #next = 1;
   #last = 0;
   /** The blocks ahead: where each ends, and the earliest place from it on. */
@@ -110,30 +111,33 @@ export class ChangeLane {
   }
 
   #readFrame(sequence: number, words: Uint32Array, read: Change[]): void {
-    const { shard, shards } = this.#source;
-    const view = new FrameView(new WholeFrame(words), sequence, shards);
     const rows = this.#rows;
     rows.open(words);
-    while (rows.next()) {
-      for (let i = 0; i < rows.n; i++) {
-        const kind = rows.rowKind(i);
-        if (kind === RowKind.none || kind === RowKind.copy) continue;
-        const row = rows.firstRow + i;
-        if (kind === RowKind.account) {
-          view.entry(row, this.#entry);
-          this.#onAccount(this.#entry);
-          continue;
-        }
-        rows.changeKey(i, kind);
-        const time = (BigInt(rows.high) << 32n) | BigInt(rows.low);
-        read.push({ time, shard, sequence, row, view });
+    while (rows.next()) this.#readRun(sequence, read);
+  }
+
+  #readRun(sequence: number, read: Change[]): void {
+    const { shard } = this.#source;
+    const rows = this.#rows;
+    const records = new Uint32Array(rows.n * ROW_WORDS);
+    for (let i = 0; i < rows.n; i++) {
+      const kind = rows.rowKind(i);
+      if (kind === RowKind.none || kind === RowKind.copy) continue;
+      const at = i * ROW_WORDS;
+      rows.columns.copyRow(i, records, at);
+      rows.timestamp(i);
+      records[at + 30] = rows.low;
+      records[at + 31] = rows.high;
+      if (kind === RowKind.account) {
+        this.#onAccount(records.subarray(at, at + ROW_WORDS));
+        continue;
       }
+      rows.changeKey(i);
+      const time = (BigInt(rows.high) << 32n) | BigInt(rows.low);
+      const isExpiry = kind === RowKind.expired;
+      read.push({ time, shard, sequence, row: rows.firstRow + i, isExpiry, records, at });
     }
   }
-}
-
-export function isExpiry(entry: Uint32Array): boolean {
-  return (entry[Derived.kind]! & DerivedKind.expired) !== 0;
 }
 
 /** Whether one change stands before another. */

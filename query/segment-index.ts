@@ -155,11 +155,7 @@ export class SegmentIndex {
   }
 
   /** Writes the file. The segment is sealed, and all of it was looked at. */
-  write(
-    path: string,
-    identity: SegmentIdentity,
-    places: ReadonlyMap<number, FramePlace>,
-  ): void {
+  write(path: string, identity: SegmentIdentity, places: ReadonlyMap<number, FramePlace>): void {
     this.finish();
     assert(this.last === identity.last, 'the whole segment is in its index');
     const filters = this.#filters!.used();
@@ -205,8 +201,9 @@ export class SegmentIndex {
     const headWords = words[Word.blocks]! * BLOCK_WORDS;
     index.#heads.extend(headWords);
     index.#heads.words.set(words.subarray(HEADER_WORDS, HEADER_WORDS + headWords));
-    index.#filters = undefined;
+    index.#filters = filtersIn(words);
     index.#file = { path, identity };
+    memory.used(index, index.#filters.length * 4);
     let at = HEADER_WORDS + headWords + words[Word.filterWords]!;
     for (let i = 0; i < words[Word.places]!; i++, at += PLACE_WORDS) {
       onPlace(readNumber(words, at), {
@@ -232,11 +229,7 @@ export class SegmentIndex {
       const { path, identity } = this.#file!;
       const words = readIndex(path, identity);
       if (words === undefined) return undefined;
-      const from = HEADER_WORDS + words[Word.blocks]! * BLOCK_WORDS;
-      const filters = new GrowingWords();
-      filters.words = words.slice(from, from + words[Word.filterWords]!);
-      filters.length = filters.words.length;
-      this.#filters = filters;
+      this.#filters = filtersIn(words);
     }
     if (this.isWritten) this.#memory.used(this, this.#filters.length * 4);
     return this.#filters.words;
@@ -276,9 +269,20 @@ function readIndex(path: string, identity: SegmentIdentity): Uint32Array<ArrayBu
   return isOurs ? words : undefined;
 }
 
-function crcOf(words: Uint32Array): number {
-  return crc32(
-    new Uint8Array(words.buffer, words.byteOffset + Word.first * 4, words.byteLength - Word.first * 4),
-  );
+function filtersIn(words: Uint32Array<ArrayBuffer>): GrowingWords {
+  const from = HEADER_WORDS + words[Word.blocks]! * BLOCK_WORDS;
+  const filters = new GrowingWords();
+  filters.words = words.slice(from, from + words[Word.filterWords]!);
+  filters.length = filters.words.length;
+  return filters;
 }
 
+function crcOf(words: Uint32Array): number {
+  return crc32(
+    new Uint8Array(
+      words.buffer,
+      words.byteOffset + Word.first * 4,
+      words.byteLength - Word.first * 4,
+    ),
+  );
+}

@@ -8,8 +8,8 @@ import type { JournalReader } from '../persistence/journal-reader.ts';
 import type { FramePlace } from '../persistence/page-file.ts';
 import { FrameRows } from './frame-rows.ts';
 import { type FrameStore, segmentWith, wordsOf } from './frame-store.ts';
-import { type BlockSpan, type FilterMemory, SegmentIndex } from './segment-index.ts';
 import type { Pause } from './pause.ts';
+import { type BlockSpan, type FilterMemory, SegmentIndex } from './segment-index.ts';
 
 export interface ShardIndexOptions {
   readonly journal: JournalReader;
@@ -45,6 +45,7 @@ export class ShardIndex {
     try {
       while (this.#last < last) yield* this.#goOn(last);
       yield* this.#write();
+      this.#options.frames.foresee(last);
     } finally {
       this.#isBusy = false;
     }
@@ -74,6 +75,7 @@ export class ShardIndex {
       const loaded = end === undefined ? undefined : this.#load(first, end);
       if (loaded !== undefined) {
         this.#segments.push(loaded);
+        this.#options.frames.rememberedAll(first);
         this.#last = end!;
         yield;
         return;
@@ -126,6 +128,7 @@ export class ShardIndex {
       }
       const identity = { first: segment.first, last: end, lastChecksum: journal.checksum(end) };
       segment.write(this.#path(segment.first), identity, places);
+      frames.rememberedAll(segment.first);
       yield;
     }
   }

@@ -5,6 +5,10 @@ import { FrameStore } from './frame-store.ts';
 import type { FilterMemory } from './segment-index.ts';
 import { ShardIndex } from './shard-index.ts';
 
+/** Of all shards together; each has at least 4 MiB of both. */
+const FRAMES_BYTES_MAX = 32 << 20;
+const CHAINS_BYTES_MAX = 64 << 20;
+
 export class ShardReader implements Disposable {
   readonly shard: number;
   readonly shards: number;
@@ -21,8 +25,8 @@ export class ShardReader implements Disposable {
     this.shard = shard;
     this.shards = shards;
     this.journal = journal;
-    this.frames = new FrameStore(journal, shards);
-    this.chains = new ChainCache();
+    this.frames = new FrameStore(journal, shards, Math.max(FRAMES_BYTES_MAX / shards, 4 << 20));
+    this.chains = new ChainCache(Math.max(CHAINS_BYTES_MAX / shards, 4 << 20));
     const { frames } = this;
     this.index = new ShardIndex({ journal, frames, memory, shard, shards });
   }

@@ -66,7 +66,7 @@ export class ValueCollector {
   readonly #least = new Uint32Array(4);
   readonly #greatest = new Uint32Array(4);
   #count = 0;
-  /** Pairs of hashes, each first hash once, and where they are found: index + 1 by the first hash. */
+  /** Pairs of hashes, each pair once, and where they are found: index + 1 by the first hash. */
   #hashes = new Int32Array(2048);
   #table = new Int32Array(TABLE_SLOTS);
   #distinct = 0;
@@ -86,17 +86,19 @@ export class ValueCollector {
       this.#greatest.set(value);
     } else if (isGreater(value, 0, this.#greatest, 0)) this.#greatest.set(value);
     else if (isGreater(this.#least, 0, value, 0)) this.#least.set(value);
-    this.#remember(hashId(value, 0, FIRST_SEED));
+    this.#remember(hashId(value, 0, FIRST_SEED), hashId(value, 0, SECOND_SEED));
   }
 
   // Hot path.
-  #remember(first: number): void {
+  #remember(first: number, second: number): void {
     const mask = this.#table.length - 1;
     let slot = first & mask;
     for (;;) {
       const index = this.#table[slot]!;
       if (index === 0) break;
-      if (this.#hashes[index * 2 - 2] === first) return;
+      const isKnown =
+        this.#hashes[index * 2 - 2] === first && this.#hashes[index * 2 - 1] === second;
+      if (isKnown) return;
       slot = (slot + 1) & mask;
     }
     const at = this.#distinct * 2;
@@ -106,7 +108,7 @@ export class ValueCollector {
       this.#hashes = grown;
     }
     this.#hashes[at] = first;
-    this.#hashes[at + 1] = hashId(this.#value, 0, SECOND_SEED);
+    this.#hashes[at + 1] = second;
     this.#table[slot] = ++this.#distinct;
     if (this.#distinct * 2 > this.#table.length) this.#growTable();
   }

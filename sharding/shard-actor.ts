@@ -213,7 +213,9 @@ export class ShardActor {
     const high = target[added + Input.deadline + 1]!;
     if ((low | high) === 0) return;
     const { clockLow, clockHigh } = this.#machine.ledger;
-    const ahead = ((BigInt(clockHigh) << 32n) | BigInt(clockLow)) - this.#options.wall();
+    const clock = (BigInt(clockHigh) << 32n) | BigInt(clockLow);
+    const now = this.#options.now();
+    const ahead = (clock > now ? clock : now) - this.#options.wall();
     if (ahead <= 0n) return;
     const deadline = ((BigInt(high) << 32n) | BigInt(low)) + ahead;
     target[added + Input.deadline] = Number(deadline & 0xffffffffn);

@@ -9,6 +9,7 @@
 import { DataDirectory } from '../persistence/data-directory.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import { SegmentSealer } from '../persistence/segment-sealer.ts';
+import { QueryThread } from '../query/query-thread.ts';
 import { type Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { RecordThread } from './record-thread.ts';
 import { ringBuffer } from './ring.ts';
@@ -61,6 +62,7 @@ export class Supervisor {
   readonly #log: (line: string) => void;
   readonly #sealer: SegmentSealer;
   readonly #records: RecordThread;
+  readonly #queries: QueryThread;
   readonly #hosts: ShardHost[] = [];
   readonly #clients: ShardClient[] = [];
   readonly #doorbells: SharedArrayBuffer;
@@ -81,6 +83,7 @@ export class Supervisor {
     this.#sealer = SegmentSealer.start((problem) => this.#log(`segment sealer: ${problem}`));
     const directories = Array.from({ length: shards }, (_, k) => directory.shardDirectory(k));
     this.#records = new RecordThread({ shards, clusterId, directories });
+    this.#queries = QueryThread.start({ shards, clusterId, directories });
     this.#doorbells = new SharedArrayBuffer((shards + 1) * DOORBELL_BYTES);
     this.#bells = doorbellsOf(this.#doorbells, shards);
     const bytes = linkRingBytes(shards);
@@ -93,7 +96,7 @@ export class Supervisor {
       this.#hosts.push(host);
       this.#clients.push(new ShardClient(k, this.#bells[k]!, host));
     }
-    this.router = new Router(this.#clients, this.#records, () => this.#status());
+    this.router = new Router(this.#clients, this.#records, () => this.#status(), this.#queries);
   }
 
   #partsOf(k: number, clockOffset: bigint): HostParts {
@@ -197,6 +200,7 @@ export class Supervisor {
     this.#bells.at(-1)!.ring();
     await this.#drained;
     await this.#records.stop();
+    await this.#queries.stop();
     await this.#sealer.stop();
     this.#directory.close();
   }

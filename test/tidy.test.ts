@@ -48,12 +48,15 @@ interface WordException {
 /** What both ends of a wire share: field names, their widths, and how they are written. */
 const WIRE = /^gateway\/(wire-codec.*|columnar-codec|field-rules|batch-columns)\.ts$/;
 const ENGINE_AND_LIB = [/^engine\//, /^lib\//];
+/** What writes and reads journals without opening a database. */
+const NO_SQLITE = /^persistence\/(?!sqlite-|database\.ts$)/;
 
 /** The first layer that names a file is its layer. Node's own modules are free everywhere but in engine/. */
 const LAYERS: readonly Layer[] = [
   { files: /^engine\//, may: [], packages: [] },
   { files: /^lib\//, may: [], packages: [] },
   { files: /^persistence\//, may: ENGINE_AND_LIB, packages: ['better-sqlite3'] },
+  { files: /^query\//, may: [...ENGINE_AND_LIB, NO_SQLITE], packages: [] },
   {
     files: /^sharding\/shard-worker\.ts$/,
     may: [...ENGINE_AND_LIB, /^sharding\//, /^persistence\//],
@@ -61,7 +64,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     files: /^sharding\//,
-    may: [...ENGINE_AND_LIB, /^persistence\/(?!sqlite-|database\.ts$)/],
+    may: [...ENGINE_AND_LIB, NO_SQLITE, /^query\//],
     packages: [],
   },
   {

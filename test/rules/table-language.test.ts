@@ -108,7 +108,7 @@ test('what a table says of the past fails with its line when it is wrong', async
     'changes | type | transfer | credits_pending\n | two_phase_pending | h1 | 6',
   ];
   for (const one of wrong) {
-    await expect(run(`${WHOLE}${one}`), one).rejects.toThrow(/table line 1\d: the system says/);
+    await expect(run(`${WHOLE}${one}`)).rejects.toThrow(/table line 1\d: the system says/);
   }
 });
 
@@ -130,7 +130,7 @@ test('a table that needs a read or a clock fails where there is none', async () 
   ];
   for (const [table, one] of steps.entries()) {
     const place = { ...RUN, table };
-    await expect(runTable(one, client, place), one).rejects.toThrow(/the system says nothing of/);
+    await expect(runTable(one, client, place)).rejects.toThrow(/the system says nothing of/);
   }
 });
 

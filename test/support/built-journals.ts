@@ -100,7 +100,7 @@ export class BuiltJournals {
     const prng = this.#prng;
     this.#clocks[shard] = this.#align(this.#clocks[shard]! + BigInt(prng.below(5000)), shard);
     const frame = new FrameDraft(shard, this.frames[shard]!.length + 1, this.#frameBytesMin);
-    const opened = this.#clocks[shard]!;
+    const opened = this.#clocks[shard];
     for (let i = prng.below(4); i >= 0; i--) {
       if (this.accountsOf[shard]!.length < 3 || prng.chance(8)) this.#createAccounts(frame);
       else this.#createTransfers(frame);
@@ -110,7 +110,7 @@ export class BuiltJournals {
     if (prng.chance(20)) this.#expire(frame);
     if (frame.isEmpty) this.#createAccounts(frame);
     frame.derive();
-    const closed = this.#clocks[shard]!;
+    const closed = this.#clocks[shard];
     this.frames[shard]!.push({ frame: frame.build(opened, closed), timestamp: closed });
   }
 

@@ -129,7 +129,7 @@ export async function runTable(text: string, client: LedgerClient, run: TableRun
         await checkHistory(checked);
         break;
       case 'queries':
-        await checkQueries(checked);
+        await checkQueries(checked, run.shards === 1);
         break;
       case 'changes':
         // Changes are told up to now: what has just happened is told a moment later.

@@ -3,8 +3,7 @@
  * the right accounts, the wrong ones, or none), balancing, closing, imported batches, accounts with a history, ids that come again, and
  * fields that no rule lets through. Between them time passes.
  *
- * What two shards could do in either order is left out: an id is used on one shard only, an imported batch over several shards has no
- * chains and no transfers between them, and amounts near 2^128 are for one shard.
+ * What two shards could do in either order is left out: an id is used on one shard only, and amounts near 2^128 are for one shard.
  */
 import { AccountFlags, RESOLVING, TransferFlags } from '../../engine/flags.ts';
 import { Prng } from '../../lib/prng.ts';
@@ -104,24 +103,19 @@ export class WholeBatches {
   }
 
   /** New accounts that no transfer names, and the known ones again. */
-  #accountEvents(count: number, isImported = false): AccountInput[] {
+  #accountEvents(count: number): AccountInput[] {
     const prng = this.#prng;
     const events = Array.from({ length: count }, (): AccountInput => {
       const known = prng.pick(this.#accounts);
       const account = prng.chance(60) ? { ...known, id: this.#nextAccountId++ } : known;
       return prng.chance(25) ? { ...account, ...changeOfAccount(prng) } : account;
     });
-    return this.#withChains(events, isImported);
+    return this.#withChains(events);
   }
 
   /** A linked flag on some runs of events. Ids of events that come again keep their flags mostly, so that they can exist. */
-  #withChains<Event extends { readonly flags?: number }>(
-    events: readonly Event[],
-    isImported = false,
-  ): Event[] {
+  #withChains<Event extends { readonly flags?: number }>(events: readonly Event[]): Event[] {
     const prng = this.#prng;
-    // A chain over several shards comes after what one shard does alone, and its timestamps would be too old.
-    if (isImported && this.#options.placement.shards > 1) return [...events];
     let left = 0;
     return events.map((event, i) => {
       if (left === 0 && prng.chance(7)) {
@@ -197,9 +191,10 @@ export class WholeBatches {
     const isVoid = list === this.#closing ? prng.chance(85) : prng.chance(35);
     const isPart = prng.chance(40);
     const whole = prng.pick([U128_MAX, U128_MAX, p.amount]);
-    const part = prng.pick([p.amount / 2n, 1n, 0n, p.amount + 1n]);
+    const more = p.amount < U128_MAX ? p.amount + 1n : p.amount;
+    const part = prng.pick([p.amount / 2n, 1n, 0n, more]);
     const postAmount = isPart ? part : whole;
-    const voidAmount = prng.pick([0n, 0n, p.amount, p.amount + (prng.chance(50) ? 1n : -p.amount)]);
+    const voidAmount = prng.pick([0n, 0n, p.amount, more, p.amount / 2n]);
     const names = prng.below(100);
     const wrong = prng.pick([...this.accountIds, 999_999n, U128_MAX]);
     const isNameless = names < 25;
@@ -283,14 +278,14 @@ export class WholeBatches {
     };
     if (prng.chance(20)) {
       const { imported } = AccountFlags;
-      const events = this.#accountEvents(size, true).map((event) => {
+      const events = this.#accountEvents(size).map((event) => {
         const flags = (event.flags ?? 0) | (prng.chance(95) ? imported : 0);
         return { ...event, flags, timestamp: stamp() };
       });
       return { type: 'accounts', events };
     }
     const imports = Array.from({ length: size }, () => this.#importedTransfer(stamp()));
-    const events = this.#withChains(imports, true);
+    const events = this.#withChains(imports);
     for (const event of events) this.#note(event);
     return { type: 'transfers', events };
   }
@@ -298,18 +293,10 @@ export class WholeBatches {
   #importedTransfer(timestamp: bigint): TransferInput {
     const prng = this.#prng;
     const { imported } = TransferFlags;
-    const { shardOf } = this.#options.placement;
-    const isNear = (one: TransferInput): boolean =>
-      shardOf(one.debitAccountId) === shardOf(one.creditAccountId);
-    const open = this.#open.filter(isNear);
-    let event = open.length > 0 && prng.chance(20) ? this.#endOf(open) : this.#plain();
-    if (((event.flags ?? 0) & RESOLVING) !== 0) {
-      const p = open.find(({ id }) => id === event.pendingId);
-      event = { ...event, debitAccountId: p?.debitAccountId ?? 0n, creditAccountId: 0n };
-    } else {
-      const near = this.accountIds.filter((id) => shardOf(id) === shardOf(event.debitAccountId));
-      event = { ...event, creditAccountId: prng.pick(near), timeout: prng.chance(6) ? 1 : 0 };
-    }
+    const isEnd = this.#open.length > 0 && prng.chance(20);
+    const event = isEnd
+      ? this.#endOf(this.#open)
+      : { ...this.#plain(), timeout: prng.chance(6) ? 1 : 0 };
     const isPending = !('pendingId' in event) && prng.chance(30);
     const flags = (event.flags ?? 0) | (isPending ? pending : 0) | (prng.chance(96) ? imported : 0);
     return { ...event, flags, timestamp };

@@ -1,0 +1,132 @@
+/**
+ * Draws the two accounts of each transfer: evenly, or with one account on a side of every transfer, or by the shards that the legs of a
+ * chain are to be on. A share of crossing pairs is kept exactly, carried over from batch to batch.
+ */
+import { shardOf } from '../engine/placement.ts';
+import type { Prng } from '../lib/prng.ts';
+
+const AMOUNT_MAX = 1_000;
+
+export const HOT_SIDES = ['either', 'debit', 'credit'] as const;
+export type HotSide = (typeof HOT_SIDES)[number];
+
+/**
+ * Where the legs of a chain are: as they fall; all on one shard; each within one shard, but the next one on another; each from one shard to
+ * another.
+ */
+export const LEGS = ['fall', 'one', 'apart', 'cross'] as const;
+export type Legs = (typeof LEGS)[number];
+
+/** The account that is in every transfer, where there is one. */
+export const HOT_ACCOUNT = 0;
+
+export interface PairRules {
+  readonly accounts: number;
+  readonly shards: number;
+  /** Percent of the pairs; undefined: as the placement has it. */
+  readonly crossShard: number | undefined;
+  /** The side of HOT_ACCOUNT, `either` drawn for each transfer. */
+  readonly hotSide?: HotSide | undefined;
+  /** Transfers in a linked chain. */
+  readonly chain?: number | undefined;
+  readonly legs?: Legs | undefined;
+}
+
+interface Sides {
+  readonly debits: Uint32Array;
+  readonly credits: Uint32Array;
+  readonly amounts: Uint32Array;
+}
+
+export class Pairs {
+  readonly #random: Prng;
+  readonly #rules: PairRules;
+  readonly #share: number | undefined;
+  readonly #legs: Legs;
+  readonly #shardOfAccount: Uint8Array;
+  readonly #byShard: readonly Uint32Array[];
+  #owed = 0;
+
+  constructor(accountIds: Uint32Array, rules: PairRules, random: Prng) {
+    const { accounts, shards, crossShard, legs = 'fall' } = rules;
+    this.#random = random;
+    this.#rules = rules;
+    this.#share = shards === 1 || crossShard === undefined ? undefined : crossShard / 100;
+    this.#legs = legs;
+    this.#shardOfAccount = new Uint8Array(accounts);
+    const lists: number[][] = Array.from({ length: shards }, () => []);
+    for (let i = 0; i < accounts; i++) {
+      const shard = shardOf(accountIds, i * 4, shards);
+      this.#shardOfAccount[i] = shard;
+      lists[shard]!.push(i);
+    }
+    this.#byShard = lists.map((list) => Uint32Array.from(list));
+    if (this.#byShard.some((list) => list.length < 2)) {
+      throw new Error('every shard needs two accounts: ask for more of them');
+    }
+  }
+
+  draw(sides: Sides): void {
+    const { debits, credits, amounts } = sides;
+    for (let i = 0; i < debits.length; i++) {
+      if (this.#legs === 'fall') this.#drawPair(sides, i);
+      else this.#drawLeg(sides, i);
+      amounts[i] = this.#random.between(1, AMOUNT_MAX);
+    }
+    if (this.#share !== undefined) this.#shuffle(debits, credits);
+  }
+
+  #drawPair({ debits, credits }: Sides, i: number): void {
+    const { hotSide, accounts } = this.#rules;
+    const first = hotSide === undefined ? this.#random.below(accounts) : HOT_ACCOUNT;
+    const other = this.#otherFor(first);
+    const isSwapped = hotSide === 'credit' || (hotSide === 'either' && this.#random.chance(50));
+    debits[i] = isSwapped ? other : first;
+    credits[i] = isSwapped ? first : other;
+  }
+
+  /** The first leg of a chain falls where it falls; the others go by its shard. */
+  #drawLeg({ debits, credits }: Sides, i: number): void {
+    const leg = i % (this.#rules.chain ?? 1);
+    const { shards } = this.#rules;
+    const home = leg === 0 ? this.#random.below(shards) : this.#shardOfAccount[debits[i - leg]!]!;
+    const shard = this.#legs === 'apart' ? (home + leg) % shards : home;
+    const list = this.#byShard[shard]!;
+    const debit = list[this.#random.below(list.length)]!;
+    debits[i] = debit;
+    const creditShard = this.#legs === 'cross' ? this.#away(shard) : shard;
+    credits[i] = this.#other(debit, this.#byShard[creditShard]);
+  }
+
+  #otherFor(account: number): number {
+    if (this.#share === undefined) return this.#other(account, undefined);
+    this.#owed += this.#share;
+    const shard = this.#shardOfAccount[account]!;
+    // The sum of shares like 0.1 is not exact; a thousandth is far more than it is ever off.
+    if (this.#owed < 0.999) return this.#other(account, this.#byShard[shard]);
+    this.#owed -= 1;
+    return this.#other(account, this.#byShard[this.#away(shard)]);
+  }
+
+  #away(shard: number): number {
+    const { shards } = this.#rules;
+    return (shard + 1 + this.#random.below(shards - 1)) % shards;
+  }
+
+  #other(account: number, list: Uint32Array | undefined): number {
+    for (;;) {
+      const drawn = this.#random.below(list === undefined ? this.#rules.accounts : list.length);
+      const other = list === undefined ? drawn : list[drawn]!;
+      if (other !== account) return other;
+    }
+  }
+
+  /** Crossing pairs come at even distances; a shuffle hides that from the router. */
+  #shuffle(debits: Uint32Array, credits: Uint32Array): void {
+    for (let i = debits.length - 1; i > 0; i--) {
+      const j = this.#random.below(i + 1);
+      [debits[i], debits[j]] = [debits[j]!, debits[i]!];
+      [credits[i], credits[j]] = [credits[j]!, credits[i]!];
+    }
+  }
+}

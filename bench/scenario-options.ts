@@ -1,0 +1,155 @@
+/** The options that only some scenarios have. One that a scenario does not have is refused: it would seem to do something. */
+import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
+import { HOT_SIDES, type HotSide, LEGS, type Legs } from './pairs.ts';
+
+export interface ScenarioOptions {
+  readonly chain: number;
+  readonly legs: Legs;
+  readonly hotSide: HotSide;
+  /** Posts name the accounts, ledger, and code of their pending transfers. */
+  readonly namesAccounts: boolean;
+  /** Pending transfers left open. */
+  readonly pendings: number;
+  readonly timeoutSeconds: number;
+  readonly hasUserData: boolean;
+  /** Transfers in the journal that is asked. */
+  readonly history: number;
+  readonly questions: number;
+  readonly readers: number;
+  /** Questions a second of all readers; 0: as fast as they are answered. */
+  readonly readRate: number;
+  readonly rounds: number;
+}
+
+/** By scenario, its own options. Each is `--name`. */
+export const SCENARIO_FLAGS = {
+  uniform: [],
+  'pending-post': ['name-accounts'],
+  chains: ['chain', 'legs'],
+  'hot-account': ['hot-side'],
+  'open-pendings': ['pendings', 'timeout', 'user-data'],
+  queries: ['history', 'questions', 'readers', 'read-rate', 'rounds'],
+} as const satisfies Readonly<Record<string, readonly ScenarioFlag[]>>;
+
+export type ScenarioName = keyof typeof SCENARIO_FLAGS;
+export type ScenarioFlag = keyof typeof FLAG_TYPES;
+
+export const FLAG_TYPES = {
+  chain: { type: 'string' },
+  legs: { type: 'string' },
+  'hot-side': { type: 'string' },
+  'name-accounts': { type: 'boolean' },
+  pendings: { type: 'string' },
+  timeout: { type: 'string' },
+  'user-data': { type: 'boolean' },
+  history: { type: 'string' },
+  questions: { type: 'string' },
+  readers: { type: 'string' },
+  'read-rate': { type: 'string' },
+  rounds: { type: 'string' },
+} as const;
+
+/** What parseArgs makes of FLAG_TYPES. */
+export type FlagValues = {
+  readonly [Flag in ScenarioFlag]?:
+    | ((typeof FLAG_TYPES)[Flag]['type'] extends 'boolean' ? boolean : string)
+    | undefined;
+};
+
+const TIMEOUT_SECONDS_MAX = 1_000_000_000;
+
+export const SCENARIO_HELP = `  uniform                debit and credit accounts drawn evenly
+  pending-post           batches of pending transfers, each followed by a batch that posts them whole
+    --name-accounts      posts name accounts, ledger, and code, which they else inherit
+  chains                 linked transfers, accounts drawn evenly
+    --chain N            transfers in a chain, 2 to ${BATCH_EVENTS_MAX}                  (2)
+    --legs WHERE         as the accounts fall; all on one shard; each on one, the
+                         next apart on another; each across shards    (fall)
+                         WHERE is ${LEGS.join(', ')}
+  hot-account            one account is a side of every transfer
+    --hot-side SIDE      ${HOT_SIDES.join(', ').padEnd(48)}(either)
+  open-pendings          what an open pending transfer takes in memory
+    --pendings N         left open                                    (1000000)
+    --timeout S          each has a timeout of S to 2 S seconds       (0: none)
+    --user-data          each has a user_data_64
+  queries                pages of the past, alone and under a load
+    --history N          transfers in the journal                     (10000000)
+    --questions N        of each kind, at most --seconds of them      (1000)
+    --readers N          questions under way under the load           (1)
+    --read-rate N        questions a second then; 0: no bound         (0)
+    --rounds N           of load without readers and with them        (3)`;
+
+/** Throws what `refuse` makes of a sentence. */
+export function scenarioOptionsOf(
+  scenario: ScenarioName,
+  values: FlagValues,
+  refuse: (sentence: string) => Error,
+): ScenarioOptions {
+  const own: readonly ScenarioFlag[] = SCENARIO_FLAGS[scenario];
+  for (const flag of Object.keys(FLAG_TYPES) as ScenarioFlag[]) {
+    if (values[flag] !== undefined && !own.includes(flag)) {
+      throw refuse(`--${flag} is not for ${scenario}`);
+    }
+  }
+  const whole = (flag: NumberFlag, [least, most]: readonly [number, number]): number => {
+    const text = values[flag] ?? DEFAULTS[flag];
+    const value = text.trim() === '' ? Number.NaN : Number(text);
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    throw refuse(`--${flag} is a whole number between ${least} and ${most}`);
+  };
+  const oneOf = <T extends string>(flag: 'legs' | 'hot-side', all: readonly [T, ...T[]]): T => {
+    const found = all.find((one) => one === (values[flag] ?? all[0]));
+    if (found === undefined) throw refuse(`--${flag} is ${all.join(', ')}`);
+    return found;
+  };
+  return {
+    chain: whole('chain', [2, BATCH_EVENTS_MAX]),
+    legs: oneOf('legs', LEGS),
+    hotSide: oneOf('hot-side', HOT_SIDES),
+    namesAccounts: values['name-accounts'] === true,
+    pendings: whole('pendings', [1, 100_000_000]),
+    timeoutSeconds: whole('timeout', [0, TIMEOUT_SECONDS_MAX]),
+    hasUserData: values['user-data'] === true,
+    history: whole('history', [1_000, 1_000_000_000]),
+    questions: whole('questions', [1, 1_000_000]),
+    readers: whole('readers', [1, 64]),
+    readRate: whole('read-rate', [0, 1_000_000]),
+    rounds: whole('rounds', [1, 100]),
+  };
+}
+
+const DEFAULTS = {
+  chain: '2',
+  pendings: '1000000',
+  timeout: '0',
+  history: '10000000',
+  questions: '1000',
+  readers: '1',
+  'read-rate': '0',
+  rounds: '3',
+} as const;
+type NumberFlag = keyof typeof DEFAULTS;
+
+/** The settings of a scenario that are its own, for its report. */
+export function ownSettings(
+  scenario: ScenarioName,
+  options: ScenarioOptions,
+): Readonly<Record<string, string | number | boolean>> {
+  const all: Readonly<Record<ScenarioFlag, string | number | boolean>> = {
+    chain: options.chain,
+    legs: options.legs,
+    'hot-side': options.hotSide,
+    'name-accounts': options.namesAccounts,
+    pendings: options.pendings,
+    timeout: options.timeoutSeconds,
+    'user-data': options.hasUserData,
+    history: options.history,
+    questions: options.questions,
+    readers: options.readers,
+    'read-rate': options.readRate,
+    rounds: options.rounds,
+  };
+  return Object.fromEntries(
+    SCENARIO_FLAGS[scenario].map((flag: ScenarioFlag) => [flag.replaceAll('-', '_'), all[flag]]),
+  );
+}

@@ -1,0 +1,142 @@
+/**
+ * The frame of every scenario: a target is started, accounts are created, the scenario measures, and then the books are compared and the
+ * journals replayed. A scenario brings its load and what it measures, and never its own verdict.
+ */
+import { open } from '../client/in-process-client.ts';
+import type { LatencyMs } from '../lib/histogram.ts';
+import { Books } from './books.ts';
+import type { Figures } from './figures.ts';
+import type { HttpFigures } from './http-rounds.ts';
+import { createAccounts, type Load, runLoad } from './load.ts';
+import type { BenchOptions } from './options.ts';
+import { residentBytes, startTarget, type Target } from './target.ts';
+import {
+  type AMOUNTS_IN,
+  compareDigests,
+  type Replay,
+  replayJournals,
+  verifyBalances,
+} from './verify.ts';
+import { Workload, type WorkloadOptions } from './workload.ts';
+
+export interface ScenarioResult extends Measured {
+  readonly replay: Replay | undefined;
+  readonly memory: MemoryUse;
+  /** Why the run does not verify. */
+  readonly complaints: readonly string[];
+}
+
+/** What a scenario has measured. */
+export interface Measured {
+  /** Created within the measured time. */
+  readonly transfers: number;
+  readonly seconds: number;
+  readonly latency: LatencyMs;
+  readonly http?: HttpFigures | undefined;
+  /** What this scenario alone measures. */
+  readonly figures?: Figures | undefined;
+  /** What was answered and should not have been. */
+  readonly complaints?: readonly string[] | undefined;
+}
+
+export interface MemoryUse {
+  readonly before: number | undefined;
+  readonly afterAccounts: number | undefined;
+  readonly after: number | undefined;
+  readonly accounts: number;
+  /** Stored by the end. */
+  readonly transfers: number;
+}
+
+export interface ScenarioContext {
+  readonly options: BenchOptions;
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  /** Progress, for people. */
+  readonly say: (line: string) => void;
+}
+
+/** A running ledger with its accounts. */
+export interface Bench extends ScenarioContext {
+  readonly target: Target;
+  readonly workload: Workload;
+  readonly workloadOptions: WorkloadOptions;
+  readonly books: Books;
+}
+
+export interface Scenario {
+  /** What its transfers are, besides what every workload is told by the options. */
+  readonly load: Partial<WorkloadOptions>;
+  readonly measure: (bench: Bench) => Promise<Measured>;
+  /** Where the acknowledged amounts are in the end: `posted` unless given. */
+  readonly amountsIn?: keyof typeof AMOUNTS_IN | undefined;
+  /** Transfers stored for each one in the books: 1 unless given. */
+  readonly storedPerEntry?: number | undefined;
+}
+
+export async function runScenario(
+  context: ScenarioContext,
+  scenario: Scenario,
+): Promise<ScenarioResult> {
+  const { options, directory, say } = context;
+  const workloadOptions = { ...plainLoad(options), ...scenario.load };
+  const workload = new Workload(workloadOptions);
+  const books = new Books(workload);
+  const target = await startTarget(options, directory);
+  let measured: Measured;
+  let memory: MemoryUse;
+  let live;
+  const complaints: string[] = [];
+  try {
+    const before = await residentBytes(target.pid);
+    say(`creating ${options.accounts} accounts`);
+    await createAccounts(target.client, workload, options.inFlight);
+    const afterAccounts = await residentBytes(target.pid);
+    measured = await scenario.measure({ ...context, target, workload, workloadOptions, books });
+    const after = await residentBytes(target.pid);
+    const transfers = books.created * (scenario.storedPerEntry ?? 1);
+    memory = { before, afterAccounts, after, accounts: options.accounts, transfers };
+    say('comparing balances');
+    complaints.push(...(measured.complaints ?? []));
+    complaints.push(...(await verifyBalances(target.client, workload, books, scenario.amountsIn)));
+    live = await target.digests();
+  } finally {
+    await target.stop();
+  }
+  say('replaying the journals');
+  const replay = await replayJournals(directory, options.shards);
+  complaints.push(...compareDigests(live ?? (await reopened(context)), replay.shards));
+  if (context.signal.aborted) complaints.push('the run was interrupted');
+  return { ...measured, memory, replay, complaints };
+}
+
+function plainLoad(options: BenchOptions): WorkloadOptions {
+  const { accounts, shards, batch, crossShard, seed, inFlight } = options;
+  return { accounts, shards, batch, crossShard, seed, inFlight };
+}
+
+/** Runs `load` for the time before the measured one, then for that. */
+export async function warmAndMeasure(
+  { options, say }: Pick<ScenarioContext, 'options' | 'say'>,
+  load: (seconds: number) => Promise<Load>,
+): Promise<Load> {
+  if (options.warmUpSeconds > 0) {
+    say(`warming up for ${options.warmUpSeconds} s`);
+    await load(options.warmUpSeconds);
+  }
+  say(`measuring for ${options.seconds} s`);
+  return load(options.seconds);
+}
+
+/** One batch of the ring after the other. */
+export function loadOf(bench: Bench): (seconds: number) => Promise<Load> {
+  const { target, workload, books, options, signal } = bench;
+  const { inFlight } = options;
+  return (seconds) => runLoad(target.client, workload, books, { inFlight, signal, seconds });
+}
+
+/** A server in another process tells no digests: its directory is opened again, and what recovers there is compared. */
+async function reopened({ directory, options }: ScenarioContext) {
+  await using client = await open({ directory, shards: options.shards });
+  return await client.digests();
+}

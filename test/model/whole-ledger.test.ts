@@ -1,0 +1,73 @@
+/**
+ * A whole system with a clock that the test turns, and the naive model, fed the same batches of all that a ledger can do: every reply is the
+ * model's, and so are every account, every transfer and what became of it at the end, and again after a restart. SEEDS=n runs more, SEED=n one
+ * alone, EVENTS=n makes each as long.
+ */
+import { expect, test } from 'vitest';
+import { startSystem, type TestSystem } from '../support/cluster.ts';
+import { differenceOfHistories, differenceOfLedgers } from '../support/compare-ledgers.ts';
+import { feedWhole, type Fed } from '../support/feed-ledgers.ts';
+import { ModelLedger } from '../support/model-ledger.ts';
+import { eachSeed } from '../support/random-batches.ts';
+import { WholeBatches } from '../support/whole-batches.ts';
+
+const FILE = 'test/model/whole-ledger.test.ts';
+const TEST_MS_MAX = 120_000;
+const EVENTS = Number(process.env['EVENTS'] ?? 1200);
+
+function fedBy(system: TestSystem, seed: number): Fed {
+  const { shards, shardOf, client } = system;
+  const model = new ModelLedger(shardOf);
+  const batches = new WholeBatches({
+    seed,
+    placement: { shards, shardOf },
+    now: () => system.now(),
+    hasOverflows: shards === 1 && seed % 2 === 0,
+  });
+  const advance = (seconds: number): Promise<void> => system.advance(seconds);
+  return { client, model, batches, advance };
+}
+
+async function runSeed(system: TestSystem, seed: number): Promise<Fed> {
+  const fed = fedBy(system, seed);
+  await feedWhole(fed, EVENTS);
+  expect(await differenceOfLedgers(fed.client, fed.model, [999_999n])).toBeNull();
+  await system.restart();
+  const after = { ...fed, client: system.client };
+  expect(await differenceOfLedgers(after.client, after.model, [999_999n])).toBeNull();
+  await feedWhole(after, EVENTS / 4);
+  expect(await differenceOfLedgers(after.client, after.model, [999_999n])).toBeNull();
+  return after;
+}
+
+for (const { shards, seeds } of [
+  { shards: 1, seeds: 4 },
+  { shards: 2, seeds: 3 },
+  { shards: 5, seeds: 3 },
+  { shards: 16, seeds: 1 },
+]) {
+  test(
+    `a system of ${shards} shards does all that a ledger can do as the model does`,
+    { timeout: TEST_MS_MAX },
+    async () => {
+      const run = eachSeed(seeds, FILE, async (seed) => {
+        await using system = await startSystem({ shards, hasManualClock: true });
+        await runSeed(system, seed);
+      });
+      await expect(run).resolves.toBeUndefined();
+    },
+  );
+}
+
+for (const shards of [1, 3]) {
+  test(
+    `statements and histories of ${shards} shards are the model's`,
+    { timeout: TEST_MS_MAX },
+    async () => {
+      await using system = await startSystem({ shards, hasManualClock: true });
+      const { client, model } = await runSeed(system, 11);
+      const hasOrder = shards === 1;
+      expect(await differenceOfHistories(client, model, { hasOrder, limit: 50 })).toBeNull();
+    },
+  );
+}

@@ -14,6 +14,8 @@ const RARE_CODE_FIRST = 1_000;
 export class MarkedJournal {
   /** Transfers in whole batches. */
   readonly transfers: number;
+  /** Transfers that have a code which one batch has. */
+  readonly usesOfCode: number;
   readonly #batches: number;
   readonly #marks: number;
   readonly #rareCodes: ReadonlyMap<number, number>;
@@ -23,6 +25,7 @@ export class MarkedJournal {
   constructor(transfers: number, batch: number) {
     this.#batches = Math.ceil(transfers / batch);
     this.transfers = this.#batches * batch;
+    this.usesOfCode = batch;
     this.#marks = Math.ceil(this.transfers / MARK_USES);
     const codes = Math.min(RARE_CODES_MAX, this.#batches);
     this.#rareCodes = new Map(

@@ -39,7 +39,12 @@ async function measure(bench: Bench): Promise<Measured> {
     count: journal.transfers,
     onTake: (slot) => journal.mark(slot),
   });
-  const desk = new Desk(questionKinds(await pastOf(bench, journal)), options.seed);
+  const kinds = questionKinds(await pastOf(bench, journal));
+  const { ask } = options.scenarioOptions;
+  const desk = new Desk(
+    ask === 'all' ? kinds : kinds.filter(({ name }) => name === ask),
+    options.seed,
+  );
   const began = performance.now();
   for (const { draw } of desk.kinds) await desk.ask(draw(desk.random));
   const firstMs = performance.now() - began;
@@ -189,15 +194,16 @@ async function askUnderLoad(bench: Bench, desk: Desk, journal: MarkedJournal): P
 async function runReaders(bench: Bench, desk: Desk, signal: AbortSignal): Promise<number> {
   const { readers, readRate } = bench.options.scenarioOptions;
   const start = performance.now();
-  let asked = 0;
+  let [turns, asked] = [0, 0];
   await runLoops({ inFlight: readers, signal }, async (isOver) => {
     while (!isOver()) {
-      const turn = asked++;
+      const turn = turns++;
       const due = readRate === 0 ? 0 : start + (turn * 1000) / readRate - performance.now();
       if (due > 0) await pause(due, undefined, { signal }).catch(() => undefined);
       if (isOver()) return;
       const { name, draw } = desk.kinds[turn % desk.kinds.length]!;
       await desk.ask(draw(desk.random), `${name}_under_load`);
+      asked++;
     }
   });
   return asked;

@@ -2,6 +2,20 @@
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { HOT_SIDES, type HotSide, LEGS, type Legs } from './pairs.ts';
 
+export const QUESTION_NAMES = [
+  'history_10_newest_first',
+  'history_100_newest_first',
+  'history_10_oldest_first',
+  'history_100_oldest_first',
+  'transfers_by_rare_user_data_64',
+  'transfers_by_code_of_one_batch',
+  'change_events',
+  'accounts_from_a_time',
+  'accounts_by_user_data_64',
+] as const;
+export type QuestionName = (typeof QUESTION_NAMES)[number];
+const ASKED = ['all', ...QUESTION_NAMES] as const;
+
 export interface ScenarioOptions {
   readonly chain: number;
   readonly legs: Legs;
@@ -15,6 +29,7 @@ export interface ScenarioOptions {
   /** Transfers in the journal that is asked. */
   readonly history: number;
   readonly questions: number;
+  readonly ask: (typeof ASKED)[number];
   readonly readers: number;
   /** Questions a second of all readers; 0: as fast as they are answered. */
   readonly readRate: number;
@@ -28,7 +43,7 @@ export const SCENARIO_FLAGS = {
   chains: ['chain', 'legs'],
   'hot-account': ['hot-side'],
   'open-pendings': ['pendings', 'timeout', 'user-data'],
-  queries: ['history', 'questions', 'readers', 'read-rate', 'rounds'],
+  queries: ['history', 'questions', 'ask', 'readers', 'read-rate', 'rounds'],
 } as const satisfies Readonly<Record<string, readonly ScenarioFlag[]>>;
 
 export type ScenarioName = keyof typeof SCENARIO_FLAGS;
@@ -44,6 +59,7 @@ export const FLAG_TYPES = {
   'user-data': { type: 'boolean' },
   history: { type: 'string' },
   questions: { type: 'string' },
+  ask: { type: 'string' },
   readers: { type: 'string' },
   'read-rate': { type: 'string' },
   rounds: { type: 'string' },
@@ -75,6 +91,7 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
   queries                pages of the past, alone and under a load
     --history N          transfers in the journal                     (10000000)
     --questions N        of each kind, at most --seconds of them      (1000)
+    --ask KIND           that kind only, named as in the report       (all)
     --readers N          questions under way under the load           (1)
     --read-rate N        questions a second then; 0: no bound         (0)
     --rounds N           of load without readers and with them        (3)`;
@@ -97,7 +114,10 @@ export function scenarioOptionsOf(
     if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw refuse(`--${flag} is a whole number between ${least} and ${most}`);
   };
-  const oneOf = <T extends string>(flag: 'legs' | 'hot-side', all: readonly [T, ...T[]]): T => {
+  const oneOf = <T extends string>(
+    flag: 'legs' | 'hot-side' | 'ask',
+    all: readonly [T, ...T[]],
+  ): T => {
     const found = all.find((one) => one === (values[flag] ?? all[0]));
     if (found === undefined) throw refuse(`--${flag} is ${all.join(', ')}`);
     return found;
@@ -112,6 +132,7 @@ export function scenarioOptionsOf(
     hasUserData: values['user-data'] === true,
     history: whole('history', [1_000, 1_000_000_000]),
     questions: whole('questions', [1, 1_000_000]),
+    ask: oneOf('ask', ASKED),
     readers: whole('readers', [1, 64]),
     readRate: whole('read-rate', [0, 1_000_000]),
     rounds: whole('rounds', [1, 100]),
@@ -145,6 +166,7 @@ export function ownSettings(
     'user-data': options.hasUserData,
     history: options.history,
     questions: options.questions,
+    ask: options.ask,
     readers: options.readers,
     'read-rate': options.readRate,
     rounds: options.rounds,

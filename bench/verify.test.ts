@@ -86,7 +86,7 @@ describe('verifyBalances', () => {
     ledger.move(from!, to!, 1n);
     await using client = new TransportClient(ledger);
     const complaints = await verifyBalances(client, workload, books);
-    expect(complaints.join('\n')).toMatch(/account \d+ has debits/);
+    expect(complaints.join('\n')).toMatch(/account \d+ has posted debits/);
     expect(complaints.join('\n')).toContain('acknowledged amounts are');
   });
 

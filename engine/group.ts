@@ -255,7 +255,13 @@ export class Group {
   /** The previous transfers of both accounts of an input row: two words each. */
   // Hot path.
   // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
-  setInputPrevious(row: number, dr: Uint32Array, drAt: number, cr: Uint32Array, crAt: number): void {
+  setInputPrevious(
+    row: number,
+    dr: Uint32Array,
+    drAt: number,
+    cr: Uint32Array,
+    crAt: number,
+  ): void {
     const previous = this.#previous;
     const at = row * 4;
     previous[at] = dr[drAt]!;

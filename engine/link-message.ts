@@ -67,6 +67,11 @@ export class WordList {
     for (let w = 0; w < count; w++) this.words[at + w] = source[from + w]!;
   }
 
+  /** What is in the list; valid until it changes. */
+  view(): Uint32Array {
+    return this.words.subarray(0, this.length);
+  }
+
   /** A copy of exactly what is in the list. */
   copy(): Uint32Array {
     return this.words.slice(0, this.length);

@@ -233,13 +233,13 @@ export class StateMachine {
     } else {
       assert(kind === LinkKind.walk, 'a link message has a known kind');
       const end = at + words[at + Input.bytes]! / 4;
-      const body = words.slice(message, end);
+      const body = words.subarray(message, end);
       const hasRoom = this.#group.rowsLeft > BATCH_EVENTS_MAX;
       if (hasRoom && this.#walks.canVisit(body, false)) {
         this.#walks.visit(body);
         return;
       }
-      this.#waiting.parkWalk(body);
+      this.#waiting.parkWalk(body.slice());
       if (!hasRoom) this.#waiting.pumpAgain = true;
     }
   }

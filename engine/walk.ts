@@ -34,6 +34,7 @@ import { WalkApply } from './walk-apply.ts';
 import { WalkDecision, type DecisionParts } from './walk-decision.ts';
 
 const KEY_WORDS = 5;
+const SPARE_DRAFTS_MAX = 4;
 
 /** Events that set out together, with their marks; all accounts or all transfers. 32 words each at `at`. */
 export interface WalkingUnit {
@@ -53,10 +54,10 @@ export interface WalkingRequest {
 
 /** A walk that begins in this group, and may still be joined. */
 interface Draft {
-  readonly number: number;
-  readonly kind: BatchKind;
-  readonly pathLow: number;
-  readonly pathHigh: number;
+  number: number;
+  kind: BatchKind;
+  pathLow: number;
+  pathHigh: number;
   readonly events: WordList;
   readonly marks: WordList;
   /** {request slot, row} for each event. */
@@ -95,6 +96,15 @@ export class Walks {
   /** Claims were freed in this group: somebody parked may have a turn. */
   freed = false;
   readonly #body = new WordList();
+  /** What a walk carries on, put together. */
+  readonly #lists: CarriedLists = {
+    accounts: new WordList(),
+    records: new WordList(),
+    failed: new WordList(),
+    newest: new WordList(),
+  };
+  /** Drafts whose walks have set out: their lists are used again. */
+  readonly #spareDrafts: Draft[] = [];
   readonly #record = new Uint32Array(ROW_WORDS);
   readonly #eventKeys: EventKeys;
   readonly #decision: WalkDecision;
@@ -160,17 +170,23 @@ export class Walks {
   }
 
   #newDraft(kind: BatchKind, path: { readonly low: number; readonly high: number }): Draft {
-    const draft: Draft = {
-      number: ++this.begun,
+    const draft: Draft = this.#spareDrafts.pop() ?? {
+      number: 0,
       kind,
-      pathLow: path.low,
-      pathHigh: path.high,
+      pathLow: 0,
+      pathHigh: 0,
       events: new WordList(),
       marks: new WordList(),
       requests: new WordList(),
       keys: new WordList(),
       rows: 0,
     };
+    draft.number = ++this.begun;
+    draft.kind = kind;
+    draft.pathLow = path.low;
+    draft.pathHigh = path.high;
+    draft.rows = 0;
+    for (const list of [draft.events, draft.marks, draft.requests, draft.keys]) list.length = 0;
     assert(draft.number < OWNER_AWAY, 'walk numbers fit into a word');
     this.#drafts.push(draft);
     return draft;
@@ -231,7 +247,8 @@ export class Walks {
       body.words[WalkHead.batchKind] = draft.kind;
       body.append(draft.events.words, 0, draft.events.length);
       body.append(draft.marks.words, 0, draft.marks.length);
-      this.#forward(body.copy(), draft.keys.copy(), draft.requests.copy());
+      this.#forward(body.view(), draft.keys.copy(), draft.requests.copy());
+      if (this.#spareDrafts.length < SPARE_DRAFTS_MAX) this.#spareDrafts.push(draft);
     }
     this.#drafts = [];
   }
@@ -277,7 +294,7 @@ export class Walks {
     const { ledger } = this.#parts;
     const rows = body[LinkHead.rows]!;
     const from = LINK_HEAD_WORDS + rows * (ROW_WORDS + 1);
-    const lists = this.#lists(body, from);
+    const lists = this.#carriedSoFar(body, from);
     for (let key = 0; key < keys.length; key += KEY_WORDS) this.#carry(keys, key, lists);
     const { accounts, records, failed, newest } = lists;
     const out = new Uint32Array(
@@ -313,15 +330,11 @@ export class Walks {
   }
 
   /** What the walk carries so far. */
-  #lists(body: Uint32Array, from: number): CarriedLists {
-    const lists = {
-      accounts: new WordList(),
-      records: new WordList(),
-      failed: new WordList(),
-      newest: new WordList(),
-    };
+  #carriedSoFar(body: Uint32Array, from: number): CarriedLists {
+    const lists = this.#lists;
     let at = from;
     const take = (list: WordList, count: number): void => {
+      list.length = 0;
       list.append(body, at, count);
       at += count;
     };

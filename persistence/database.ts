@@ -30,6 +30,8 @@ export type Statement = Database.Statement;
 
 const PAGE_BYTES = 8192;
 const BUSY_TIMEOUT_MS = 5000;
+/** A journal is written once, and read through other connections: what a writer keeps beyond one group is of no use. */
+const WRITER_CACHE_KIB = 1024;
 const READER_CACHE_KIB = 2048;
 const SYNCHRONOUS_FULL = 2;
 /** Older ones can corrupt a file that two connections write and checkpoint at once (the WAL-reset bug). */
@@ -46,6 +48,9 @@ export function openForWriting(path: string): Connection {
     connection.pragma('wal_autocheckpoint = 0');
     connection.pragma('mmap_size = 0');
     connection.pragma('temp_store = MEMORY');
+    connection.pragma(`cache_size = -${WRITER_CACHE_KIB}`);
+    // A group larger than the cache stays in memory until its commit, as before.
+    connection.pragma('cache_spill = OFF');
     assert(mode === 'wal', 'the journal is in WAL mode');
     assert(synchronousOf(connection) === SYNCHRONOUS_FULL, 'synchronous is FULL');
     assert(pragma(connection, 'wal_autocheckpoint') === 0, 'no automatic checkpoint');

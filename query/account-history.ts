@@ -275,7 +275,7 @@ class AccountHistory {
     return { low: this.#words[0]!, high: this.#words[1]! };
   }
 
-  /** The row's 40 words, when it is the account's. That cannot be told from a checksum: rows are read alone. */
+  /** The row's words, when it is the account's. That cannot be told from a checksum: rows are read alone. */
   #entry(position: ChainPosition): Uint32Array {
     const entry = new Uint32Array(DERIVED_WORDS);
     this.#source.frames.view(sequenceOf(position)).entry(positionRow(position.high), entry);

@@ -12,7 +12,7 @@ import {
   ROW_WORDS,
   Transfer,
 } from '../engine/batch.ts';
-import { TransferFlags } from '../engine/flags.ts';
+import { AccountFlags, TransferFlags } from '../engine/flags.ts';
 import {
   BALANCE_WORDS,
   Derived,
@@ -56,6 +56,9 @@ export class WholeFrame implements FrameBytes {
 /** The side of an account in a transfer, as in the tag of a position in a chain. */
 export const Side = { debit: 1, credit: 2 } as const;
 
+/** Code and flags share a word. */
+const FLAGS_WORD = COLUMN_OFFSETS[Transfer.code]! >> 2;
+const TIMESTAMP_WORD = COLUMN_OFFSETS[Transfer.timestamp]! >> 2;
 /** Words at the start of an input: its header and that of the batch. */
 const OPENING_WORDS = INPUT_WORDS + HEADER_BYTES / 4;
 
@@ -105,7 +108,7 @@ export class FrameView {
     return (BigInt(head[Head.closed + 1]!) << 32n) | BigInt(head[Head.closed]!);
   }
 
-  /** Writes the 40 words of a row into `target`. */
+  /** Writes the words of a row, DERIVED_WORDS of them, into `target`. */
   entry(row: number, target: Uint32Array): void {
     if (row >= this.rows) throw this.#damaged(`there is no row ${row}`);
     if (row >= this.inputRows) {
@@ -117,8 +120,8 @@ export class FrameView {
     target.fill(0, Derived.debitPrevious, Derived.effect);
     const previous = this.#head[Head.previous]!;
     if (previous !== 0) this.#copy(previous + row * 16, target, Derived.debitPrevious, 4);
-    target[Derived.effect] = target[30]!;
-    target[Derived.effect + 1] = target[31]!;
+    target[Derived.effect] = target[TIMESTAMP_WORD]!;
+    target[Derived.effect + 1] = target[TIMESTAMP_WORD + 1]!;
     target[Derived.kind] = isTransfers(this.#opening[Input.type]!)
       ? DerivedKind.home
       : DerivedKind.account;
@@ -190,12 +193,16 @@ export class FrameView {
       this.#value(column, at + (isConstant ? 0 : width * within), target);
       at += (isConstant ? width + 7 : width * input.n + 7) & ~7;
     }
-    if (isTransfers(opening[Input.type]!)) {
-      if (((target[29]! >>> 16) & TransferFlags.imported) !== 0) return;
-    } else if (((target[29]! >>> 16) & 16) !== 0) return;
     const stamp = opening[Input.stamp]! + within * this.#shards;
-    target[30] = stamp % 4294967296;
-    target[31] = opening[Input.stamp + 1]! + Math.floor(stamp / 4294967296);
+    target[Derived.decided] = stamp % 4294967296;
+    target[Derived.decided + 1] = opening[Input.stamp + 1]! + Math.floor(stamp / 4294967296);
+    const flags = target[FLAGS_WORD]! >>> 16;
+    const imported = isTransfers(opening[Input.type]!)
+      ? TransferFlags.imported
+      : AccountFlags.imported;
+    if ((flags & imported) !== 0) return;
+    target[TIMESTAMP_WORD] = target[Derived.decided]!;
+    target[TIMESTAMP_WORD + 1] = target[Derived.decided + 1]!;
   }
 
   #value(column: number, at: number, target: Uint32Array): void {

@@ -29,7 +29,7 @@ export interface SearchSource {
 }
 
 export interface FoundRows {
-  /** 40 words each, see `Derived` in engine/group.ts. */
+  /** DERIVED_WORDS each, see `Derived` in engine/group.ts. */
   readonly entries: readonly Uint32Array[];
   readonly next: string | null;
   /** Up to where each journal was searched. */

@@ -45,8 +45,8 @@ class End {
       const message = this.link.peek(this.sent.length);
       if (message === null) return;
       assert(this.link.peek(this.sent.length) === message, 'it stays until it is taken');
+      this.got.push({ ...message, body: message.body.slice() });
       this.link.take();
-      this.got.push(message);
     }
   }
 

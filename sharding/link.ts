@@ -54,6 +54,7 @@ export class Link {
   #taken = 0;
   #arriving: LinkMessage | null = null;
   #arrived: LinkMessage | null = null;
+  #words = new Uint32Array(256);
 
   constructor(shard: number, rings: LinkRings) {
     this.#shard = shard;
@@ -119,7 +120,7 @@ export class Link {
     this.#ackDue = true;
   }
 
-  /** The next message to take into a group, or null. It stays the next one until `take`. `sent`: numbers given so far on this link. */
+  /** The next message to take into a group, or null. It stays the next one, and its body as it is, until `take`. `sent`: numbers given so far on this link. */
   peek(sent: number): LinkMessage | null {
     while (this.#arrived === null && this.#reader.peek()) this.#readFrame(sent);
     return this.#arrived;
@@ -175,7 +176,7 @@ export class Link {
     if (this.#arriving === null) {
       assert(offset === 0, 'a message begins with its first part');
       assert(number === this.#taken + 1, 'messages arrive in order, without a gap');
-      const body = new Uint32Array(total);
+      const body = this.#bodyOf(total);
       this.#arriving = { number, clockLow: words[at + 4]!, clockHigh: words[at + 5]!, body };
     }
     const message = this.#arriving;
@@ -184,6 +185,13 @@ export class Link {
     if (offset + length < total) return;
     this.#arriving = null;
     this.#arrived = message;
+  }
+
+  /** One message arrives at a time, and is copied into its group before it is taken: all use the same words. */
+  #bodyOf(count: number): Uint32Array {
+    if (count > this.#words.length)
+      this.#words = new Uint32Array(Math.max(count, this.#words.length * 2));
+    return this.#words.subarray(0, count);
   }
 
   /** Puts into the ring what is due and fits. True when something went out. */

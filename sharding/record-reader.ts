@@ -6,8 +6,11 @@ import { Columns, ROW_WORDS } from '../engine/batch.ts';
 import { copyFrameRow, Head } from '../engine/group.ts';
 import type { RecordShelf } from '../engine/record-shelf.ts';
 
-/** Bytes of frames kept at most; at least the newest one is. */
-const CACHE_BYTES_MAX = 32 << 20;
+/** Bytes of frames kept at most that were read, and that were handed in when they were new; at least the newest one is. */
+const READ_BYTES_MAX = 32 << 20;
+const NEW_BYTES_MAX = 4 << 20;
+/** What a kept frame takes besides its bytes, about: objects, views, and the allocator's share. */
+const FRAME_OVERHEAD_BYTES = 900;
 /** A copy of each new frame this size and below is kept: a retry usually comes soon. Larger ones are read again when needed. */
 const KEEP_BYTES_MAX = 64 << 10;
 
@@ -24,9 +27,8 @@ interface OpenFrame {
 export class RecordReader {
   readonly #source: { read(sequence: number): Uint8Array };
   readonly #shards: number;
-  /** Least recently used first. */
-  readonly #frames = new Map<number, OpenFrame>();
-  #bytes = 0;
+  readonly #read = new FrameCache(READ_BYTES_MAX);
+  readonly #new = new FrameCache(NEW_BYTES_MAX);
   readonly #columns = new Columns();
   readonly #record = new Uint32Array(ROW_WORDS);
 
@@ -56,31 +58,52 @@ export class RecordReader {
 
   /** Remembers a frame that was just written. */
   keep(sequence: number, frame: Uint8Array): void {
-    if (frame.byteLength <= KEEP_BYTES_MAX) this.#add(sequence, frame);
+    if (frame.byteLength <= KEEP_BYTES_MAX) this.#new.add(sequence, this.#copy(frame));
   }
 
   #frame(sequence: number): OpenFrame {
+    const known = this.#read.get(sequence) ?? this.#new.get(sequence);
+    if (known !== undefined) return known;
+    const frame = this.#copy(this.#source.read(sequence));
+    this.#read.add(sequence, frame);
+    return frame;
+  }
+
+  /** So that it lies on a word boundary and is this reader's own. */
+  #copy(frame: Uint8Array): OpenFrame {
+    const buffer = new ArrayBuffer(frame.byteLength);
+    new Uint8Array(buffer).set(frame);
+    const words = new Uint32Array(buffer);
+    const halves = new Uint16Array(buffer);
+    return { words, halves, inputs: words[Head.inputs]!, shards: this.#shards };
+  }
+}
+
+class FrameCache {
+  readonly #bytesMax: number;
+  /** Least recently used first. */
+  readonly #frames = new Map<number, OpenFrame>();
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get(sequence: number): OpenFrame | undefined {
     const known = this.#frames.get(sequence);
-    if (known === undefined) return this.#add(sequence, this.#source.read(sequence));
+    if (known === undefined) return undefined;
     this.#frames.delete(sequence);
     this.#frames.set(sequence, known);
     return known;
   }
 
-  /** Copies the frame, so that it lies on a word boundary and is this reader's own. */
-  #add(sequence: number, frame: Uint8Array): OpenFrame {
-    const buffer = new ArrayBuffer(frame.byteLength);
-    new Uint8Array(buffer).set(frame);
-    const words = new Uint32Array(buffer);
-    const halves = new Uint16Array(buffer);
-    const open = { words, halves, inputs: words[Head.inputs]!, shards: this.#shards };
-    this.#frames.set(sequence, open);
-    this.#bytes += buffer.byteLength;
-    for (const [eldest, { words: old }] of this.#frames) {
-      if (this.#bytes <= CACHE_BYTES_MAX || eldest === sequence) break;
+  add(sequence: number, frame: OpenFrame): void {
+    this.#frames.set(sequence, frame);
+    this.#bytes += frame.words.byteLength + FRAME_OVERHEAD_BYTES;
+    for (const [eldest, { words }] of this.#frames) {
+      if (this.#bytes <= this.#bytesMax || eldest === sequence) break;
       this.#frames.delete(eldest);
-      this.#bytes -= old.byteLength;
+      this.#bytes -= words.byteLength + FRAME_OVERHEAD_BYTES;
     }
-    return open;
   }
 }

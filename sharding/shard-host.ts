@@ -36,6 +36,8 @@ export interface HostParts {
 
 export type HostState = 'recovering' | 'running' | 'failed' | 'stopped';
 
+/** A shard's heap proper is small, since its tables are buffers: V8's default of 96 MiB for what is young would only fill up. */
+const YOUNG_MIB_MAX = 12;
 /** How long a thread may take to finish its group, and to close its journal. */
 const STOP_WAIT_MS = 10_000;
 
@@ -118,6 +120,7 @@ export class ShardHost {
       workerData: options,
       transferList: [port2, sealer],
       name: `shard ${shard}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX },
     });
     this.#worker = worker;
     return this.#follow(worker, port1);

@@ -23,8 +23,16 @@ import {
 const IDLE_WAIT_MS = 100;
 /** How long it sleeps when something waits for room in a ring, which rings no doorbell. */
 const BACKLOG_WAIT_MS = 1;
+/**
+ * The event loop has a turn after so many steps. Nothing of ours runs in it, but Node frees there what the collector has found of closed
+ * SQLite connections and their statements; without it each segment would leave 35 KiB behind for ever.
+ */
+const STEPS_BETWEEN_TURNS = 256;
 
-export function runShardThread(options: ShardThreadOptions, openJournal: () => Journal): void {
+export async function runShardThread(
+  options: ShardThreadOptions,
+  openJournal: () => Journal,
+): Promise<void> {
   assert(parentPort !== null, 'an actor runs on a thread of its own');
   const port = parentPort;
   const tell = (message: FromShard): void => port.postMessage(message);
@@ -47,7 +55,7 @@ export function runShardThread(options: ShardThreadOptions, openJournal: () => J
     counters.setState(ShardState.running);
     const { sent, received, acknowledged } = actor.machine;
     tell({ type: 'recovered', ...replayed, links: { sent, received, acknowledged } });
-    runLoop(options, actor, counters, links);
+    await runLoop(options, actor, counters, links);
     actor.writeDigest();
     counters.setState(ShardState.stopped);
   } catch (error: unknown) {
@@ -70,16 +78,17 @@ function linksOf({ shard, shards, links }: ShardThreadOptions): (Link | undefine
   return byPeer;
 }
 
-function runLoop(
+async function runLoop(
   options: ShardThreadOptions,
   actor: ShardActor,
   counters: ShardCounters,
   links: readonly (Link | undefined)[],
-): void {
+): Promise<void> {
   const bells = doorbellsOf(options.doorbells, options.shards);
   const own = bells[options.shard]!;
   let control = 0;
-  for (;;) {
+  for (let steps = 1; ; steps++) {
+    if (steps % STEPS_BETWEEN_TURNS === 0) await new Promise(setImmediate);
     const seen = own.seen();
     const isBusy = actor.step();
     for (let i = 0; i < bells.length; i++) if (actor.written[i] === 1) bells[i]!.ring();

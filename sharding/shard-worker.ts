@@ -6,4 +6,6 @@ import { runShardThread } from './shard-thread.ts';
 
 const options = workerData as ShardThreadOptions;
 const { directory, clusterId, shard, shards, sealer } = options;
-runShardThread(options, () => SqliteJournal.open({ directory, clusterId, shard, shards, sealer }));
+await runShardThread(options, () =>
+  SqliteJournal.open({ directory, clusterId, shard, shards, sealer }),
+);

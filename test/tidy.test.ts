@@ -48,7 +48,7 @@ interface WordException {
 /** What both ends of a wire share: field names, their widths, and how they are written. */
 const WIRE = /^gateway\/(wire-codec.*|columnar-codec|field-rules|batch-columns)\.ts$/;
 const ENGINE_AND_LIB = [/^engine\//, /^lib\//];
-/** What writes and reads journals without opening a database. */
+/** persistence/ but for what names SQLite. */
 const NO_SQLITE = /^persistence\/(?!sqlite-|database\.ts$)/;
 
 /** The first layer that names a file is its layer. Node's own modules are free everywhere but in engine/. */

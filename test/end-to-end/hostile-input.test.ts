@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { connectHttp } from '../../client/http-client.ts';
 import { findNatsServer, startNatsServer } from '../../lib/nats-server.ts';
 import { startProcess, type ServeProcess } from '../support/cluster.ts';
-import { HOSTILE_INPUTS } from '../support/hostile-inputs.ts';
+import { HOSTILE_FILTERS, HOSTILE_INPUTS, HOSTILE_QUERIES } from '../support/hostile-inputs.ts';
 import { needNatsServer } from '../support/nats.ts';
 
 const ANSWER_MS_MAX = 1500;
@@ -118,6 +118,52 @@ test('every hostile body is refused by NATS with its headers', async (context) =
     const looked = await nats.request('sycee.v1.lookup_transfers', body, { timeout: 5000 });
     const told = Number(looked.headers?.get('Nats-Service-Error-Code'));
     expect([what, [400, statusOf[code]].includes(told)]).toEqual([what, true]);
+  }
+});
+
+test('every hostile filter is refused by HTTP with its problem', async () => {
+  for (const { what, body, type } of HOSTILE_FILTERS) {
+    const refusal = await post('/v1/transfers/query', body, { 'content-type': type });
+    const { status, problem, ms } = refusal;
+    expect([what, status, problem.code]).toEqual([what, 400, 'malformed_request']);
+    expect([what, ms < ANSWER_MS_MAX]).toEqual([what, true]);
+  }
+  for (const query of HOSTILE_QUERIES) {
+    const answer = await fetch(`${served.url}/v1/accounts/1/transfers?${query}`);
+    const problem: unknown = await answer.json();
+    expect([query, answer.status, problem]).toMatchObject([
+      query,
+      400,
+      { code: 'malformed_request' },
+    ]);
+  }
+});
+
+test('every hostile filter is refused by NATS with its headers', async (context) => {
+  needNatsServer(context);
+  for (const { what, body } of HOSTILE_FILTERS) {
+    const answer = await nats.request('sycee.v1.query_transfers', body, { timeout: 5000 });
+    const told = answer.headers?.get('Nats-Service-Error-Code');
+    expect([what, told]).toEqual([what, '400']);
+  }
+});
+
+test('a cursor that was made up or altered is refused, and none makes the ledger read too far', async () => {
+  const page = await fetch(`${served.url}/v1/accounts/1/transfers?limit=1`);
+  const { next } = (await page.json()) as { next: string };
+  const bytes = Buffer.from(next, 'base64url');
+  const altered = [...bytes.keys()].map((at) => {
+    const copy = Buffer.from(bytes);
+    copy[at]! ^= 1;
+    return copy.toString('base64url');
+  });
+  for (const cursor of ['x', 'A'.repeat(4096), next.slice(1), `${next}AAAA`, ...altered]) {
+    const answer = await fetch(`${served.url}/v1/accounts/1/transfers?limit=1&cursor=${cursor}`);
+    expect([cursor, answer.status, await answer.json()]).toMatchObject([
+      cursor,
+      400,
+      { code: 'malformed_request', field: 'cursor', rule: 'cursor' },
+    ]);
   }
 });
 

@@ -16,6 +16,8 @@ beforeAll(async () => {
     { id: 2, ledger: 1, code: 1 },
     { id: 3, ledger: 1, code: 1, flags: ['debits_must_not_exceed_credits'] },
     { id: 4, ledger: 2, code: 1 },
+    { id: 5, ledger: 1, code: 1, flags: ['history'] },
+    { id: 6, ledger: 1, code: 7, flags: ['history'], user_data_64: 77 },
   ]);
 });
 afterAll(() => stack.disposeAsync());
@@ -62,6 +64,54 @@ test.each([
     status: http,
     body: { status, timestamp: expect.stringMatching(/^[0-9]+$/) },
   });
+});
+
+const ALL = String(2n ** 128n - 1n);
+/** A post or void, which has the rest from its pending transfer. */
+const end = (
+  id: number,
+  pendingId: number,
+  kind: 'post' | 'void',
+  changes: object = {},
+): object => ({
+  id,
+  pending_id: pendingId,
+  amount: kind === 'post' ? ALL : 0,
+  flags: [`${kind}_pending_transfer`],
+  ...changes,
+});
+
+test.each([
+  ['created', 201, transfer(120, { flags: ['pending'], timeout: 3600 })],
+  ['exists', 200, transfer(120, { flags: 2, timeout: 3600 })],
+  ['exists_with_different_timeout', 409, transfer(120, { flags: ['pending'] })],
+  ['timeout_reserved_for_pending_transfer', 400, transfer(121, { timeout: 1 })],
+  ['flags_are_mutually_exclusive', 400, end(121, 120, 'post', { flags: 12 })],
+  ['pending_id_must_not_be_zero', 400, end(121, 0, 'post')],
+  ['pending_id_must_be_different', 400, end(121, 121, 'void')],
+  ['pending_transfer_not_found', 404, end(122, 999, 'post')],
+  ['id_already_failed', 409, end(122, 999, 'post')],
+  ['pending_transfer_not_pending', 422, end(123, 100, 'post')],
+  ['exceeds_pending_transfer_amount', 422, end(123, 120, 'post', { amount: 6 })],
+  ['pending_transfer_has_different_amount', 422, end(123, 120, 'void', { amount: 4 })],
+  [
+    'pending_transfer_has_different_credit_account_id',
+    422,
+    end(123, 120, 'post', { credit_account_id: 5 }),
+  ],
+  ['created', 201, end(123, 120, 'post', { amount: 4 })],
+  ['pending_transfer_already_posted', 409, end(124, 120, 'void')],
+  ['linked_event_chain_open', 409, transfer(125, { flags: ['linked'] })],
+  ['closing_transfer_must_be_pending', 400, transfer(125, { flags: ['closing_debit'] })],
+  ['imported_event_timestamp_out_of_range', 400, transfer(125, { flags: ['imported'] })],
+  [
+    'imported_event_timestamp_must_not_advance',
+    422,
+    transfer(125, { flags: ['imported'], timestamp: String(2n ** 62n) }),
+  ],
+  ['created', 201, transfer(125, { flags: ['balancing_debit'], amount: ALL })],
+])('of two phases and other flags: %s is answered with %i', async (status, http, body) => {
+  expect(await create('/v1/transfers', body)).toMatchObject({ status: http, body: { status } });
 });
 
 test.each([
@@ -117,6 +167,158 @@ test('what was created is found, one by one and by lists', async () => {
   });
 });
 
+test('a pending transfer shows what became of it', async () => {
+  const three = [310, 311, 312].map((id) => transfer(id, { flags: ['pending'] }));
+  await create('/v1/transfers', [...three, end(313, 311, 'post'), end(314, 312, 'void')]);
+  expect(await create('/v1/transfers/lookup', { ids: [310, 311, 312, 313] })).toMatchObject({
+    body: {
+      transfers: [
+        { id: '310', pending_status: 'pending' },
+        { id: '311', pending_status: 'posted' },
+        { id: '312', pending_status: 'voided' },
+        { id: '313', pending_status: 'none', debit_account_id: '1', amount: '5' },
+      ],
+    },
+  });
+  const one = await checks.send({ method: 'GET', route: '/v1/transfers/{id}', id: '310' });
+  expect(one.body).toMatchObject({ pending_status: 'pending', flags: ['pending'] });
+});
+
+interface Page {
+  readonly next: string | null;
+  readonly [list: string]: unknown;
+}
+
+/** All pages of a question, each asked for with the cursor of the one before. */
+async function pagesOf(ask: (cursor: string | null) => Promise<Answer>): Promise<readonly Page[]> {
+  const pages: Page[] = [];
+  for (let cursor: string | null = null; pages.length === 0 || cursor !== null;) {
+    const { status, body } = await ask(cursor);
+    expect([status, body]).toEqual([200, expect.anything()]);
+    const page = body as Page;
+    pages.push(page);
+    cursor = page.next;
+  }
+  return pages;
+}
+
+const withCursor = (query: string, cursor: string | null): string =>
+  cursor === null ? query : `${query}&cursor=${cursor}`;
+
+test('the history of an account comes in pages, with its balances, on either shard', async () => {
+  const events = [1, 2, 3, 4, 5].map((amount) =>
+    transfer(500 + amount, { debit_account_id: 5, credit_account_id: 6, amount, code: amount }),
+  );
+  await create('/v1/transfers', events);
+  for (const [id, side, posted] of [
+    ['5', 'debits', 'debits_posted'],
+    ['6', 'credits', 'credits_posted'],
+  ] as const) {
+    const transfers = await pagesOf((cursor) => {
+      const query = withCursor(`limit=2&flags=${side}`, cursor);
+      return checks.send({ method: 'GET', route: '/v1/accounts/{id}/transfers', id, query });
+    });
+    const ids = transfers.flatMap(
+      (page) => page['transfers'] as readonly { readonly id: string }[],
+    );
+    expect(ids.map((one) => one.id)).toEqual(['501', '502', '503', '504', '505']);
+    const balances = await pagesOf((cursor) => {
+      const query = withCursor('limit=3&flags=7', cursor);
+      return checks.send({ method: 'GET', route: '/v1/accounts/{id}/balances', id, query });
+    });
+    const sums = balances.flatMap(
+      (page) => page['balances'] as readonly Readonly<Record<string, string>>[],
+    );
+    expect(sums.map((one) => one[posted])).toEqual(['15', '10', '6', '3', '1']);
+  }
+  const nothing = { method: 'GET', route: '/v1/accounts/{id}/transfers', id: '998' } as const;
+  expect(await checks.send(nothing)).toMatchObject({
+    status: 200,
+    body: { transfers: [], next: null },
+  });
+  const kept = { method: 'GET', route: '/v1/accounts/{id}/balances', id: '1' } as const;
+  expect(await checks.send(kept)).toMatchObject({ body: { balances: [], next: null } });
+});
+
+test('queries find what has all of the given fields', async () => {
+  const answer = await create('/v1/accounts/query', { code: 7, user_data_64: '77' });
+  expect(answer).toMatchObject({ status: 200, body: { accounts: [{ id: '6' }], next: null } });
+  const marked = [601, 602, 603].map((id) => transfer(id, { user_data_32: 600, code: id }));
+  await create('/v1/transfers', marked);
+  const pages = await pagesOf((cursor) =>
+    create('/v1/transfers/query', {
+      user_data_32: 600,
+      limit: 2,
+      flags: ['reversed'],
+      ...(cursor === null ? {} : { cursor }),
+    }),
+  );
+  const found = pages.flatMap((page) => page['transfers'] as readonly { readonly id: string }[]);
+  expect(found.map(({ id }) => id)).toEqual(['603', '602', '601']);
+  expect(await create('/v1/transfers/query', { user_data_32: 600, code: 602 })).toMatchObject({
+    body: { transfers: [{ id: '602', pending_status: 'none' }], next: null },
+  });
+});
+
+test('the changes tell every kind of change, in the order of their timestamps', async () => {
+  await create('/v1/transfers', transfer(700, { user_data_32: 7 }));
+  await create('/v1/transfers', transfer(701, { flags: ['pending'] }));
+  await create('/v1/transfers', end(702, 701, 'post'));
+  await create('/v1/transfers', transfer(703, { flags: ['pending'] }));
+  await create('/v1/transfers', end(704, 703, 'void'));
+  const pages = await pagesOf((cursor) => {
+    const query = withCursor('limit=1000', cursor);
+    return checks.send({ method: 'GET', route: '/v1/changes', query });
+  });
+  const changes = pages.flatMap(
+    (page) =>
+      page['changes'] as readonly {
+        readonly type: string;
+        readonly timestamp: string;
+        readonly transfer: { readonly id: string };
+      }[],
+  );
+  const times = changes.map(({ timestamp }) => BigInt(timestamp));
+  expect(times).toEqual(times.toSorted((a, b) => Number(a - b)));
+  const told = new Map(changes.map(({ type, transfer: { id } }) => [id, type]));
+  expect(['700', '701', '702', '703', '704'].map((id) => told.get(id))).toEqual([
+    'single_phase',
+    'two_phase_pending',
+    'two_phase_posted',
+    'two_phase_pending',
+    'two_phase_voided',
+  ]);
+});
+
+test.each([
+  ['limit=8190', 'limit', 'range'],
+  ['limit=x', 'limit', 'number_form'],
+  ['flags=nope', 'flags', 'unknown_flag'],
+  ['ledger=1', 'ledger', 'unknown_field'],
+  ['cursor=abc', 'cursor', 'cursor'],
+])('a history asked for with %s is refused', async (query, field, rule) => {
+  for (const route of ['/v1/accounts/{id}/transfers', '/v1/accounts/{id}/balances'] as const) {
+    expect(await checks.send({ method: 'GET', route, id: '5', query })).toMatchObject({
+      status: 400,
+      type: 'application/problem+json',
+      body: { code: 'malformed_request', field, rule },
+    });
+  }
+});
+
+test('a cursor of another question is refused', async () => {
+  const first = { method: 'GET', route: '/v1/accounts/{id}/transfers', id: '5', query: 'limit=1' };
+  const { body } = await checks.send({ ...first, method: 'GET' });
+  const cursor = (body as Page).next!;
+  for (const answer of [
+    await checks.send({ ...first, method: 'GET', id: '6', query: `cursor=${cursor}` }),
+    await create('/v1/transfers/query', { cursor }),
+    await checks.send({ method: 'GET', route: '/v1/changes', query: `cursor=${cursor}` }),
+  ]) {
+    expect(answer).toMatchObject({ status: 400, body: { field: 'cursor', rule: 'cursor' } });
+  }
+});
+
 test.each([
   ['/v1/accounts/{id}', '998', 404, 'not_found'],
   ['/v1/transfers/{id}', '998', 404, 'not_found'],
@@ -136,6 +338,8 @@ test('refusals are the problems that the document names', async () => {
     '/v1/transfers',
     '/v1/accounts/lookup',
     '/v1/transfers/lookup',
+    '/v1/accounts/query',
+    '/v1/transfers/query',
   ]) {
     expect(await create(route, '{')).toMatchObject({
       status: 400,
@@ -166,11 +370,12 @@ test('refusals are the problems that the document names', async () => {
       body: { code: 'malformed_request' },
     });
   }
-  const later = await create('/v1/transfers', transfer(400, { flags: ['pending'] }));
-  expect(later).toMatchObject({
-    status: 400,
-    body: { code: 'malformed_request', detail: expect.stringContaining('pending') },
-  });
+  for (const flags of [['nope'], ['pending', 'pending'], 65_536]) {
+    expect(await create('/v1/transfers', transfer(400, { flags }))).toMatchObject({
+      status: 400,
+      body: { code: 'malformed_request', field: expect.stringContaining('flags') },
+    });
+  }
 });
 
 test('the routes for operators are as the document says', async () => {

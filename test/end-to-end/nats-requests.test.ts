@@ -174,6 +174,179 @@ test('look-ups find what is there, in request order', async () => {
   expect(await packed('lookup_accounts', { ids: [777_777] })).toMatchObject({ accounts: [] });
 });
 
+const PENDING = 2;
+const POST = 4;
+const LINKED = 1;
+
+test('a pending transfer is made and posted in every form', async () => {
+  const ids = [nextId(), nextId(), nextId()];
+  const ends = ids.map(() => nextId());
+  const hold = (id: number): object => ({
+    ...transfer(id, 8),
+    credit_account_id: 4,
+    flags: PENDING,
+  });
+  expect(await json('create_transfers', hold(ids[0]!))).toMatchObject({ status: 'created' });
+  expect(await packed('create_transfers', [hold(ids[1]!)])).toMatchObject({
+    results: [{ status: 'created' }],
+  });
+  const columns = {
+    n: 1,
+    id: u128s(ids[2]!),
+    debit_account_id: 1,
+    credit_account_id: 4,
+    amount: 8,
+    ledger: 1,
+    code: 1,
+    flags: PENDING,
+  };
+  expect(await packed('create_transfers', columns)).toMatchObject({ status: Buffer.alloc(2) });
+  const post = { id: ends[0], pending_id: ids[0], amount: 5, flags: ['post_pending_transfer'] };
+  expect(await json('create_transfers', post)).toMatchObject({ status: 'created' });
+  const posts = { n: 2, id: u128s(ends[1]!, ends[2]!), pending_id: u128s(ids[1]!, ids[0]!) };
+  const answer = (await packed('create_transfers', { ...posts, amount: 8, flags: POST })) as {
+    status: Uint8Array;
+  };
+  // created, and pending_transfer_already_posted: 8 is over what the first one took, but not over what was pending.
+  expect([...answer.status]).toEqual([0, 0, 33, 0]);
+  expect(await json('lookup_transfers', { ids: [...ids, ends[0]] })).toMatchObject({
+    transfers: [
+      { pending_status: 'posted' },
+      { pending_status: 'posted' },
+      { pending_status: 'pending' },
+      { pending_status: 'none', amount: '5', credit_account_id: '4', ledger: 1 },
+    ],
+  });
+  const found = await packed('lookup_transfers', { n: 3, id: u128s(...ids) });
+  expect(found).toMatchObject({ n: 3, pending_status: Buffer.of(2, 2, 1) });
+});
+
+test('a chain over two shards happens as a whole or not at all', async () => {
+  const chain = (amount: number, last: object): readonly object[] => [
+    { ...transfer(nextId(), amount), credit_account_id: 4, flags: LINKED },
+    { ...transfer(nextId(), amount), debit_account_id: 4, flags: LINKED },
+    { ...transfer(nextId(), amount), ...last },
+  ];
+  const before = await json('lookup_accounts', { ids: [4] });
+  const broken = await json('create_transfers', chain(3, { code: 0 }));
+  expect(broken).toMatchObject({
+    results: [
+      { status: 'linked_event_failed' },
+      { status: 'linked_event_failed' },
+      { status: 'code_must_not_be_zero' },
+    ],
+  });
+  expect(await json('lookup_accounts', { ids: [4] })).toMatchObject({
+    accounts: (before as { accounts: object[] }).accounts,
+  });
+  const whole = (await json('create_transfers', chain(3, {}))) as { results: object[] };
+  expect(whole.results).toMatchObject(whole.results.map(() => ({ status: 'created' })));
+});
+
+test('reads are answered in maps and in columns, page by page', async () => {
+  const [from, to] = [nextId(), nextId()];
+  const kept = { flags: 8, user_data_32: from };
+  await json('create_accounts', [
+    { ...account(from), ...kept },
+    { ...account(to), ...kept },
+  ]);
+  const between = { debit_account_id: from, credit_account_id: to, user_data_32: from };
+  const ids = [nextId(), nextId(), nextId()];
+  for (const [i, id] of ids.entries()) {
+    await json('create_transfers', { ...transfer(id, i + 1), ...between });
+  }
+  const first = (await json('get_account_transfers', { account_id: to, limit: 2 })) as {
+    next: string;
+  };
+  expect(first).toMatchObject({
+    transfers: ids.slice(0, 2).map((id) => ({ id: String(id), effect_timestamp: NANOSECONDS })),
+  });
+  const rest = { account_id: to, limit: 2, cursor: first.next };
+  expect(await packed('get_account_transfers', rest)).toMatchObject({
+    transfers: [{ id: Buffer.from(u128s(ids[2]!)), pending_status: 'none' }],
+    next: null,
+  });
+  const columns = { account_id: from, columns: true, flags: ['debits', 'reversed'] };
+  expect(await packed('get_account_transfers', columns)).toMatchObject({
+    n: 3,
+    id: Buffer.from(u128s(...ids.toReversed())),
+    amount: Buffer.from(u128s(3, 2, 1)),
+    pending_status: Buffer.alloc(3),
+  });
+  expect(await packed('get_account_balances', { account_id: to, columns: true })).toMatchObject({
+    n: 3,
+    credits_posted: Buffer.from(u128s(1, 3, 6)),
+    debits_posted: Buffer.from(u128s(0, 0, 0)),
+  });
+  const accounts = (await json('query_accounts', { user_data_32: from, ledger: 1 })) as {
+    accounts: { id: string; credits_posted: string }[];
+  };
+  const credits = new Map(accounts.accounts.map((one) => [one.id, one.credits_posted]));
+  expect(credits).toEqual(new Map([`${from}`, `${to}`].map((id, i) => [id, i === 0 ? '0' : '6'])));
+  expect(await packed('query_transfers', { user_data_32: from, columns: true })).toMatchObject({
+    n: 3,
+    id: Buffer.from(u128s(...ids)),
+    next: null,
+  });
+});
+
+test('the changes are told in maps and in columns, and an empty page ends them', async () => {
+  const id = nextId();
+  const answer = (await json('create_transfers', transfer(id, 4))) as { timestamp: string };
+  const since = { timestamp_min: answer.timestamp };
+  expect(await json('get_change_events', since)).toMatchObject({
+    changes: [
+      {
+        type: 'single_phase',
+        timestamp: answer.timestamp,
+        transfer: { id: String(id), amount: '4' },
+        debit_account: { id: '1' },
+        credit_account: { id: '2' },
+      },
+    ],
+    next: null,
+  });
+  expect(await packed('get_change_events', { ...since, columns: true })).toMatchObject({
+    n: 1,
+    type: Buffer.of(0),
+    transfer: { id: Buffer.from(u128s(id)) },
+    debit_account: { id: Buffer.from(u128s(1)) },
+  });
+  const later = { timestamp_min: String(BigInt(answer.timestamp) + 1n) };
+  expect(await json('get_change_events', later)).toMatchObject({ changes: [], next: null });
+});
+
+test('a page that is too long for a message is shorter, and nothing is left out', async () => {
+  const [from, to] = [nextId(), nextId()];
+  await json('create_accounts', [account(from), account(to)]);
+  const n = BATCH_EVENTS_MAX;
+  const ids = Array.from({ length: n }, () => nextId());
+  const columns = {
+    n,
+    id: u128s(...ids),
+    debit_account_id: from,
+    credit_account_id: to,
+    amount: 1,
+    ledger: 1,
+    code: 1,
+  };
+  await packed('create_transfers', columns);
+  const found: string[] = [];
+  let pages = 0;
+  for (let cursor: string | null | undefined; cursor !== null; pages++) {
+    const filter = { account_id: to, limit: n, ...(cursor === undefined ? {} : { cursor }) };
+    const page = (await json('get_account_transfers', filter)) as {
+      transfers: { id: string }[];
+      next: string | null;
+    };
+    found.push(...page.transfers.map((one) => one.id));
+    cursor = page.next;
+  }
+  expect(pages).toBeGreaterThan(1);
+  expect(new Set(found)).toEqual(new Set(ids.map(String)));
+  expect(found).toHaveLength(n);
+});
+
 test('the subjects of a shard take the same requests', async () => {
   const shardOf = placementOf(SHARDS);
   for (let shard = 0; shard < SHARDS; shard++) {
@@ -252,6 +425,11 @@ test('the service is discovered, and counts', async () => {
       'sycee.v1.create_transfers',
       'sycee.v1.lookup_accounts',
       'sycee.v1.lookup_transfers',
+      'sycee.v1.get_account_transfers',
+      'sycee.v1.get_account_balances',
+      'sycee.v1.query_accounts',
+      'sycee.v1.query_transfers',
+      'sycee.v1.get_change_events',
       'sycee.v1.status',
     ]),
   );

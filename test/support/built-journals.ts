@@ -4,7 +4,7 @@
  */
 import { batchOfRows, BatchKind, ROW_WORDS } from '../../engine/batch.ts';
 import { AccountFlags, RESOLVING, TransferFlags } from '../../engine/flags.ts';
-import { DERIVED_WORDS, DerivedKind, InputType } from '../../engine/group.ts';
+import { Derived, DERIVED_WORDS, DerivedKind, InputType } from '../../engine/group.ts';
 import { positionHigh } from '../../engine/ledger.ts';
 import { shardOf } from '../../engine/placement.ts';
 import { ChangeType } from '../../engine/query.ts';
@@ -44,7 +44,7 @@ export interface BuiltChange {
 }
 
 /** Where a transfer takes effect; `effect` is filled in there. */
-interface Derived {
+interface Due {
   readonly transfer: BuiltTransfer;
   readonly kind: number;
 }
@@ -63,7 +63,7 @@ export class BuiltJournals {
   readonly changes: BuiltChange[] = [];
   readonly heads = new Map<bigint, { low: number; high: number }>();
   /** Decided, and not yet in every frame that it is to be in. */
-  readonly #due: Derived[][];
+  readonly #due: Due[][];
   readonly #clocks: bigint[];
   readonly #prng: Prng;
   readonly #balances = new Map<bigint, bigint[]>();
@@ -163,7 +163,7 @@ export class BuiltJournals {
     const { shard } = frame;
     const rows: Uint32Array[] = [];
     const statuses: number[] = [];
-    const derived: Derived[] = [];
+    const derived: Due[] = [];
     const decisions: (() => void)[] = [];
     const first = frame.rows;
     let stamp = 0n;
@@ -222,11 +222,11 @@ export class BuiltJournals {
     this.#note(transfer);
   }
 
-  #takeEffect(frame: FrameDraft, due: Derived): void {
+  #takeEffect(frame: FrameDraft, due: Due): void {
     frame.later(() => this.#effect(frame, due, -1));
   }
 
-  #effect(frame: FrameDraft, { transfer, kind }: Derived, inputRow: number): void {
+  #effect(frame: FrameDraft, { transfer, kind }: Due, inputRow: number): void {
     const { shard } = frame;
     let effect = transfer.timestamp;
     if (effect < this.#clocks[shard]! && inputRow < 0) effect = this.#clocks[shard]!;
@@ -242,7 +242,7 @@ export class BuiltJournals {
       const accountId = side === 1 ? transfer.debit : transfer.credit;
       if (this.shardOf(accountId) !== shard) continue;
       const head = this.heads.get(accountId)!;
-      words.set([head.low, head.high], 30 + side * 2);
+      words.set([head.low, head.high], Derived.debitPrevious + side * 2 - 2);
       this.heads.set(accountId, {
         low: frame.sequence,
         high: positionHigh(frame.sequence, row, side),
@@ -261,11 +261,12 @@ export class BuiltJournals {
         frame.addBalances(row, side, balances);
     }
     if (inputRow >= 0) {
-      frame.previous.push(...words.subarray(32, 36));
+      frame.previous.push(...words.subarray(Derived.debitPrevious, Derived.effect));
       return;
     }
-    writeUint64(effect, words, 36);
-    words[38] = kind;
+    writeUint64(effect, words, Derived.effect);
+    writeUint64(transfer.timestamp, words, Derived.decided);
+    words[Derived.kind] = kind;
     frame.addDerived(words);
   }
 
@@ -281,8 +282,9 @@ export class BuiltJournals {
       const key = this.tick(shard);
       const words = new Uint32Array(DERIVED_WORDS);
       words.set(transfer!.row);
-      writeUint64(key, words, 36);
-      words[38] = DerivedKind.home | DerivedKind.expired;
+      writeUint64(key, words, Derived.effect);
+      writeUint64(key, words, Derived.decided);
+      words[Derived.kind] = DerivedKind.home | DerivedKind.expired;
       for (const [accountId, word] of [
         [transfer!.debit, 0],
         [transfer!.credit, 2],

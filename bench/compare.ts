@@ -1,5 +1,5 @@
 /**
- * Two checkouts on one machine: the same scenario in each, in turns, so that both see the same hours. Each run is a process of its own, with
+ * Two checkouts on one machine, or two scenarios of one: in turns, so that both see the same hours. Each run is a process of its own, with
  * its own code, and verifies itself; one that does not ends the comparison. Every other pair begins with the other one, since whoever comes
  * second may find the machine warmer. The ratio is the median of the pairs' ratios.
  */
@@ -7,30 +7,33 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { median, rounded } from './figures.ts';
 
-const HELP = `usage: node bench/compare.ts --base DIR --head DIR [--rounds N] -- SCENARIO [options of the bench]
+const HELP = `usage: node bench/compare.ts [--base DIR] [--head DIR] [--rounds N] -- SCENARIO [options of the bench] [-- SCENARIO [options]]
 
 Runs "bench SCENARIO" in two checkouts in turns, N times each (5), and prints for each figure both medians with their spread, and
 the ratio head / base: the median of the ratios of the pairs, with the least and the greatest. The last line is one JSON document.
-Both directories need their packages (npm ci).
+Both directories need their packages (npm ci); one that is not given is this checkout. What comes after a second -- is run in head instead.
 
-example:
+examples:
   git worktree add ../before HEAD~10 && (cd ../before && npm ci)
   node bench/compare.ts --base ../before --head . -- uniform --seconds 5 --accounts 1000000
+  node bench/compare.ts -- uniform --seconds 5 -- pending-post --seconds 5
 
 exit codes: 0 compared, 1 a run failed or did not verify, 2 wrong usage.`;
 
-const ROUNDS_DEFAULT = 5;
+const OWN_DIRECTORY = fileURLToPath(new URL('..', import.meta.url));
 
 /** The figures of one run by name: `latency_ms.p50` and so on. */
 export type RunFigures = Readonly<Record<string, number>>;
 
+/** `before` is of the base, `after` of the head. */
 export interface Compared {
   readonly figure: string;
-  readonly base: Spread;
-  readonly head: Spread;
+  readonly before: Spread;
+  readonly after: Spread;
   readonly ratio: Spread;
 }
 
@@ -40,12 +43,20 @@ interface Spread {
   readonly greatest: number;
 }
 
-interface Comparison {
-  readonly base: string;
-  readonly head: string;
-  readonly rounds: number;
+interface Run {
+  readonly directory: string;
+  /** Arguments of the bench. */
   readonly command: readonly string[];
 }
+
+interface Comparison {
+  readonly before: Run;
+  readonly after: Run;
+  readonly rounds: number;
+}
+
+type Side = 'before' | 'after';
+const SIDE_NAMES: Readonly<Record<Side, string>> = { before: 'base', after: 'head' };
 
 /** Parts of a report that are the same in each run, or mean nothing beside another's. */
 const NOT_COMPARED = new Set(['settings', 'machine', 'complaints', 'rounds']);
@@ -65,18 +76,17 @@ export function figuresOfReport(report: object): RunFigures {
   return figures;
 }
 
-/** Pair i is base[i] and head[i]. Figures that both sides always have. */
+/** Pair i is before[i] and after[i]. Figures that all runs have. */
 export function compareRuns(
-  base: readonly RunFigures[],
-  head: readonly RunFigures[],
+  before: readonly RunFigures[],
+  after: readonly RunFigures[],
 ): readonly Compared[] {
-  const all = [...base, ...head];
-  const names = Object.keys(base[0] ?? {}).filter((name) => all.every((run) => name in run));
+  const all = [...before, ...after];
+  const names = Object.keys(before[0] ?? {}).filter((name) => all.every((run) => name in run));
   return names.map((figure) => {
-    const before = base.map((run) => run[figure]!);
-    const after = head.map((run) => run[figure]!);
-    const ratios = after.map((one, i) => one / before[i]!).filter((one) => Number.isFinite(one));
-    return { figure, base: spreadOf(before), head: spreadOf(after), ratio: spreadOf(ratios) };
+    const [from, to] = [before, after].map((runs) => runs.map((run) => run[figure]!));
+    const ratios = to!.map((one, i) => one / from![i]!).filter((one) => Number.isFinite(one));
+    return { figure, before: spreadOf(from!), after: spreadOf(to!), ratio: spreadOf(ratios) };
   });
 }
 
@@ -90,26 +100,33 @@ function spreadOf(values: readonly number[]): Spread {
 }
 
 async function compare(comparison: Comparison): Promise<number> {
-  const { base, head, rounds, command } = comparison;
-  const runs: { readonly base: RunFigures[]; readonly head: RunFigures[] } = { base: [], head: [] };
+  const { before, after, rounds } = comparison;
+  const runs: Readonly<Record<Side, RunFigures[]>> = { before: [], after: [] };
   for (let round = 0; round < rounds; round++) {
-    const sides = round % 2 === 0 ? (['base', 'head'] as const) : (['head', 'base'] as const);
+    const sides: readonly Side[] = round % 2 === 0 ? ['before', 'after'] : ['after', 'before'];
     for (const side of sides) {
-      const report = await runOnce(comparison[side], command);
+      const report = await runOnce(comparison[side]);
       if (report === null) return 1;
-      runs[side].push(figuresOfReport(report));
-      const rate = runs[side].at(-1)!['transfers_per_second'];
-      console.error(`round ${round + 1} of ${rounds}, ${side}: ${rate ?? 'no'} transfers/s`);
+      const figures = figuresOfReport(report);
+      runs[side].push(figures);
+      const rate = figures['transfers_per_second'];
+      console.error(`round ${round + 1} of ${rounds}, ${SIDE_NAMES[side]}: ${rate} transfers/s`);
     }
   }
-  const compared = compareRuns(runs.base, runs.head);
-  console.log(table(compared));
-  console.log(JSON.stringify({ base, head, rounds, command, figures: compared }));
+  const compared = compareRuns(runs.before, runs.after);
+  console.log(tableOf(compared));
+  const figures = compared.map((one) => ({
+    figure: one.figure,
+    base: one.before,
+    head: one.after,
+    ratio: one.ratio,
+  }));
+  console.log(JSON.stringify({ base: before, head: after, rounds, figures }));
   return 0;
 }
 
 /** The report of one run; null, and said why, when it failed or did not verify. */
-async function runOnce(directory: string, command: readonly string[]): Promise<object | null> {
+async function runOnce({ directory, command }: Run): Promise<object | null> {
   const cli = path.resolve(directory, 'cli.ts');
   const child = spawn(process.execPath, [cli, 'bench', ...command, '--json'], {
     cwd: directory,
@@ -124,54 +141,66 @@ async function runOnce(directory: string, command: readonly string[]): Promise<o
   return null;
 }
 
-function table(compared: readonly Compared[]): string {
-  const number = (value: number): string =>
-    value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 3 : 1 });
-  const spread = ({ median: middle, least, greatest }: Spread): string =>
-    `${number(middle)} (${number(least)} to ${number(greatest)})`;
-  const rows = compared.map((one) => [
-    one.figure,
-    spread(one.base),
-    spread(one.head),
-    spread(one.ratio),
+function tableOf(compared: readonly Compared[]): string {
+  const rows = compared.map(({ figure, before, after, ratio }) => [
+    figure,
+    spreadText(before),
+    spreadText(after),
+    spreadText(ratio),
   ]);
   const lines = [['figure', 'base', 'head', 'head / base'], ...rows];
-  const widths = lines[0]!.map((_, column) =>
-    Math.max(...lines.map((line) => line[column]!.length)),
-  );
+  const widths = lines[0]!.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
   return lines
     .map((line) =>
       line
-        .map((cell, column) => cell.padEnd(widths[column]!))
+        .map((cell, at) => cell.padEnd(widths[at]!))
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
 }
 
+const spreadText = ({ median: middle, least, greatest }: Spread): string =>
+  `${numberText(middle)} (${numberText(least)} to ${numberText(greatest)})`;
+
+const numberText = (value: number): string =>
+  value.toLocaleString('en-US', { maximumFractionDigits: Math.abs(value) < 10 ? 3 : 1 });
+
 /** Null for wrong usage. */
 export function parseComparison(argv: readonly string[]): Comparison | null {
-  const at = argv.indexOf('--');
-  if (at === -1) return null;
+  const [flags, ...commands] = splitAtDashes(argv);
+  const [first, second = first] = commands;
+  if (first === undefined || second === undefined || commands.length > 2) return null;
+  if (first.length === 0 || second.length === 0) return null;
   try {
     const { values } = parseArgs({
-      args: argv.slice(0, at),
+      args: [...flags!],
       options: {
-        base: { type: 'string' },
-        head: { type: 'string' },
-        rounds: { type: 'string' },
+        base: { type: 'string', default: OWN_DIRECTORY },
+        head: { type: 'string', default: OWN_DIRECTORY },
+        rounds: { type: 'string', default: '5' },
       },
     });
-    const command = argv.slice(at + 1);
-    const rounds = Number(values.rounds ?? ROUNDS_DEFAULT);
-    const { base, head } = values;
-    if (base === undefined || head === undefined || command.length === 0) return null;
+    const rounds = Number(values.rounds);
     if (!Number.isInteger(rounds) || rounds < 1) return null;
-    return { base, head, rounds, command };
+    return {
+      before: { directory: values.base, command: first },
+      after: { directory: values.head, command: second },
+      rounds,
+    };
   } catch {
     // An unknown flag: the usage says what there is.
     return null;
   }
+}
+
+function splitAtDashes(argv: readonly string[]): readonly (readonly string[])[] {
+  const parts: string[][] = [[]];
+  for (const one of argv) {
+    if (one === '--') parts.push([]);
+    else parts.at(-1)!.push(one);
+  }
+  return parts;
 }
 
 if (import.meta.main) {

@@ -16,7 +16,10 @@ const CALL = { deadlineMs: QUESTION_DEADLINE_MS };
 const PAGE_ROWS = 100;
 
 export interface Past {
-  readonly client: Client;
+  readonly client: Pick<
+    Client,
+    'getAccountTransfers' | 'queryTransfers' | 'queryAccounts' | 'changeEvents'
+  >;
   readonly workload: Workload;
   readonly journal: MarkedJournal;
   /** Transfers of each account when the journal was built: later there are more. */

@@ -22,6 +22,8 @@ const workloadOptions = {
 class MapLedger implements Transport {
   readonly debits = new Map<string, bigint>();
   readonly credits = new Map<string, bigint>();
+  /** Debits pending, beside those posted. */
+  readonly pending = new Map<string, bigint>();
 
   move(from: string, to: string, amount: bigint): void {
     this.debits.set(from, (this.debits.get(from) ?? 0n) + amount);
@@ -45,6 +47,8 @@ class MapLedger implements Transport {
       const from = row * ROW_WORDS * 4;
       const debit = this.debits.get(key) ?? 0n;
       const credit = this.credits.get(key) ?? 0n;
+      const pending = this.pending.get(key) ?? 0n;
+      view.setBigUint64(from + COLUMN_OFFSETS[Account.debitsPending]!, pending, true);
       view.setBigUint64(from + COLUMN_OFFSETS[Account.debitsPosted]!, debit, true);
       view.setBigUint64(from + COLUMN_OFFSETS[Account.creditsPosted]!, credit, true);
     }
@@ -88,6 +92,22 @@ describe('verifyBalances', () => {
     const complaints = await verifyBalances(client, workload, books);
     expect(complaints.join('\n')).toMatch(/account \d+ has posted debits/);
     expect(complaints.join('\n')).toContain('acknowledged amounts are');
+  });
+
+  test('what is still pending is found', async () => {
+    const { workload, books, ledger } = acknowledged();
+    const [from] = ledger.debits.keys();
+    ledger.pending.set(from!, 2n ** 64n - 1n);
+    await using client = new TransportClient(ledger);
+    const complaints = await verifyBalances(client, workload, books);
+    expect(complaints.join('\n')).toMatch(/^account \d+ has \d+ pending, and should have nothing$/);
+  });
+
+  test('amounts that should be pending and are posted are found', async () => {
+    const { workload, books, ledger } = acknowledged();
+    await using client = new TransportClient(ledger);
+    const complaints = await verifyBalances(client, workload, books, 'pending');
+    expect(complaints.join('\n')).toMatch(/account \d+ has \d+ posted, and should have nothing/);
   });
 
   test('money on the wrong account is found even when the sums are right', async () => {

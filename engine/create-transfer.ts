@@ -194,11 +194,13 @@ export class TransferRules {
   #existing(i: number, mark: number, home: number, state: number): TransferStatus {
     if (state === TransferState.failed) return TransferStatus.id_already_failed;
     const columns = this.#columns!;
-    const { words, at, step } = columns;
+    const { words, halves, at, step } = columns;
     const old = this.#record;
     this.store.copyRecord(words, at[Transfer.id]! + i * step[Transfer.id]!, home, old);
     const pendingId = at[Transfer.pendingId]! + i * step[Transfer.pendingId]!;
-    const isResolved = ((old[29]! >>> 16) & RESOLVING) !== 0;
+    const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
+    // Only for a post or void has the pending transfer's record been asked for, and only then does it matter.
+    const isResolved = (flags & (old[29]! >>> 16) & RESOLVING) !== 0;
     if (isResolved && equals(words, pendingId, old, 16)) {
       this.store.copyRecord(words, pendingId, home, this.#pending);
     }

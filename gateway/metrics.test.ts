@@ -17,6 +17,8 @@ const READING: ShardReading = {
   bytesJournalled: 4096,
   parked: 5,
   claimed: 6,
+  pendings: 0,
+  expiring: 0,
   walksInFlight: 7,
   requestsInFlight: 8,
   statuses: { 'create_transfers.created': 90, 'create_transfers.exceeds_credits': 10 },

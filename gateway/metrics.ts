@@ -25,6 +25,8 @@ export interface ShardReading {
   readonly bytesJournalled: number;
   readonly parked: number;
   readonly claimed: number;
+  readonly pendings: number;
+  readonly expiring: number;
   readonly walksInFlight: number;
   readonly requestsInFlight: number;
   readonly queueDepth?: number | undefined;
@@ -154,6 +156,8 @@ export class Metrics {
     perShard('gauge', 'walks_in_flight', 'Cross-shard walks under way', (one) => one.walksInFlight);
     perShard('gauge', 'events_parked', 'Events that wait for a claim', (one) => one.parked);
     perShard('gauge', 'accounts_claimed', 'Accounts under a claim', (one) => one.claimed);
+    perShard('gauge', 'pendings_open', 'Open pending transfers', (one) => one.pendings);
+    perShard('gauge', 'pendings_expiring', 'Of these, expiry has begun', (one) => one.expiring);
     perShard('counter', 'restarts_total', 'Times the shard was rebuilt', (one) => one.restarts);
     perShard('gauge', 'accounts', 'Accounts held', (one) => one.accounts ?? 0);
     perShard('gauge', 'transfers', 'Transfers known by their ids', (one) => one.transfers ?? 0);

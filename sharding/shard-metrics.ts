@@ -30,7 +30,10 @@ export interface ShardMetrics {
   readonly restarts: number;
   readonly accounts: number;
   readonly transfers: number;
-  /** Bytes of the tables of accounts and ids. */
+  /** Pending transfers that are open, and those of them whose expiry has begun. */
+  readonly pendings: number;
+  readonly expiring: number;
+  /** Bytes of the tables of accounts, ids, and open pending transfers. */
   readonly tableBytes: number;
 }
 
@@ -63,6 +66,8 @@ export function readShardMetrics(host: ShardHost, client: ShardClient): ShardMet
     restarts: host.restarts,
     accounts: counters[Counter.accounts]!,
     transfers: counters[Counter.transfers]!,
+    pendings: counters[Counter.pendings]!,
+    expiring: counters[Counter.expiring]!,
     tableBytes: counters[Counter.tableBytes]!,
   };
 }

@@ -306,6 +306,39 @@ test.each([
   }
 });
 
+test.each([
+  ['5', 'limit=0'],
+  ['5', 'flags=reversed'],
+  ['5', 'flags=0'],
+  ['5', 'timestamp_min=2&timestamp_max=1'],
+  ['5', `timestamp_min=${2n ** 63n}`],
+  ['0', 'limit=1'],
+  [ALL, 'limit=1'],
+])('what cannot be is an empty page: account %s, %s', async (id, query) => {
+  const route = '/v1/accounts/{id}/transfers';
+  expect(await checks.send({ method: 'GET', route, id, query })).toMatchObject({
+    status: 200,
+    body: { transfers: [], next: null },
+  });
+});
+
+test('who follows the changes asks again with the last cursor', async () => {
+  const { body } = await create('/v1/transfers', transfer(710));
+  const since = `timestamp_min=${(body as { timestamp: string }).timestamp}`;
+  const idsOf = (answer: Answer): readonly string[] =>
+    (answer.body as { changes: { transfer: { id: string } }[] }).changes.map(
+      (one) => one.transfer.id,
+    );
+  const ask = (more: string): Promise<Answer> =>
+    checks.send({ method: 'GET', route: '/v1/changes', query: since + more });
+  const first = await ask('&limit=1');
+  expect(idsOf(first)).toEqual(['710']);
+  const cursor = `&cursor=${(first.body as Page).next}`;
+  expect(await ask(cursor)).toMatchObject({ body: { changes: [], next: null } });
+  await create('/v1/transfers', [transfer(711), transfer(712)]);
+  expect(idsOf(await ask(cursor))).toEqual(['711', '712']);
+});
+
 test('a cursor of another question is refused', async () => {
   const first = { method: 'GET', route: '/v1/accounts/{id}/transfers', id: '5', query: 'limit=1' };
   const { body } = await checks.send({ ...first, method: 'GET' });

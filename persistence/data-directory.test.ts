@@ -72,7 +72,7 @@ describe('making a data directory', () => {
       'shard-002',
       'sycee.json',
     ]);
-    expect(made.meta).toMatchObject({ format: 1, shards: 3 });
+    expect(made.meta).toMatchObject({ format: 2, shards: 3 });
     expect(made.meta.clusterId).toMatch(/^[0-9a-f]{32}$/);
     expect(made.shardDirectory(2)).toBe(join(at.directory, 'shard-002'));
     expect(JSON.parse(readFileSync(join(at.directory, 'sycee.json'), 'utf8'))).toEqual(made.meta);
@@ -121,8 +121,8 @@ describe('a directory is refused, and left as it is,', () => {
   test('when it is of another version', () => {
     using at = place();
     make(at.directory, 1).close();
-    changeMeta(at.directory, { format: 2, shards: 'many' });
-    expect(() => make(at.directory, 1)).toThrow(refusal('DATA_OTHER_VERSION', 3, /format 2/));
+    changeMeta(at.directory, { format: 1, shards: 'many' });
+    expect(() => make(at.directory, 1)).toThrow(refusal('DATA_OTHER_VERSION', 3, /format 1/));
   });
 
   test('when it was made with another number of shards', () => {
@@ -141,7 +141,7 @@ describe('a directory is refused, and left as it is,', () => {
       expect(() => make(at.directory, 2)).toThrow(refusal('DATA_DAMAGED', 3, /sycee\.json/));
       writeFileSync(file, before);
     }
-    writeFileSync(join(at.directory, 'sycee.json'), '{"format": 1');
+    writeFileSync(join(at.directory, 'sycee.json'), '{"format": 2');
     expect(() => make(at.directory, 2)).toThrow(refusal('DATA_DAMAGED', 3, /not readable as JSON/));
   });
 

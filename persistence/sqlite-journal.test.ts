@@ -320,7 +320,7 @@ describe('damage', () => {
       "cluster_id = 'b'",
       'shard = 1',
       'shards = 2',
-      'format = 2',
+      'format = 1',
       'first_sequence = 5',
     ]) {
       using at = place();

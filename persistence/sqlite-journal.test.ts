@@ -204,9 +204,19 @@ describe('what a crash leaves', () => {
     fillAndClose(at, 3);
     make(at.path(4));
     using journal = SqliteJournal.open(at.options);
-    expect(at.firsts()).toEqual([1]);
     fill(journal, 7);
+    expect(at.firsts().slice(0, 2)).toEqual([1, 4]);
     expect(sequences(journal)).toEqual(upTo(7));
+  });
+
+  test('what an earlier life wrote is sealed, and the new one begins a segment of its own', () => {
+    using at = place();
+    fillAndClose(at, 3);
+    fillAndClose(at, 5);
+    using journal = SqliteJournal.open(at.options);
+    expect(at.firsts()).toEqual([1, 4, 6]);
+    expect(walBytes(at.path(4))).toBe(0);
+    expect(sequences(journal)).toEqual(upTo(5));
   });
 
   test('a new segment with meta and without rows is gone on with', () => {

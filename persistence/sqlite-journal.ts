@@ -255,7 +255,11 @@ function openLive(
   // A row that a killed process wrote and did not sync is readable now. It must not be lost after somebody was told of it.
   if (statSync(wal, { throwIfNoEntry: false }) !== undefined) fsyncPath(wal, 'r+');
   fsyncDirectory(options.directory);
-  return LiveSegment.open(path);
+  const lastSequence = reader.lastSequence();
+  if (lastSequence < first) return LiveSegment.open(path);
+  // What an earlier life wrote is sealed: then it lies where large frames can be read in part.
+  openSealLeftover(options, first);
+  return createLive(options, lastSequence + 1, reader.checksum(lastSequence));
 }
 
 function createLive(

@@ -210,7 +210,10 @@ export class CreateRequests {
     if (shards === 1) return false;
     for (let i = from; i < to; i++) if (!this.#isHere(columns, i)) return true;
     if (this.#claims.count === 0) return false;
-    return !this.#waiting.isFree(this.#copyUnit(from, to), false);
+    for (let i = from; i < to; i++) {
+      if (!this.#waiting.isRowFree(columns, i, this.#marks[i]!)) return true;
+    }
+    return false;
   }
 
   /** Whether this shard is the only one that the event spans. */

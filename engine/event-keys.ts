@@ -6,7 +6,7 @@
  * One instance, filled anew for each event: nothing is made per event.
  */
 import { isZero } from './arithmetic.ts';
-import { BatchKind } from './batch.ts';
+import { BatchKind, type Columns, Transfer } from './batch.ts';
 import { EventMark } from './event-marks.ts';
 import { RESOLVING } from './flags.ts';
 import { shardOf } from './placement.ts';
@@ -35,27 +35,58 @@ export class EventKeys {
   /** Notes the own keys of the event whose 32 words begin at `at`. */
   // Hot path.
   collect(kind: BatchKind, events: Uint32Array, at: number, mark: number): void {
-    const { shard, shards } = this.#here;
     this.count = 0;
     if (kind === BatchKind.accounts) {
-      if (shardOf(events, at, shards) !== shard) return;
-      this.#add(events, at, KeyKind.account);
-      if ((mark & EventMark.imported) !== 0) this.#add(ZERO, 0, KeyKind.importAccounts);
+      this.#collectAccount(events, at, mark);
       return;
     }
-    const isResolving = ((events[at + CODE_FLAGS]! >>> 16) & RESOLVING) !== 0;
-    if (shardOf(events, at + DEBIT, shards) === shard) {
-      this.#add(events, at, KeyKind.transfer);
-      this.#add(events, at + DEBIT, KeyKind.account);
-      if (isResolving && !isZero(events, at + PENDING)) {
-        this.#add(events, at + PENDING, KeyKind.transfer);
-      }
+    const flags = events[at + CODE_FLAGS]! >>> 16;
+    this.#collectTransfer(events, at, at + DEBIT, at + CREDIT, at + PENDING, flags, mark);
+  }
+
+  /** The same for a row of a batch that lies by column. */
+  // Hot path.
+  collectRow({ kind, words, halves, at, step }: Columns, i: number, mark: number): void {
+    this.count = 0;
+    const id = at[Transfer.id]! + i * step[Transfer.id]!;
+    if (kind === BatchKind.accounts) {
+      this.#collectAccount(words, id, mark);
+      return;
+    }
+    const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+    const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
+    const pending = at[Transfer.pendingId]! + i * step[Transfer.pendingId]!;
+    const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
+    this.#collectTransfer(words, id, dr, cr, pending, flags, mark);
+  }
+
+  #collectAccount(words: Uint32Array, id: number, mark: number): void {
+    if (shardOf(words, id, this.#here.shards) !== this.#here.shard) return;
+    this.#add(words, id, KeyKind.account);
+    if ((mark & EventMark.imported) !== 0) this.#add(ZERO, 0, KeyKind.importAccounts);
+  }
+
+  // Hot path.
+  // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
+  #collectTransfer(
+    words: Uint32Array,
+    id: number,
+    dr: number,
+    cr: number,
+    pending: number,
+    flags: number,
+    mark: number,
+  ): void {
+    const { shard, shards } = this.#here;
+    const isResolving = (flags & RESOLVING) !== 0;
+    if (shardOf(words, dr, shards) === shard) {
+      this.#add(words, id, KeyKind.transfer);
+      this.#add(words, dr, KeyKind.account);
+      if (isResolving && !isZero(words, pending)) this.#add(words, pending, KeyKind.transfer);
       if ((mark & EventMark.imported) !== 0) this.#add(ZERO, 0, KeyKind.importTransfers);
     }
-    if (isResolving && isZero(events, at + CREDIT)) return;
-    if (shardOf(events, at + CREDIT, shards) === shard) {
-      this.#add(events, at + CREDIT, KeyKind.account);
-    }
+    if (isResolving && isZero(words, cr)) return;
+    if (shardOf(words, cr, shards) === shard) this.#add(words, cr, KeyKind.account);
   }
 
   #add(words: Uint32Array, at: number, kind: number): void {

@@ -18,7 +18,12 @@
  */
 import { assert } from './assert.ts';
 import { Columns, ROW_WORDS, batchDefect } from './batch.ts';
-import { GROUP_BYTES_MAX, GROUP_BYTES_TARGET, GROUP_ROWS_MAX } from './limits.ts';
+import {
+  GROUP_BYTES_MAX,
+  GROUP_BYTES_TARGET,
+  GROUP_INPUT_ROWS_MAX,
+  GROUP_ROWS_MAX,
+} from './limits.ts';
 import { linkRows, WordList } from './link-message.ts';
 import { TransferStatus } from './status.ts';
 
@@ -163,7 +168,7 @@ export class Group {
     if (this.inputAt.length === 0) return true;
     return (
       this.byteLength + bytes <= GROUP_BYTES_TARGET &&
-      this.inputRows + this.#pledgedRows + rows <= GROUP_ROWS_MAX / 2
+      this.inputRows + this.#pledgedRows + rows <= GROUP_INPUT_ROWS_MAX
     );
   }
 
@@ -226,7 +231,9 @@ export class Group {
     target[to + Derived.kind] = kind;
     target[to + Derived.decided] = source[at + 30]!;
     target[to + Derived.decided + 1] = source[at + 31]!;
-    return this.inputRows + this.derivedRows++;
+    const row = this.inputRows + this.derivedRows++;
+    assert(row < GROUP_ROWS_MAX, 'rows of a group are within their bound');
+    return row;
   }
 
   #roomToDerive(): Uint32Array {

@@ -18,9 +18,11 @@ export const WALK_EVENTS_MAX = BATCH_EVENTS_MAX;
 export const SHARD_EVENTS_IN_FLIGHT_MAX = 8 * 8192;
 /** Pending transfers that one input expires at most. */
 export const EXPIRIES_MAX = 4096;
+/** Rows that the inputs of one group bring or announce: each may become a derived row too, and expiries come on top. */
+export const GROUP_INPUT_ROWS_MAX = (GROUP_ROWS_MAX - 1 - EXPIRIES_MAX) >> 1;
 /** Journal sequences keep 40 bits in a position: at 10,000 groups a second that lasts three years. */
 export const SEQUENCE_MAX = 2 ** 40 - 1;
 
 assert(BATCH_EVENTS_MAX <= SHARD_EVENTS_IN_FLIGHT_MAX, 'a full batch is admitted by an idle shard');
-assert(BATCH_EVENTS_MAX * 2 < GROUP_ROWS_MAX, 'a group holds a batch and what it sets free');
+assert(BATCH_EVENTS_MAX * 2 < GROUP_INPUT_ROWS_MAX, 'a group holds a batch and what it sets free');
 assert(BATCH_BYTES_MAX < GROUP_BYTES_TARGET * 2, 'a group holds at least one batch');

@@ -294,13 +294,13 @@ export function addSeconds(
   at: number,
   seconds: number,
 ): boolean {
-  // In halves of 16 bits, so that every step is exact in a double.
+  // In halves of 16 bits, so that every step is exact in a double. Remainders are taken by bits: `%` of a double is slow.
   const lower = (seconds & 0xffff) * BILLION + words[at]!;
   const upper = (seconds >>> 16) * BILLION;
-  const low = (lower % WORD) + (upper % 65536) * 65536;
+  const low = (lower >>> 0) + (upper & 0xffff) * 65536;
   const high =
-    words[at + 1]! + Math.floor(lower / WORD) + Math.floor(upper / 65536) + Math.floor(low / WORD);
-  target[0] = low % WORD;
+    words[at + 1]! + Math.floor(lower / WORD) + Math.floor(upper / 65536) + (low >= WORD ? 1 : 0);
+  target[0] = low;
   target[1] = high;
   return high > 0x7fffffff;
 }

@@ -49,7 +49,8 @@ export class RecordShelf {
       grown.set(this.#rows);
       this.#rows = grown;
     }
-    this.#rows.set(record.subarray(0, ROW_WORDS), i * ROW_WORDS);
+    const to = i * ROW_WORDS;
+    for (let w = 0; w < ROW_WORDS; w++) this.#rows[to + w] = record[w]!;
   }
 
   /** Keeps a record that the group itself has at hand, for events that come later in it. */

@@ -39,6 +39,7 @@ export class ResolveRules {
   readonly #store: TransferStore;
   /** Of the pending transfer at hand. */
   readonly #pending = new Uint32Array(32);
+  #state = 0;
   readonly #expires = new Uint32Array(2);
 
   constructor(parts: ResolveParts) {
@@ -92,6 +93,7 @@ export class ResolveRules {
       return TransferStatus.timeout_reserved_for_pending_transfer;
     }
     const state = this.#store.state(words, pendingId, home);
+    this.#state = state;
     if (state === 0 || state === TransferState.failed) {
       return TransferStatus.pending_transfer_not_found;
     }
@@ -100,10 +102,11 @@ export class ResolveRules {
     this.#store.copyRecord(words, pendingId, home, pending);
     const debit = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
     const credit = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-    // The router names the accounts of every pending transfer it finds. One that came after it had looked may lie outside of this work.
-    if (state === TransferState.pending && !this.#accounts.findOfRecord(pending)) {
-      const isElsewhere = isZero(words, debit) || isZero(words, credit);
-      if (isElsewhere) return TransferStatus.pending_transfer_not_found;
+    // The router names the accounts of every pending transfer it finds. Those of one that came after it had looked are not keys of this event:
+    // a walk may hold them, or they lie outside of this work. To the event that came earlier it is not there.
+    if (state === TransferState.pending && this.#ledger.shards > 1) {
+      const isUnnamed = isZero(words, debit) || isZero(words, credit);
+      if (isUnnamed) return TransferStatus.pending_transfer_not_found;
     }
     if (
       (mark & EventMark.otherDebit) !== 0 ||
@@ -149,7 +152,7 @@ export class ResolveRules {
   /** Whether it is still open, and its accounts too. */
   #mayResolve({ words, halves, at, step }: Columns, i: number, home: number): TransferStatus {
     const pending = this.#pending;
-    const state = this.#store.state(pending, 0, home);
+    const state = this.#state;
     if (state === TransferState.posted) return TransferStatus.pending_transfer_already_posted;
     if (state === TransferState.voided) return TransferStatus.pending_transfer_already_voided;
     if (state === TransferState.expired || this.#isOver()) {

@@ -9,9 +9,12 @@ import {
   transferOf,
   transfersFrame,
 } from '../test/support/one-shard.ts';
-import { BatchKind } from './batch.ts';
-import { InputType } from './group.ts';
+import { BatchKind, batchOfRows, ROW_WORDS } from './batch.ts';
+import { TransferFlags } from './flags.ts';
+import { Group, InputType } from './group.ts';
+import { BATCH_EVENTS_MAX, EXPIRIES_MAX, GROUP_ROWS_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
+import { StateMachine } from './state-machine.ts';
 import { AccountStatus, EventState, TransferStatus } from './status.ts';
 
 const TIME = 1_000_000n;
@@ -185,6 +188,59 @@ describe('a state machine of one shard', () => {
   });
 });
 
+describe('a full group', () => {
+  const PENDINGS = 4 * BATCH_EVENTS_MAX;
+
+  /** Pending transfers, or, `of` a number away, their voids: nothing but ids. */
+  function batchFrame(first: number, flags: number, { timeout = 0, of = 0 } = {}): Uint32Array {
+    const rows = new Uint32Array(BATCH_EVENTS_MAX * ROW_WORDS);
+    for (let i = 0; i < BATCH_EVENTS_MAX; i++) {
+      const at = i * ROW_WORDS;
+      rows[at] = first + i;
+      rows[at + 29] = flags << 16;
+      if (of > 0) {
+        rows[at + 16] = first + i - of;
+        continue;
+      }
+      rows.set([Number(ALICE), 0, 0, 0, Number(BANK), 0, 0, 0, 1], at + 4);
+      rows[at + 27] = timeout;
+      rows[at + 28] = 1;
+      rows[at + 29] = (flags << 16) | 1;
+    }
+    const batch = batchOfRows(BatchKind.transfers, rows, BATCH_EVENTS_MAX);
+    return requestFrame(InputType.createTransfers, batch);
+  }
+
+  test('has a row number for all that its inputs may store, and for what expires meanwhile', () => {
+    const group = new Group();
+    const machine = new StateMachine({ shard: 0, shards: 1, seed: 7 }, group);
+    let taken = 0;
+    const run = (frames: readonly Uint32Array[], time: bigint): void => {
+      group.reset(group.sequence + 1);
+      group.addMessage(InputType.expire, 0, null);
+      taken = 0;
+      for (const frame of frames) {
+        if (!group.takes(frame.byteLength, BATCH_EVENTS_MAX)) break;
+        group.addRequest(frame, 0, frame.length);
+        taken++;
+      }
+      machine.want();
+      machine.execute(Number(time & 0xffffffffn), Number(time >> 32n));
+    };
+    run([accountsFrame([accountOf(ALICE), accountOf(BANK)])], TIME);
+    const firsts = Array.from({ length: 4 }, (_, i) => 1 + i * BATCH_EVENTS_MAX);
+    const { pending, voidPendingTransfer } = TransferFlags;
+    for (const first of firsts) run([batchFrame(first, pending)], TIME);
+    run([batchFrame(2 * PENDINGS, pending, { timeout: 1 })], TIME);
+    const voids = firsts.map((first) =>
+      batchFrame(PENDINGS + first, voidPendingTransfer, { of: PENDINGS }),
+    );
+    run(voids, TIME + 2_000_000_000n);
+    expect(group.derivedRows).toBe(taken * BATCH_EVENTS_MAX + EXPIRIES_MAX);
+    expect(group.inputRows + group.derivedRows).toBeLessThanOrEqual(GROUP_ROWS_MAX);
+  });
+});
+
 describe('a state machine of two shards', () => {
   const low = idOn(0, 2);
   const high = idOn(1, 2);
@@ -233,6 +289,22 @@ describe('a state machine of two shards', () => {
       shard.machine.parkedCount,
     ]).toEqual([0, 0, 0]);
     expect(shard.replayed().digest).toBe(shard.digest);
+  });
+
+  test('a post that does not name its accounts leaves those alone that a walk has claimed', () => {
+    const shard = new OneShard({ shard: 0, shards: 2 });
+    shard.run([accountsFrame([accountOf(low), accountOf(second)])], TIME);
+    const pending = { ...transferOf(2n, second, low), flags: TransferFlags.pending };
+    shard.run([transfersFrame([pending])], TIME);
+    expect(shard.run([transfersFrame([transferOf(1n, low, high)], 7)], TIME)).toEqual([]);
+    const post = { pendingId: 2n, flags: TransferFlags.postPendingTransfer, ledger: 0, code: 0 };
+    const unnamed = { ...transferOf(3n, second, 0n), ...post };
+    const [told] = shard.run([transfersFrame([unnamed])], TIME);
+    expect(told!.statuses).toEqual([TransferStatus.pending_transfer_not_found]);
+    const named = { ...transferOf(4n, second, low), ...post };
+    expect(shard.run([transfersFrame([named], 8)], TIME)).toEqual([]);
+    const free = shard.run([], TIME, [failed(TransferStatus.code_must_not_be_zero, 77n)]);
+    expect(free.at(-1)!.statuses).toEqual([TransferStatus.created]);
   });
 
   test('the clock moves past that of whoever sends a message', () => {

@@ -85,7 +85,7 @@ export class Units {
       this.stamps[2 * i + 1] = this.#ledger.stampHigh;
       if (status === CREATED || broken !== -1) continue;
       broken = i;
-      for (let done = from; done < i; done++) this.statuses[done] = FAILED;
+      for (let done = from; done < i; done++) this.#fail(done, i - done);
     }
     if (mark === null) return;
     if (broken === -1) {
@@ -98,6 +98,15 @@ export class Units {
     this.#group.takeBack(mark, first, end);
     this.#carried.created.length = mark.created;
     this.#carried.balances.length = mark.balances;
+  }
+
+  /** An earlier event of a chain that breaks now, so many events later. An imported one had a timestamp of its own. */
+  #fail(i: number, eventsAgo: number): void {
+    const { clockLow, clockHigh, shards } = this.#ledger;
+    const low = clockLow - eventsAgo * shards;
+    this.statuses[i] = FAILED;
+    this.stamps[2 * i] = low >>> 0;
+    this.stamps[2 * i + 1] = low < 0 ? clockHigh - 1 : clockHigh;
   }
 
   #create(i: number, inputRow: number, mark: number): number {

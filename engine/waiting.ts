@@ -35,6 +35,9 @@ export class Waiting {
   readonly #columns = new Columns();
   readonly #keys: EventKeys;
   readonly #mark = new Uint8Array(1);
+  /** The buffer of the unit that was executed last, and its halves: single events lie in few buffers. */
+  #events: Uint32Array = new Uint32Array(0);
+  #halves: Uint16Array = new Uint16Array(0);
   /** The last pump ended for want of room in its frame: the next group goes on, even without inputs. */
   pumpAgain = false;
 
@@ -85,6 +88,19 @@ export class Waiting {
         const words = keys.words[key]!;
         if (!this.#parts.claims.isFree(words, keys.at[key]!, keys.kinds[key]!, isScan))
           return false;
+      }
+    }
+    return true;
+  }
+
+  /** Whether the own keys of a row of a batch are neither claimed nor awaited. */
+  // Hot path.
+  isRowFree(columns: Columns, i: number, mark: number): boolean {
+    const keys = this.#keys;
+    keys.collectRow(columns, i, mark);
+    for (let key = 0; key < keys.count; key++) {
+      if (!this.#parts.claims.isFree(keys.words[key]!, keys.at[key]!, keys.kinds[key]!, false)) {
+        return false;
       }
     }
     return true;
@@ -195,8 +211,11 @@ export class Waiting {
   executeHere(unit: WalkingUnit, request: Request): void {
     const { units, outcomes, requests } = this.#parts;
     const { kind, events, at, marks, n } = unit;
-    const halves = new Uint16Array(events.buffer, events.byteOffset, events.length * 2);
-    this.#columns.openRows(kind, events, halves, at, n);
+    if (events !== this.#events) {
+      this.#events = events;
+      this.#halves = new Uint16Array(events.buffer, events.byteOffset, events.length * 2);
+    }
+    this.#columns.openRows(kind, events, this.#halves, at, n);
     units.open(this.#columns, false);
     units.execute(marks, 0, n, -1);
     for (let i = 0; i < n; i++) {

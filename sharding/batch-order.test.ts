@@ -78,12 +78,13 @@ function keysOf(
   shards: number,
 ): [string, number][] {
   const home = placeOf(debit, shards);
+  const isResolving = (flags & (post | voidPendingTransfer)) !== 0;
   const keys: [string, number][] = [
     [`account ${debit}`, home],
-    [`account ${credit}`, placeOf(credit, shards)],
     [`id ${id} of ${home}`, home],
   ];
-  if ((flags & (post | voidPendingTransfer)) !== 0) keys.push([`id ${pendingId} of ${home}`, home]);
+  if (!isResolving || credit !== 0n) keys.push([`account ${credit}`, placeOf(credit, shards)]);
+  if (isResolving) keys.push([`id ${pendingId} of ${home}`, home]);
   if ((flags & imported) !== 0) keys.push([`imports of ${home}`, home]);
   return keys;
 }

@@ -18,6 +18,7 @@
  * another generation is empty, so nothing is cleared between batches and nothing is allocated for one. Behind the table lies a slot for the
  * order of imports of each shard.
  */
+import { isZero } from '../engine/arithmetic.ts';
 import { assert } from '../engine/assert.ts';
 import { Account, BatchKind, Transfer, type Columns } from '../engine/batch.ts';
 import { AccountFlags, RESOLVING, TransferFlags } from '../engine/flags.ts';
@@ -178,11 +179,15 @@ export class BatchOrder {
     const dr = at[Transfer.debitAccountId]! + row * step[Transfer.debitAccountId]!;
     const cr = at[Transfer.creditAccountId]! + row * step[Transfer.creditAccountId]!;
     const home = shardOf(words, dr, this.#shards);
-    this.#touch(words, dr, ACCOUNT, home);
-    this.#touch(words, cr, ACCOUNT, shardOf(words, cr, this.#shards));
-    this.#touch(words, at[Transfer.id]! + row * step[Transfer.id]!, home + 1, home);
     const flags = flagsOf(columns, row);
-    if ((flags & RESOLVING) !== 0) {
+    const isResolving = (flags & RESOLVING) !== 0;
+    this.#touch(words, dr, ACCOUNT, home);
+    // A post or void that leaves its credit account out is its home's alone, as the shards see it (engine/event-keys.ts).
+    if (!isResolving || !isZero(words, cr)) {
+      this.#touch(words, cr, ACCOUNT, shardOf(words, cr, this.#shards));
+    }
+    this.#touch(words, at[Transfer.id]! + row * step[Transfer.id]!, home + 1, home);
+    if (isResolving) {
       const pending = at[Transfer.pendingId]! + row * step[Transfer.pendingId]!;
       this.#touch(words, pending, home + 1, home);
     }

@@ -77,6 +77,24 @@ export const POST_TABLES: readonly RuleTable[] = [
     `,
   },
   {
+    title: 'a post that names one account and finds nothing burns its id, whatever shard that is on',
+    text: `${ACCOUNTS}
+      transfers | id | debit | credit | amount | flags | pending_id | status
+                | p1 | alice |        | max    | post  | h1         | pending_transfer_not_found
+      commit
+                | p2 | bank  |        | max    | post  | h1         | pending_transfer_not_found
+      commit
+                | p3 |       | shop   | max    | post  | h1         | pending_transfer_not_found
+      commit
+                | p1 | alice |        | max    | post  | h1         | id_already_failed
+                | p2 | bank  |        | max    | post  | h1         | id_already_failed
+                | p4 | alice |        | 0      | void  | h1         | pending_transfer_not_found
+                | p3 |       | shop   | max    | post  | h1         | id_already_failed
+                | p4 | alice |        | 0      | void  | h1         | id_already_failed
+      commit
+    `,
+  },
+  {
     title: 'a post that names no accounts and finds nothing burns its id',
     text: `${ACCOUNTS}
       transfers | id | debit | credit | amount | flags | pending_id | status

@@ -3,7 +3,7 @@
  * along, and is made there.
  */
 import { equals, isMax, isZero } from './arithmetic.ts';
-import { Account, ROW_WORDS, type Columns } from './batch.ts';
+import { Account, BatchKind, ROW_WORDS, type Columns } from './batch.ts';
 import type { Carried } from './carried.ts';
 import { ACCOUNT_FLAGS_ALL, AccountFlags } from './flags.ts';
 import type { Group } from './group.ts';
@@ -73,8 +73,7 @@ export class AccountRules {
     const id = at[Account.id]! + i * step[Account.id]!;
     const stamp = at[Account.timestamp]! + i * step[Account.timestamp]!;
     const flags = halves[at[Account.flags]! + i * step[Account.flags]!]!;
-    const event = { flags, mark, low: words[stamp]!, high: words[stamp + 1]! };
-    const early = judgeTimestamp(this.#ledger, event, true);
+    const early = judgeTimestamp(this.#ledger, BatchKind.accounts, flags, mark, words, stamp);
     if (early !== 0) return early as AccountStatus;
     if (words[at[Account.reserved]! + i * step[Account.reserved]!] !== 0) {
       return AccountStatus.reserved_field;

@@ -56,8 +56,14 @@ export class CreateRequests {
   readonly #columns = new Columns();
   readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
   readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
-  /** A unit that cannot be executed where it lies. */
-  #events = new Uint32Array(ROW_WORDS);
+  /** A unit that cannot be executed where it lies: one object, set anew for each. */
+  readonly #unit: { -readonly [Field in keyof WalkingUnit]: WalkingUnit[Field] } = {
+    kind: BatchKind.transfers,
+    events: new Uint32Array(ROW_WORDS),
+    at: 0,
+    marks: new Uint8Array(BATCH_EVENTS_MAX),
+    n: 0,
+  };
 
   constructor(parts: RequestParts) {
     this.#ledger = parts.ledger;
@@ -152,6 +158,7 @@ export class CreateRequests {
       const to = this.#unitEnd(from);
       if (from >= accounts.aheadTo) {
         accounts.lookAhead(from, Math.min(from + BLOCK_ROWS, columns.n));
+        accounts.lookAheadPendings();
       }
       if (this.#mustWait(columns, from, to)) this.#enter(at, head, { from, to }, open);
       else if (to - from > 1 || (marks[from]! & EventMark.open) !== 0) {
@@ -235,11 +242,16 @@ export class CreateRequests {
   /** Copies rows of the open batch to where they lie one after the other. Valid until the next call. */
   #copyUnit(from: number, to: number): WalkingUnit {
     const n = to - from;
-    if (this.#events.length < n * ROW_WORDS) this.#events = new Uint32Array(n * ROW_WORDS);
+    const unit = this.#unit;
+    if (unit.events.length < n * ROW_WORDS) unit.events = new Uint32Array(n * ROW_WORDS);
     const columns = this.#columns;
-    for (let i = 0; i < n; i++) columns.copyRow(from + i, this.#events, i * ROW_WORDS);
-    const marks = this.#marks.subarray(from, to);
-    return { kind: columns.kind, events: this.#events, at: 0, marks, n };
+    for (let i = 0; i < n; i++) {
+      columns.copyRow(from + i, unit.events, i * ROW_WORDS);
+      unit.marks[i] = this.#marks[from + i]!;
+    }
+    unit.kind = columns.kind;
+    unit.n = n;
+    return unit;
   }
 
   /** A unit that cannot be executed at once: into a walk that begins, or among those that wait. */

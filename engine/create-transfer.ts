@@ -7,7 +7,7 @@
  */
 import { addTo, copy, equals, isGreater, isMax, isZero, subtractFrom } from './arithmetic.ts';
 import { assert } from './assert.ts';
-import { ROW_WORDS, Transfer, type Columns } from './batch.ts';
+import { BatchKind, ROW_WORDS, Transfer, type Columns } from './batch.ts';
 import type { Carried } from './carried.ts';
 import { EventMark } from './event-marks.ts';
 import {
@@ -117,7 +117,7 @@ export class TransferRules {
     }
     if (state !== 0) return this.#existing(i, mark, home, state);
     if ((flags & ~PLAIN) !== 0 || inputRow === -1) {
-      return this.#createAny(i, inputRow, { flags, mark, home, hash });
+      return this.#createAny(i, inputRow, flags, mark, home, hash, place);
     }
     // Single-phase, on this shard, stored as it came.
     let status = this.#judge(i, 0);
@@ -133,8 +133,7 @@ export class TransferRules {
   /** What flags and marks say before the id is looked at. */
   #judgeFlags(flags: number, mark: number, stamp: number): TransferStatus {
     const { words } = this.#columns!;
-    const event = { flags, mark, low: words[stamp]!, high: words[stamp + 1]! };
-    const early = judgeTimestamp(this.#ledger, event, false);
+    const early = judgeTimestamp(this.#ledger, BatchKind.transfers, flags, mark, words, stamp);
     if (early !== 0) return early as TransferStatus;
     return (flags & ~TRANSFER_FLAGS_ALL) !== 0
       ? TransferStatus.reserved_flag
@@ -142,23 +141,22 @@ export class TransferRules {
   }
 
   /** Everything else whose id is free. */
+  // oxlint-disable-next-line max-params -- As above.
   #createAny(
     i: number,
     inputRow: number,
-    event: {
-      readonly flags: number;
-      readonly mark: number;
-      readonly home: number;
-      readonly hash: number;
-    },
+    flags: number,
+    mark: number,
+    home: number,
+    hash: number,
+    place: number,
   ): TransferStatus {
     const columns = this.#columns!;
     const record = this.#record;
-    const { flags, home, hash } = event;
     const status =
       (flags & RESOLVING) === 0
         ? this.#createTwoSided(i, flags, home)
-        : this.resolving.resolve(columns, i, event, record);
+        : this.resolving.resolve(columns, i, mark, home, record);
     if (status === TransferStatus.created) {
       if ((flags & RESOLVING) === 0) {
         columns.copyRow(i, record, 0);
@@ -166,7 +164,7 @@ export class TransferRules {
       }
       this.#stamp(i, flags, record);
       const isRewritten = (flags & (RESOLVING | BALANCING)) !== 0;
-      this.store.add(record, home, hash, isRewritten ? -1 : inputRow);
+      this.store.add(record, home, isRewritten ? -1 : inputRow, hash, place);
     } else if (isTransient(status)) {
       this.store.burn(
         columns.words,

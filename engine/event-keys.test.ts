@@ -37,7 +37,7 @@ function keysOf(shard: number, kind: BatchKind, event: Uint32Array, mark: number
   return Array.from({ length: keys.count }, (_, i) => [
     keys.kinds[i],
     keys.words[i]![keys.at[i]!],
-  ]).toSorted();
+  ]).toSorted(([a = 0, x = 0], [b = 0, y = 0]) => a - b || x - y);
 }
 
 const transfers = (shard: number, event: Uint32Array, mark?: number) =>

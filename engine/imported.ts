@@ -2,6 +2,7 @@
  * The rules by which a batch is imported, the same for accounts and transfers: the first event decides for all, and each brings its own
  * timestamp, which lies in the past.
  */
+import { BatchKind } from './batch.ts';
 import { EventMark } from './event-marks.ts';
 import { AccountFlags, TransferFlags } from './flags.ts';
 import type { Ledger } from './ledger.ts';
@@ -27,21 +28,21 @@ const TRANSFER = {
 
 type Statuses = typeof ACCOUNT | typeof TRANSFER;
 
-/** Of an event with these flags and timestamp; 0 when nothing is wrong. */
+/** Of an event with these flags, and a timestamp in two words at `at`; 0 when nothing is wrong. */
+// oxlint-disable-next-line max-params -- An object per event would cost more than it explains.
 export function judgeTimestamp(
   ledger: Ledger,
-  event: {
-    readonly flags: number;
-    readonly mark: number;
-    readonly low: number;
-    readonly high: number;
-  },
-  isAccount: boolean,
+  kind: BatchKind,
+  flags: number,
+  mark: number,
+  words: Uint32Array,
+  at: number,
 ): number {
-  const statuses: Statuses = isAccount ? ACCOUNT : TRANSFER;
-  const { flags, low, high } = event;
+  const statuses: Statuses = kind === BatchKind.accounts ? ACCOUNT : TRANSFER;
+  const low = words[at]!;
+  const high = words[at + 1]!;
   const isImported = (flags & statuses.isImported) !== 0;
-  if (isImported !== ((event.mark & EventMark.imported) !== 0)) {
+  if (isImported !== ((mark & EventMark.imported) !== 0)) {
     return isImported ? statuses.notExpected : statuses.expected;
   }
   if (!isImported) return (low | high) === 0 ? 0 : statuses.mustBeZero;

@@ -20,7 +20,7 @@ function recordOf(timestamp: bigint, timeout: number, userData = 0): Uint32Array
 }
 
 function add(table: PendingTable, record: Uint32Array): number {
-  return table.add(record, 0, { debitRow: 3, hash: -5, low: 11, high: 12 });
+  return table.add(record, 0, 3, -5, 11, 12);
 }
 
 function isDue(table: PendingTable, now: bigint): boolean {
@@ -89,7 +89,9 @@ describe('PendingTable', () => {
 
   test('entries that are taken back in reverse order have their numbers again, and the same digest', () => {
     const mix = (words: Uint32Array, at: number, count: number): number =>
-      words.subarray(at, at + count).reduce((sum, word, i) => (sum + Math.imul(word, i + 1)) | 0, 0);
+      words
+        .subarray(at, at + count)
+        .reduce((sum, word, i) => (sum + Math.imul(word, i + 1)) | 0, 0);
     const table = new PendingTable();
     const entries = [1, 2, 3].map((i) => add(table, recordOf(BigInt(i), i, i)));
     const before = table.digest(mix);

@@ -59,15 +59,14 @@ export class PendingTable {
   }
 
   /** Adds the transfer whose record (32 words) is given and returns its entry's number. */
+  // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
   add(
     record: Uint32Array,
     at: number,
-    place: {
-      readonly debitRow: number;
-      readonly hash: number;
-      readonly low: number;
-      readonly high: number;
-    },
+    debitRow: number,
+    hash: number,
+    low: number,
+    high: number,
   ): number {
     const entry = this.#free.pop() ?? this.#used++;
     if (entry >>> CHUNK_SHIFT === this.#chunks.length) {
@@ -77,14 +76,14 @@ export class PendingTable {
     const to = this.#at(entry);
     for (let w = 0; w < 4; w++) words[to + Entry.amount + w] = record[at + 12 + w]!;
     for (let w = 0; w < 4; w++) words[to + Entry.credit + w] = record[at + 8 + w]!;
-    words[to + Entry.debit] = place.debitRow;
+    words[to + Entry.debit] = debitRow;
     words[to + Entry.codeFlags] = record[at + 29]!;
     words[to + Entry.timestamp] = record[at + 30]!;
     words[to + Entry.timestamp + 1] = record[at + 31]!;
     words[to + Entry.timeout] = record[at + 27]!;
-    words[to + Entry.position] = place.low;
-    words[to + Entry.position + 1] = place.high;
-    words[to + Entry.hash] = place.hash;
+    words[to + Entry.position] = low;
+    words[to + Entry.position + 1] = high;
+    words[to + Entry.hash] = hash;
     words[to + Entry.heap] = 0;
     words[to + Entry.user] = this.#addUserData(record, at);
     if (record[at + 27] !== 0) this.#push(entry);
@@ -116,6 +115,17 @@ export class PendingTable {
     const user = words[at + Entry.user]!;
     if (user !== 0) this.#userFree.push(user - 1);
     this.#free.push(entry);
+  }
+
+  /** The buffer in which the id of the credit account lies, at `creditAt`. Reading it is also for the cache's sake. */
+  // Hot path.
+  chunkOf(entry: number): Uint32Array {
+    return this.#chunk(entry);
+  }
+
+  // Hot path.
+  creditAt(entry: number): number {
+    return this.#at(entry) + Entry.credit;
   }
 
   debitRow(entry: number): number {

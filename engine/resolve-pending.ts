@@ -18,6 +18,7 @@ import {
   CREDITS_POSTED,
   DEBITS_PENDING,
   DEBITS_POSTED,
+  NOT_AHEAD,
   type TransferAccounts,
 } from './transfer-accounts.ts';
 import type { TransferStore } from './transfer-store.ts';
@@ -53,32 +54,32 @@ export class ResolveRules {
    * Judges a post or void whose id is free, and applies it. When it is created, `record` (32 words) is the transfer as it is to be stored, but for
    * its timestamp; its accounts are found.
    */
+  // oxlint-disable-next-line max-params -- An object per event would cost more than it explains.
   resolve(
     columns: Columns,
     i: number,
-    event: { readonly mark: number; readonly home: number },
+    mark: number,
+    home: number,
     record: Uint32Array,
   ): TransferStatus {
-    const status = this.#judge(columns, i, event);
+    const status = this.#judge(columns, i, mark, home);
     if (status !== TransferStatus.created) return status;
     const fit = this.#amount(columns, i, record);
     if (fit !== TransferStatus.created) return fit;
-    const open = this.#mayResolve(columns, i, event.home);
+    const open = this.#mayResolve(columns, i, home);
     if (open !== TransferStatus.created) return open;
     this.#write(columns, i, record);
     this.#apply(record);
     const isPost = ((record[29]! >>> 16) & TransferFlags.postPendingTransfer) !== 0;
     const state = isPost ? TransferState.posted : TransferState.voided;
-    this.#store.resolve(this.#pending, event.home, state);
+    this.#store.resolve(this.#pending, home, state);
     return TransferStatus.created;
   }
 
   /** What can be said before its amount is looked at. */
-  #judge(
-    { words, halves, at, step }: Columns,
-    i: number,
-    { mark, home }: { readonly mark: number; readonly home: number },
-  ): TransferStatus {
+  // oxlint-disable-next-line max-params -- As above.
+  #judge(columns: Columns, i: number, mark: number, home: number): TransferStatus {
+    const { words, halves, at, step } = columns;
     const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
     if ((flags & RESOLVING) === RESOLVING || (flags & EXCLUDED) !== 0) {
       return TransferStatus.flags_are_mutually_exclusive;
@@ -99,7 +100,7 @@ export class ResolveRules {
     }
     if (state === TransferState.created) return TransferStatus.pending_transfer_not_pending;
     const pending = this.#pending;
-    this.#store.copyRecord(words, pendingId, home, pending);
+    this.#store.copyFound(words, pendingId, home, pending);
     const debit = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
     const credit = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
     // The router names the accounts of every pending transfer it finds. Those of one that came after it had looked are not keys of this event:
@@ -168,7 +169,7 @@ export class ResolveRules {
         return TransferStatus.imported_event_timestamp_must_not_regress;
       }
     }
-    const isFound = this.#accounts.findOfRecord(pending);
+    const isFound = this.#accounts.findOfRecord(i, pending);
     assert(isFound, 'the accounts of an open pending transfer are at hand');
     if ((flags & TransferFlags.voidPendingTransfer) !== 0) return TransferStatus.created;
     const { dr, drAt, cr, crAt } = this.#accounts;
@@ -241,7 +242,7 @@ export class ResolveRules {
     if (this.#store.state(record, at, home) !== TransferState.pending) return false;
     const pending = this.#pending;
     for (let w = 0; w < 32; w++) pending[w] = record[at + w]!;
-    const isFound = this.#accounts.findOfRecord(pending);
+    const isFound = this.#accounts.findOfRecord(NOT_AHEAD, pending);
     assert(isFound, 'the accounts of an open pending transfer are at hand');
     this.#accounts.beforeChange();
     const { dr, drAt, cr, crAt } = this.#accounts;

@@ -5,9 +5,9 @@
 import { HEAD_HIGH, HEAD_LOW } from './account-table.ts';
 import { ROW_WORDS, Transfer, type Columns } from './batch.ts';
 import type { Carried } from './carried.ts';
-import { AccountFlags } from './flags.ts';
+import { AccountFlags, RESOLVING } from './flags.ts';
 import type { Group } from './group.ts';
-import { HistorySide, positionHigh, type Ledger } from './ledger.ts';
+import { HistorySide, positionHigh, TransferState, type Ledger } from './ledger.ts';
 import { shardOf } from './placement.ts';
 import type { UndoLog } from './undo-log.ts';
 
@@ -26,7 +26,7 @@ export const CLOSED = AccountFlags.closed << 16;
 const HISTORY = AccountFlags.history << 16;
 
 /** In place of a row's number: no block has it. */
-const NOT_AHEAD = -2;
+export const NOT_AHEAD = -2;
 
 interface AccountParts {
   readonly ledger: Ledger;
@@ -57,6 +57,7 @@ export class TransferAccounts {
   #blockEnd = -1;
   readonly #rows = new Int32Array(2 * BLOCK_ROWS);
   readonly #hashes = new Int32Array(2 * BLOCK_ROWS);
+  readonly #entries = new Int32Array(BLOCK_ROWS);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 
@@ -111,6 +112,47 @@ export class TransferAccounts {
     this.#blockEnd = to;
   }
 
+  /**
+   * The same for a block with posts and voids: their accounts are those of their pending transfers, if these are open here. Called after
+   * `lookAhead` has looked at the accounts that the rows name.
+   */
+  // Hot path.
+  lookAheadPendings(): void {
+    const { words, halves, at, step } = this.#columns!;
+    const { accountIndex, accounts, pendings, transferIndex } = this.#ledger;
+    const hashes = this.#hashes;
+    const rows = this.#rows;
+    const entries = this.#entries;
+    let touched = this.touched;
+    const from = this.#block;
+    const n = this.#blockEnd - from;
+    for (let i = 0; i < n; i++) {
+      entries[i] = -1;
+      const flags = halves[at[Transfer.flags]! + (from + i) * step[Transfer.flags]!]!;
+      if ((flags & RESOLVING) === 0) continue;
+      const id = at[Transfer.pendingId]! + (from + i) * step[Transfer.pendingId]!;
+      const slot = transferIndex.find(words, id, transferIndex.hash(words, id));
+      if (slot === -1 || transferIndex.valueHigh(slot) !== TransferState.pending) continue;
+      const entry = transferIndex.valueLow(slot);
+      entries[i] = entry;
+      touched = (touched + pendings.chunkOf(entry)[pendings.creditAt(entry)]!) | 0;
+    }
+    for (let i = 0; i < n; i++) {
+      const entry = entries[i]!;
+      if (entry === -1) continue;
+      rows[2 * i] = pendings.debitRow(entry);
+      const hash = accountIndex.hash(pendings.chunkOf(entry), pendings.creditAt(entry));
+      hashes[2 * i + 1] = hash;
+      touched = (touched + accountIndex.touch(hash) + accounts.touch(rows[2 * i]!)) | 0;
+    }
+    for (let i = 0; i < n; i++) {
+      if (entries[i] === -1) continue;
+      rows[2 * i + 1] = accountIndex.guess(hashes[2 * i + 1]!);
+      touched = (touched + accounts.touch(rows[2 * i + 1]!)) | 0;
+    }
+    this.touched = touched;
+  }
+
   // ---- Search.
 
   /** The debit account of row i, whose id is at word `id`. */
@@ -140,9 +182,9 @@ export class TransferAccounts {
     return isFound;
   }
 
-  /** Both accounts of a transfer whose record is given. False when one of them is on a shard that the work at hand does not span. */
-  findOfRecord(record: Uint32Array): boolean {
-    return this.findDebit(NOT_AHEAD, record, 4) && this.findCredit(NOT_AHEAD, record, 8);
+  /** Both accounts of the pending transfer of row i, whose record is given. False when one of them is on a shard that the work at hand does not span. */
+  findOfRecord(i: number, record: Uint32Array): boolean {
+    return this.findDebit(i, record, 4) && this.findCredit(i, record, 8);
   }
 
   /** Looks an account up: in this shard's table, or, in a walk, among what was brought along. */
@@ -160,11 +202,14 @@ export class TransferAccounts {
     return this.#take(index.find(words, at, index.hash(words, at)));
   }
 
-  /** Takes the row that was looked ahead at, unless another account has the same hash. */
+  /**
+   * Takes the row that was looked ahead at, unless another account has the same hash, or the row's pending transfer was not there yet: an earlier
+   * row of the block has made it.
+   */
   // Hot path.
   #guessed(place: number, words: Uint32Array, at: number): boolean {
     const row = this.#rows[place]!;
-    if (row !== -1 && !this.#ledger.accounts.hasId(row, words, at)) return this.#find(words, at);
+    if (row === -1 || !this.#ledger.accounts.hasId(row, words, at)) return this.#find(words, at);
     return this.#take(row);
   }
 

@@ -41,6 +41,8 @@ export class TransferStore {
   readonly #accounts: TransferAccounts;
   readonly #undo: UndoLog;
   #isWalk = false;
+  /** Where the id of the last question for a state lies in the index; holds until the next insert. */
+  #slot = -1;
 
   constructor(parts: StoreParts) {
     this.#ledger = parts.ledger;
@@ -57,12 +59,19 @@ export class TransferStore {
 
   // ---- What is known.
 
-  /** The `TransferState` of an id at its home, 0 when it is free. */
+  /** The `TransferState` of an id at its home, 0 when it is free. Remembers where it lies, for the calls that come next. */
   state(ids: Uint32Array, at: number, home: number): number {
     if (home !== this.#ledger.shard) return this.#carried.transferState(ids, at, home);
     const index = this.#ledger.transferIndex;
     const slot = index.find(ids, at, index.hash(ids, at));
+    this.#slot = slot;
     return slot === -1 ? 0 : positionState(index.valueHigh(slot));
+  }
+
+  /** Copies the record of the transfer whose state was asked for last; it exists. */
+  copyFound(ids: Uint32Array, at: number, home: number, target: Uint32Array): void {
+    if (home !== this.#ledger.shard) this.#carried.copyRecord(ids, at, home, target);
+    else this.copyAt(this.#slot, ids, at, target);
   }
 
   /** Copies the record of a transfer that exists at that home. */
@@ -144,7 +153,8 @@ export class TransferStore {
    * Stores a transfer whose record is given: in an input row (a pending transfer, as it came), or, with row -1, as a derived row where one of
    * its accounts is on this shard.
    */
-  add(record: Uint32Array, home: number, hash: number, inputRow: number): void {
+  // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
+  add(record: Uint32Array, home: number, inputRow: number, hash: number, place: number): void {
     const accounts = this.#accounts;
     const isHome = home === this.#ledger.shard;
     let row = inputRow;
@@ -153,8 +163,11 @@ export class TransferStore {
       this.#group.setDecided(row, this.#ledger.clockLow, this.#ledger.clockHigh);
     }
     const isPending = ((record[29]! >>> 16) & TransferFlags.pending) !== 0;
-    if (isHome) this.#addHere(record, row, hash, isPending);
-    else {
+    if (isHome) {
+      const state = isPending ? TransferState.pending : TransferState.created;
+      this.#index(record, 0, row, state, accounts.drRow, hash, place);
+      if (this.#undo.isActive) this.#undo.idAdded(record, 0);
+    } else {
       const state = isPending ? TransferState.pending : TransferState.created;
       if (this.#undo.isActive) this.#undo.carriedTransfer(record, 0, home, 0);
       this.#carried.addTransfer(record, 0, home, { state, came: 0 });
@@ -167,34 +180,36 @@ export class TransferStore {
     accounts.carryBalances();
   }
 
-  #addHere(record: Uint32Array, row: number, hash: number, isPending: boolean): void {
-    this.addIndexed(record, 0, row, {
-      hash,
-      state: isPending ? TransferState.pending : TransferState.created,
-      debitRow: this.#accounts.drRow,
-    });
-    if (this.#undo.isActive) this.#undo.idAdded(record, 0);
+  /** Enters a record of this shard (32 words at `at`) that lies in a frame row of the group under way, decided elsewhere. */
+  addDecided(record: Uint32Array, at: number, row: number, debitRow: number): void {
+    const { transferIndex } = this.#ledger;
+    const hash = transferIndex.hash(record, at);
+    const place = transferIndex.search(record, at, hash);
+    assert(place < 0, 'a claimed id stays as it was until it is decided');
+    this.#index(record, at, row, record[at + 32]!, debitRow, hash, place);
   }
 
-  /** Enters a record of this shard (32 words at `at`) that lies in a frame row of the group under way. */
-  addIndexed(
+  // oxlint-disable-next-line max-params -- As above.
+  #index(
     record: Uint32Array,
     at: number,
     row: number,
-    one: { readonly hash: number; readonly state: number; readonly debitRow: number },
+    state: number,
+    debitRow: number,
+    hash: number,
+    place: number,
   ): void {
     const { transferIndex, pendings } = this.#ledger;
     const { sequence } = this.#group;
     const low = sequence >>> 0;
-    const high = positionHigh(sequence, row, one.state);
-    if (one.state !== TransferState.pending) {
-      transferIndex.insert(record, at, one.hash, low, high);
+    const high = positionHigh(sequence, row, state);
+    if (state !== TransferState.pending) {
+      transferIndex.insertAt(place, record, at, hash, low, high);
       return;
     }
-    const { debitRow, hash } = one;
-    const entry = pendings.add(record, at, { debitRow, hash, low, high });
+    const entry = pendings.add(record, at, debitRow, hash, low, high);
     if (this.#undo.isActive) this.#undo.pendingAdded(entry);
-    transferIndex.insert(record, at, hash, entry, TransferState.pending);
+    transferIndex.insertAt(place, record, at, hash, entry, TransferState.pending);
   }
 
   #raise(record: Uint32Array, home: number): void {
@@ -209,7 +224,7 @@ export class TransferStore {
     raise(newest, 2 * home, record[30]!, record[31]!);
   }
 
-  /** The open pending transfer of a record is posted, voided, or expired. */
+  /** The open pending transfer of a record, whose state was asked for last, is posted, voided, or expired. */
   resolve(record: Uint32Array, home: number, state: number): void {
     if (home !== this.#ledger.shard) {
       if (this.#undo.isActive) {
@@ -219,8 +234,12 @@ export class TransferStore {
       return;
     }
     const { transferIndex, pendings } = this.#ledger;
-    const slot = transferIndex.find(record, 0, transferIndex.hash(record, 0));
+    const slot = this.#slot;
     const entry = transferIndex.valueLow(slot);
+    assert(
+      positionState(transferIndex.valueHigh(slot)) === TransferState.pending,
+      'what is resolved was found open',
+    );
     if (this.#undo.isActive) {
       this.#undo.pendingRemoved(entry, record);
       this.#undo.idChanged(record, 0, entry, TransferState.pending);

@@ -190,13 +190,13 @@ export class UndoLog {
         ledger.pendings.remove(words[at]!);
         return;
       case Undo.pendingRemoved: {
-        const place = {
-          debitRow: words[at + 1]!,
-          hash: words[at + 2]!,
-          low: words[at + 3]!,
-          high: words[at + 4]!,
-        };
-        const entry = ledger.pendings.add(words, at + 5, place);
+        const [debitRow, hash, low, high] = [1, 2, 3, 4].map((w) => words[at + w]!) as [
+          number,
+          number,
+          number,
+          number,
+        ];
+        const entry = ledger.pendings.add(words, at + 5, debitRow, hash, low, high);
         assert(entry === words[at], 'entries come back in reverse order');
         return;
       }

@@ -129,7 +129,7 @@ export class Waiting {
     while (next !== -1) {
       const item = next;
       next = parked.next(item);
-      if (this.#parts.group.rowsLeft < BATCH_EVENTS_MAX) {
+      if (this.#parts.group.rowsLeft <= BATCH_EVENTS_MAX) {
         this.pumpAgain = true;
         return;
       }

@@ -85,11 +85,7 @@ export class WalkApply {
       this.#link(body, at + 8, HistorySide.credit, row);
       if (!isHome) continue;
       raise(ledger.newestTransfer, 0, body[at + 30]!, body[at + 31]!);
-      const index = ledger.transferIndex;
-      const hash = index.hash(body, at);
-      assert(index.find(body, at, hash) === -1, 'a claimed id stays as it was until it is decided');
-      const state = body[at + 32]!;
-      this.#parts.units.transferRules.store.addIndexed(body, at, row, { hash, state, debitRow });
+      this.#parts.units.transferRules.store.addDecided(body, at, row, debitRow);
     }
   }
 
@@ -122,7 +118,11 @@ export class WalkApply {
     const { store } = units.transferRules;
     const record = this.#record;
     const state = body[at + 4]!;
-    store.copyRecord(body, at, ledger.shard, record);
+    assert(
+      store.state(body, at, ledger.shard) === TransferState.pending,
+      'a claimed pending transfer stays as it was until it is decided',
+    );
+    store.copyFound(body, at, ledger.shard, record);
     store.resolve(record, ledger.shard, state);
     if (state !== TransferState.expired) return;
     const row = group.derive(record, 0, DerivedKind.home | DerivedKind.expired);

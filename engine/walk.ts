@@ -10,7 +10,7 @@
  * Called by the state machine, which decides when something may start (`claims`, `parked`); knows nothing of requests but their slots.
  */
 import { assert } from './assert.ts';
-import { BatchKind, ROW_WORDS } from './batch.ts';
+import { type BatchKind, ROW_WORDS } from './batch.ts';
 import { AWAITED, OWNER_AWAY, type Claims } from './claims.ts';
 import { addPath, EventKeys, KeyKind } from './event-keys.ts';
 import { positionState, TransferState } from './ledger.ts';
@@ -106,6 +106,7 @@ export class Walks {
   /** Drafts whose walks have set out: their lists are used again. */
   readonly #spareDrafts: Draft[] = [];
   readonly #record = new Uint32Array(ROW_WORDS);
+  readonly #pathOfUnit = { low: 0, high: 0 };
   readonly #eventKeys: EventKeys;
   readonly #decision: WalkDecision;
   readonly #apply: WalkApply;
@@ -153,23 +154,28 @@ export class Walks {
         );
         if (owner === AWAITED) return false;
         if (owner === 0) continue;
-        const found: Draft | undefined = this.#drafts.find((one) => one.number === owner);
-        if (found === undefined || (draft !== null && draft !== found)) return false;
+        const found = this.#draftOf(owner);
+        if (found === null || (draft !== null && draft !== found)) return false;
         draft = found;
       }
     }
-    const fits = (one: Draft): boolean =>
-      one.kind === unit.kind &&
-      one.pathLow === path.low &&
-      one.pathHigh === path.high &&
-      one.rows + unit.n <= WALK_EVENTS_MAX;
-    if (draft !== null && !fits(draft)) return false;
-    draft ??= this.#drafts.find(fits) ?? this.#newDraft(unit.kind, path);
+    if (draft !== null && !fits(draft, unit, path)) return false;
+    draft ??= this.#draftFor(unit, path) ?? this.#newDraft(unit.kind, path);
     this.#join(draft, unit, request);
     return true;
   }
 
-  #newDraft(kind: BatchKind, path: { readonly low: number; readonly high: number }): Draft {
+  #draftOf(number: number): Draft | null {
+    for (const draft of this.#drafts) if (draft.number === number) return draft;
+    return null;
+  }
+
+  #draftFor(unit: WalkingUnit, path: Path): Draft | null {
+    for (const draft of this.#drafts) if (fits(draft, unit, path)) return draft;
+    return null;
+  }
+
+  #newDraft(kind: BatchKind, path: Path): Draft {
     const draft: Draft = this.#spareDrafts.pop() ?? {
       number: 0,
       kind,
@@ -221,9 +227,12 @@ export class Walks {
     }
   }
 
-  #path({ kind, events, at, n }: WalkingUnit): { readonly low: number; readonly high: number } {
+  /** Valid until the next call. */
+  #path({ kind, events, at, n }: WalkingUnit): Path {
     const { shards } = this.#parts.ledger;
-    const path = { low: 0, high: 0 };
+    const path = this.#pathOfUnit;
+    path.low = 0;
+    path.high = 0;
     for (let i = 0; i < n; i++) {
       addPath(path, kind, events, { at: at + i * ROW_WORDS, shards });
     }
@@ -442,6 +451,22 @@ export class Walks {
     }
     return sum >>> 0;
   }
+}
+
+/** The shards of a walk, as a mask of two words. */
+interface Path {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Whether the unit may join the draft. */
+function fits(draft: Draft, { kind, n }: WalkingUnit, { low, high }: Path): boolean {
+  return (
+    draft.kind === kind &&
+    draft.pathLow === low &&
+    draft.pathHigh === high &&
+    draft.rows + n <= WALK_EVENTS_MAX
+  );
 }
 
 interface CarriedLists {

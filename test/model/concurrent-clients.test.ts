@@ -44,7 +44,7 @@ interface Start {
   readonly newHistory: () => History;
 }
 
-/** The accounts are made by one client; from then on their flags are known. */
+/** The accounts are made by one client. */
 async function start(system: TestSystem, seed: number): Promise<Start> {
   const batches = new RandomBatches({
     seed,
@@ -54,15 +54,13 @@ async function start(system: TestSystem, seed: number): Promise<Start> {
   });
   const first = batches.next();
   const { shardOf } = system;
-  const opening = new History({ shardOf, flagsOf: () => 0 });
+  const opening = new History({ shardOf });
   await ask(system, opening, first);
   const verdict = explainedByTimestamps(new ModelLedger(shardOf), opening.operations, {
     withFailed: false,
   });
   const ledger = ledgerOf(verdict);
-  const flags = new Map(ledger.accounts().map((account) => [account.id, account.flags]));
-  const flagsOf = (accountId: bigint): number => flags.get(accountId) ?? 0;
-  return { batches, ledger, newHistory: () => new History({ shardOf, flagsOf }) };
+  return { batches, ledger, newHistory: () => new History({ shardOf }) };
 }
 
 function ledgerOf(verdict: Verdict): ModelLedger {

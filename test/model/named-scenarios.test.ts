@@ -3,111 +3,18 @@
  * crash of any shard at any moment. Names of accounts say where they live: `a1_x` is on shard 1.
  */
 import { describe, expect, test } from 'vitest';
-import { placementOf } from '../support/cluster.ts';
 import { ExhaustiveWorld } from '../support/exhaustive-world.ts';
 import {
-  CREDITS_MUST_NOT_EXCEED_DEBITS,
-  DEBITS_MUST_NOT_EXCEED_CREDITS,
-  type AccountInput,
-  type TransferInput,
-} from '../support/model-ledger.ts';
-import type { Ask, Scenario } from '../support/scenario-plans.ts';
+  account,
+  batch,
+  create,
+  look,
+  one,
+  scenarioOf,
+  type Named,
+} from '../support/scenario-words.ts';
 
 const STATES_MAX = 60_000;
-const NAMES = 'fnxyzcde';
-
-interface AccountPlan {
-  readonly name: string;
-  readonly flags: number;
-  readonly debits: bigint;
-  readonly credits: bigint;
-}
-
-/** An account with the balances that it has at first. */
-function account(name: string, limit: 'dmc' | 'cmd' | '' = '', has = 0): AccountPlan {
-  const flags = { dmc: DEBITS_MUST_NOT_EXCEED_CREDITS, cmd: CREDITS_MUST_NOT_EXCEED_DEBITS, '': 0 };
-  const amount = BigInt(has);
-  return limit === 'cmd'
-    ? { name, flags: flags.cmd, debits: amount, credits: 0n }
-    : { name, flags: flags[limit], debits: 0n, credits: amount };
-}
-
-type AskPlan = (idOf: (name: string) => bigint) => Ask;
-type EventPlan = readonly [id: number, debit: string, credit: string, amount: number];
-
-const batch =
-  (...events: readonly EventPlan[]): AskPlan =>
-  (idOf) => ({ type: 'transfers', events: events.map((one) => transferOf(one, idOf)) });
-const one = (...event: EventPlan): AskPlan => batch(event);
-const create =
-  (name: string): AskPlan =>
-  (idOf) => ({ type: 'accounts', events: [{ id: idOf(name), ledger: 1, code: 1 }] });
-const look =
-  (name: string): AskPlan =>
-  (idOf) => ({ type: 'look', id: idOf(name) });
-
-function transferOf(
-  [id, debit, credit, amount]: EventPlan,
-  idOf: (name: string) => bigint,
-): TransferInput {
-  return {
-    id: BigInt(id),
-    debitAccountId: idOf(debit),
-    creditAccountId: idOf(credit),
-    amount: BigInt(amount),
-    ledger: 1,
-    code: 1,
-  };
-}
-
-interface Named {
-  readonly name: string;
-  readonly shards: number;
-  readonly accounts: readonly AccountPlan[];
-  readonly clients: readonly (readonly AskPlan[])[];
-  readonly hasGroups?: boolean;
-  readonly withCrash?: boolean;
-}
-
-function scenarioOf({ shards, accounts, clients, hasGroups = false }: Named): Scenario {
-  const shardOf = placementOf(shards);
-  const idOf = (name: string): bigint => {
-    const shard = Number(name[1]);
-    let id = 1000n * BigInt(1 + NAMES.indexOf(name[3]!)) + 100n * BigInt(shard);
-    while (shardOf(id) !== shard) id++;
-    return id;
-  };
-  const inputs: AccountInput[] = accounts.map(({ name, flags }) => {
-    return { id: idOf(name), ledger: 1, code: 1, flags };
-  });
-  const mints = Array.from({ length: shards }, (_, shard) => `a${shard}_f`);
-  const funded = accounts.filter(({ debits, credits }) => debits + credits > 0n);
-  const funding = funded.map(({ name, debits, credits }, i): TransferInput => {
-    const mint = idOf(`a${name[1]!}_f`);
-    const [debitAccountId, creditAccountId] = debits > 0n ? [idOf(name), mint] : [mint, idOf(name)];
-    return {
-      id: BigInt(900_000 + i),
-      debitAccountId,
-      creditAccountId,
-      amount: debits + credits,
-      ledger: 1,
-      code: 1,
-    };
-  });
-  const known = new Set(inputs.map(({ id }) => id));
-  for (const name of mints) {
-    const id = idOf(name);
-    if (!known.has(id)) inputs.push({ id, ledger: 1, code: 1, flags: 0 });
-  }
-  return {
-    shards,
-    accounts: inputs,
-    funding,
-    clients: clients.map((asks) => asks.map((ask) => ask(idOf))),
-    hasGroups,
-  };
-}
-
 const NAMED: readonly Named[] = [
   {
     name: 'two debits, money for one',

@@ -36,8 +36,8 @@ function told(
   status: string | null,
 ): Operation {
   const transfer = { id, debitAccountId, creditAccountId, amount, ledger: 1, code: 1 };
-  const result = status === null ? null : { status, timestamp: nextTimestamp++ };
-  return { event: { type: 'transfer', transfer }, invoked, responded, result };
+  const results = status === null ? null : [{ status, timestamp: nextTimestamp++ }];
+  return { unit: { type: 'transfers', events: [transfer] }, invoked, responded, results };
 }
 
 describe('explainedBySearch', () => {
@@ -82,7 +82,8 @@ describe('explainedBySearch', () => {
   test('one id is created once, and exists has the timestamp of the original', () => {
     const one = told([1, 4], [10n, BANK, SHOP, 5n], 'created');
     const again = told([2, 3], [10n, BANK, SHOP, 5n], 'exists');
-    const original = { ...again, result: { status: 'exists', timestamp: one.result!.timestamp } };
+    const { timestamp } = one.results![0]!;
+    const original = { ...again, results: [{ status: 'exists', timestamp }] };
     expect(isExplained(one, original)).toBe(true);
     expect(isExplained(one, again)).toBe(false);
     expect(isExplained(one, told([2, 3], [10n, BANK, SHOP, 5n], 'created'))).toBe(false);
@@ -129,7 +130,7 @@ describe('explainedBySearch', () => {
       );
     }
     expect(isExplained(...events)).toBe(true);
-    const eleventh = { ...events.at(-1)!, result: { status: 'created', timestamp: 1n } };
+    const eleventh = { ...events.at(-1)!, results: [{ status: 'created', timestamp: 1n }] };
     expect(isExplained(...events.slice(0, -1), eleventh)).toBe(false);
   });
 });
@@ -141,7 +142,7 @@ describe('explainedByTimestamps', () => {
     explainedByTimestamps(newLedger(), history, { withFailed }).isExplained;
   const at = (operation: Operation, timestamp: bigint): Operation => ({
     ...operation,
-    result: { ...operation.result!, timestamp },
+    results: [{ ...operation.results![0]!, timestamp }],
   });
 
   test('created events replay in the order of their timestamps, whatever that of the answers', () => {
@@ -211,7 +212,7 @@ test('random valid histories are accepted, and most of those with one false stat
   let found = 0;
   for (let seed = 1; seed <= 200; seed++) {
     const prng = new Prng(seed);
-    const history = new History({ shardOf: placementOf(2), flagsOf });
+    const history = new History({ shardOf: placementOf(2) });
     await recordRandomly(prng, history, newLedger());
     const { operations } = history;
     expect(operations.length).toBeLessThanOrEqual(SEARCH_EVENTS_MAX);
@@ -220,10 +221,11 @@ test('random valid histories are accepted, and most of those with one false stat
       isExplained: true,
     });
     const wrong = prng.below(operations.length);
-    const old = operations[wrong]!.result!;
+    const old = operations[wrong]!.results![0]!;
     if (old.status !== 'created' && old.status !== 'exceeds_credits') continue;
     const status = old.status === 'created' ? 'exceeds_credits' : 'created';
-    const falsified = operations.with(wrong, { ...operations[wrong]!, result: { ...old, status } });
+    const results = [{ ...old, status }];
+    const falsified = operations.with(wrong, { ...operations[wrong]!, results });
     planted++;
     if (!explainedBySearch(newLedger(), falsified).isExplained) found++;
   }

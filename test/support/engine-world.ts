@@ -1,32 +1,44 @@
 /**
  * The real state machines of a few shards in one thread, with everything around them made of arrays: rings, links, journals, clients. Each
- * step is chosen by a seed: a client asks, a shard takes one message or all that are there as one group, a shard crashes and comes back
- * from its journal. What takes the real system a lucky moment happens here in every run, and happens again with the same seed.
+ * step is chosen by a seed: a client asks, a shard takes one message or all that are there as one group, pending transfers expire, the clock
+ * jumps, a shard crashes and comes back from its journal. What takes the real system a lucky moment happens here in every run, and happens
+ * again with the same seed.
  *
  * A crash loses memory and rings; the replay must give the same frames and the same digest; messages that were not acknowledged are sent again.
- * Clients of a shard that crashed get no answer. `history` is what they were told, for the checkers of serial-order.ts.
+ * Clients of a shard that crashed get no answer. `history` is what they were told, for the checkers of serial-order.ts. Limits hold after
+ * every step; at rest the journals are held against the tables (journal-facts.ts).
  */
-import { batchOfObjects, objectsOfRows } from '../../client/rows.ts';
+import { objectsOfRows } from '../../client/rows.ts';
 import { assert } from '../../engine/assert.ts';
-import { BatchKind, Columns, ROW_WORDS, type Batch } from '../../engine/batch.ts';
-import { Group, Input, INPUT_WORDS, InputType } from '../../engine/group.ts';
-import { TransferState, positionState } from '../../engine/ledger.ts';
+import { BatchKind, ROW_WORDS, type Batch } from '../../engine/batch.ts';
+import { AccountFlags } from '../../engine/flags.ts';
+import { Group, Input, InputType } from '../../engine/group.ts';
+import {
+  TransferState,
+  positionRow,
+  positionSequence,
+  positionState,
+} from '../../engine/ledger.ts';
 import { Reply, REPLY_HEAD_WORDS } from '../../engine/open-requests.ts';
 import { StateMachine } from '../../engine/state-machine.ts';
 import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../../engine/status.ts';
 import type { Prng } from '../../lib/prng.ts';
 import { MemoryJournal, type MemoryJournalStore } from '../../persistence/memory-journal.ts';
-import { BatchOrder } from '../../sharding/batch-order.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
 import { replayJournal } from '../../sharding/replay.ts';
-import { placementOf } from './cluster.ts';
+import { JournalFacts } from './journal-facts.ts';
 import type { Result, ShardOf, StoredAccount } from './model-ledger.ts';
-import type { RandomBatch } from './random-batches.ts';
-import type { History, LedgerEvent } from './serial-order.ts';
+import { wordsOf } from './one-shard.ts';
+import { placementOf } from './placement.ts';
+import type { History, LedgerEvent, Recorded } from './serial-order.ts';
+import { WorldRouter, type RoutedPart, type WorldBatch } from './world-router.ts';
 
 const GROUP_BYTES = 4 << 20;
 /** Shards' clocks differ by up to so many nanoseconds. */
 const SKEW_NS_MAX = 2000;
+/** Now and then the clock jumps, so that pending transfers expire. */
+const JUMP_PERCENT = 2;
+const JUMP_NS_MAX = 1_500_000_000;
 
 interface Message {
   readonly number: number;
@@ -51,42 +63,36 @@ interface Shard {
   readonly outbox: Message[][];
 }
 
-/** A request to one shard, and which events of the history it carries. */
-interface Waiting {
-  readonly shard: number;
-  readonly kind: BatchKind;
-  readonly places: readonly number[];
-}
-
-/** What goes to one shard, and which events of the history it carries. */
-interface Part {
-  readonly shard: number;
-  readonly batch: Batch;
-  readonly places: readonly number[];
-}
-
 interface Client {
-  readonly plan: RandomBatch[];
-  readonly waits: Map<number, Waiting>;
-  rest: (Part & { readonly type: InputType }) | null;
+  readonly plan: WorldBatch[];
+  /** Requests without an answer, by number. */
+  readonly waits: Map<number, RoutedPart>;
+  asked: WorldBatch | null;
+  /** Place of its first event in the history. */
+  first: number;
+  statuses: string[];
+  rest: RoutedPart | null;
 }
 
 export class EngineWorld {
   readonly shardOf: ShardOf;
   readonly #prng: Prng;
   readonly #shards: Shard[];
-  readonly #order: BatchOrder;
-  readonly #columns = new Columns();
+  readonly #router: WorldRouter;
+  readonly #facts: JournalFacts;
   #clients: Client[] = [];
   #history: History | null = null;
   #requests = 0;
-  #time = 1_000_000_000n;
+  #time = 1_000_000_000_000n;
+  #isSilent = false;
   crashes = 0;
+  expiries = 0;
 
   constructor(shards: number, prng: Prng) {
     this.#prng = prng;
     this.shardOf = placementOf(shards);
-    this.#order = new BatchOrder(shards);
+    this.#router = new WorldRouter(shards);
+    this.#facts = new JournalFacts(shards, this.shardOf);
     this.#shards = Array.from({ length: shards }, (_, index) => {
       const store: MemoryJournalStore = { rows: [] };
       const skew = BigInt(prng.below(SKEW_NS_MAX));
@@ -112,21 +118,41 @@ export class EngineWorld {
     return { group, machine, journal, records: new RecordReader(journal, shards) };
   }
 
+  get now(): bigint {
+    return this.#time;
+  }
+
+  readonly recorded: Recorded = (kind, id) => this.#facts.recorded(kind, id);
+
   /** Lets the clients' plans happen, step by step, until nothing is left to do. */
-  run(plans: readonly RandomBatch[][], history: History, crashPercent = 0): void {
+  run(plans: readonly WorldBatch[][], history: History, crashPercent = 0): void {
     this.#history = history;
-    this.#clients = plans.map((plan) => ({ plan: [...plan], waits: new Map(), rest: null }));
+    this.#clients = plans.map((plan) => ({
+      plan: [...plan],
+      waits: new Map(),
+      asked: null,
+      first: 0,
+      statuses: [],
+      rest: null,
+    }));
     for (let steps = 0; ; steps++) {
       assert(steps < 20_000, 'it never ends');
+      if (this.#prng.chance(JUMP_PERCENT)) this.#time += BigInt(this.#prng.below(JUMP_NS_MAX));
       const choices = this.#choices();
       if (choices.length === 0) break;
-      if (this.#prng.chance(crashPercent)) this.#crash(this.#prng.pick(this.#shards));
+      if (this.#prng.chance(crashPercent)) this.#fail(this.#prng.pick(this.#shards));
       else this.#prng.pick(choices)();
     }
+    this.#rest();
+  }
+
+  #rest(): void {
     for (const { machine } of this.#shards) {
       assert(machine.parkedCount === 0, 'nothing is left waiting');
       assert(machine.claimedCount === 0, 'nothing is left claimed');
       assert(machine.walksUnderWay === 0, 'no walk is left under way');
+      assert(machine.ledger.pendings.expiring === 0, 'no expiry is left under way');
+      this.#facts.audit(machine.ledger);
     }
     assert(
       this.#clients.every(({ waits }) => waits.size === 0),
@@ -143,113 +169,121 @@ export class EngineWorld {
     for (const shard of this.#shards) {
       const { ring, inbound, machine } = shard;
       const sources = inbound.filter((queue) => queue.length > 0);
+      const isDue = this.#isDue(shard);
       if (ring.length > 0) choices.push(() => this.#step(shard, { requests: 1, messages: 0 }));
       for (const queue of sources) {
         choices.push(() => this.#step(shard, { requests: 0, messages: 1, only: queue }));
       }
+      if (isDue) choices.push(() => this.#step(shard, { requests: 0, messages: 0, expires: true }));
       if (ring.length + sources.length > 0 || machine.pumpAgain) {
-        choices.push(() => this.#step(shard, { requests: Infinity, messages: Infinity }));
+        const all = { requests: Infinity, messages: Infinity, expires: isDue };
+        choices.push(() => this.#step(shard, all));
       }
     }
     return choices;
+  }
+
+  #isDue({ machine, skew }: Shard): boolean {
+    const now = this.#time + skew;
+    return machine.ledger.pendings.isDue(Number(now & 0xffffffffn), Number(now >> 32n));
   }
 
   // ---- Clients, and the router's part of their requests.
 
   #invoke(client: Client): void {
     const batch = client.plan.shift()!;
-    const isAccounts = batch.type === 'accounts';
-    const events: LedgerEvent[] = isAccounts
-      ? batch.events.map((account) => ({ type: 'account', account }))
-      : batch.events.map((transfer) => ({ type: 'transfer', transfer }));
-    const first = this.#history!.ask(events);
-    const kind = isAccounts ? BatchKind.accounts : BatchKind.transfers;
-    const shards = this.#shards.length;
-    const toShard = Array.from({ length: shards }, (): number[] => []);
-    const rest: number[] = [];
-    if (isAccounts) {
-      for (const [i, { id }] of batch.events.entries()) toShard[this.shardOf(id)]!.push(i);
-    } else {
-      this.#openBatch(batchOfObjects(kind, batch.events));
-      this.#order.plan(this.#columns);
-      for (let i = 0; i < events.length; i++) {
-        if (this.#order.isRest[i] === 1) rest.push(i);
-        else toShard[this.#order.shard[i]!]!.push(i);
+    const events: LedgerEvent[] =
+      batch.type === 'accounts'
+        ? batch.events.map((account) => ({ type: 'account', account }))
+        : batch.events.map((transfer) => ({ type: 'transfer', transfer }));
+    const { first, rest } = this.#router.route(batch, (ids) => this.#transfersOf(ids));
+    client.asked = batch;
+    client.first = this.#history!.ask(events);
+    client.statuses = [];
+    client.rest = rest;
+    for (const part of first) this.#send(client, part);
+  }
+
+  /** What all shards answer to a look-up of transfers. */
+  #transfersOf(ids: Batch): { readonly rows: Uint32Array; readonly n: number } {
+    const found: Uint32Array[] = [];
+    for (const { machine, records } of this.#shards) {
+      const { transferIndex, pendings } = machine.ledger;
+      for (let i = 0; i < ids.n; i++) {
+        const at = 4 + i * 4;
+        const slot = transferIndex.find(ids.words, at, transferIndex.hash(ids.words, at));
+        if (slot === -1) continue;
+        let low = transferIndex.valueLow(slot);
+        let high = transferIndex.valueHigh(slot);
+        const state = positionState(high);
+        if (state === TransferState.failed) continue;
+        if (state === TransferState.pending) {
+          high = pendings.positionHigh(low);
+          low = pendings.positionLow(low);
+        }
+        const record = records.record(positionSequence(low, high), positionRow(high));
+        found.push(record.slice());
       }
     }
-    const part = (rows: readonly number[]): Batch =>
-      batchOfObjects(
-        kind,
-        rows.map((i) => batch.events[i]!),
-      );
-    const places = (rows: readonly number[]): readonly number[] => rows.map((i) => first + i);
-    if (rest.length > 0) {
-      const mask = this.#order.restMaskLow;
-      const shard = 31 - Math.clz32(mask & -mask);
-      const isOneShard = mask === 1 << shard;
-      const type = isOneShard ? InputType.createTransfers : InputType.createTransfersTogether;
-      client.rest = { type, shard, batch: part(rest), places: places(rest) };
-    }
-    const type = isAccounts ? InputType.createAccounts : InputType.createTransfers;
-    for (const [shard, rows] of toShard.entries()) {
-      if (rows.length > 0)
-        this.#send(client, type, { shard, batch: part(rows), places: places(rows) });
-    }
+    const rows = new Uint32Array(found.length * ROW_WORDS);
+    for (const [i, record] of found.entries()) rows.set(record, i * ROW_WORDS);
+    return { rows, n: found.length };
   }
 
-  #openBatch(batch: Batch): void {
-    const words = new Uint32Array(4 + batch.words.length);
-    words.set(batch.words, 4);
-    this.#columns.openBatch(words, new Uint16Array(words.buffer), 16, 0);
-  }
-
-  #send(client: Client, type: InputType, { shard, batch, places }: Part): void {
+  #send(client: Client, part: RoutedPart): void {
     const request = ++this.#requests;
-    const target = this.#shards[shard]!;
-    const frame = new Uint32Array(INPUT_WORDS + batch.words.length);
-    frame[Input.type] = type;
-    frame[Input.bytes] = frame.length * 4;
+    const target = this.#shards[part.shard]!;
+    const frame = part.frame.slice();
     frame[Input.session] = target.session;
     frame[Input.request] = request;
-    frame.set(batch.words, INPUT_WORDS);
     target.ring.push(frame);
-    client.waits.set(request, { shard, kind: batch.kind, places });
+    client.waits.set(request, part);
   }
 
   #reply(shard: Shard): void {
+    if (this.#isSilent) return;
     const { replies, replyAt } = shard.machine.requests;
     const { words } = replies;
     for (const at of replyAt) {
       const request = words[at + Reply.request]!;
       const client = this.#clients.find(({ waits }) => waits.has(request));
       if (client === undefined || words[at + Reply.session] !== shard.session) continue;
-      const { kind, places } = client.waits.get(request)!;
+      const { kind, rows } = client.waits.get(request)!;
       const n = words[at + Reply.n]!;
-      assert(n === places.length, 'an outcome for each event');
-      for (let i = 0; i < n; i++) {
-        this.#history!.answer(places[i]!, resultOf(words, at, { kind, i, n }));
+      assert(n === rows.length, 'an outcome for each event');
+      for (const [i, row] of rows.entries()) {
+        const result = resultOf(words, at, { kind, i, n });
+        this.#history!.answer(client.first + row, result);
+        client.statuses[row] = result.status;
       }
       client.waits.delete(request);
-      this.#sendRest(client);
+      this.#answered(client);
     }
   }
 
   /** The rest of a batch goes when all of the first wave is answered. */
-  #sendRest(client: Client): void {
-    const { rest } = client;
-    if (rest === null || client.waits.size > 0) return;
+  #answered(client: Client): void {
+    const { rest, asked, waits, statuses } = client;
+    if (waits.size > 0) return;
     client.rest = null;
-    this.#send(client, rest.type, rest);
+    if (rest !== null) this.#send(client, rest);
+    else if (asked!.type === 'transfers') this.#router.remember(asked!.events, statuses);
   }
 
   // ---- Shards.
 
   #step(
     shard: Shard,
-    take: { readonly requests: number; readonly messages: number; readonly only?: Message[] },
+    take: {
+      readonly requests: number;
+      readonly messages: number;
+      readonly only?: Message[];
+      readonly expires?: boolean;
+    },
   ): void {
     const { group, machine, journal } = shard;
     group.reset(journal.lastSequence + 1);
+    if (take.expires === true) group.addMessage(InputType.expire, 0, null);
     for (const [peer, queue] of shard.inbound.entries()) {
       if (take.only !== undefined && take.only !== queue) continue;
       for (let count = take.messages; count > 0 && queue.length > 0; count--) {
@@ -272,9 +306,28 @@ export class EngineWorld {
     const frame = group.frame();
     journal.append({ sequence: group.sequence, timestamp: now, frame });
     shard.records.keep(group.sequence, frame);
+    for (const { home, id, timestamp } of this.#facts.read(shard.index, group.sequence, frame)) {
+      this.#history!.expired(home, id, timestamp);
+      this.expiries++;
+    }
+    this.#checkLimits(machine);
     for (const { to, message } of this.#outgoing(shard))
       this.#shards[to]!.inbound[shard.index]!.push(message);
     this.#reply(shard);
+  }
+
+  #checkLimits({ ledger }: StateMachine): void {
+    const copy = new Uint32Array(ROW_WORDS);
+    for (let row = 0; row < ledger.accounts.rows; row++) {
+      ledger.accounts.copyRow(row, copy, 0);
+      const [one] = objectsOfRows(BatchKind.accounts, copy, 1) as [StoredAccount];
+      const debits = one.debitsPending + one.debitsPosted;
+      const credits = one.creditsPending + one.creditsPosted;
+      const mayNotOwe = (one.flags & AccountFlags.debitsMustNotExceedCredits) !== 0;
+      const mayOnlyOwe = (one.flags & AccountFlags.creditsMustNotExceedDebits) !== 0;
+      assert(!mayNotOwe || debits <= one.creditsPosted, 'debits keep to their limit');
+      assert(!mayOnlyOwe || credits <= one.debitsPosted, 'credits keep to their limit');
+    }
   }
 
   /** Sometimes the journals of the others are known to have what was sent to them. */
@@ -298,6 +351,16 @@ export class EngineWorld {
       shard.outbox[to]!.push(message);
       return { to, message };
     });
+  }
+
+  /** Between two groups, or behind the commit of one before anybody is told. */
+  #fail(shard: Shard): void {
+    if (this.#prng.chance(50)) {
+      this.#isSilent = true;
+      this.#step(shard, { requests: Infinity, messages: Infinity, expires: this.#isDue(shard) });
+      this.#isSilent = false;
+    }
+    this.#crash(shard);
   }
 
   #crash(shard: Shard): void {
@@ -342,13 +405,11 @@ export class EngineWorld {
     });
   }
 
-  /** The same text as the digest of a model with these accounts and transfer ids. */
+  /** The same text as `digestOf` a model with these accounts and transfer ids. */
   digest(accountIds: readonly bigint[], transferIds: readonly bigint[]): string {
-    const balances = this.accounts(accountIds).map(
-      (one) => `${one.id} ${one.debitsPosted} ${one.creditsPosted}`,
-    );
+    const balances = this.accounts(accountIds).map((one) => accountText(one));
     const created: string[] = [];
-    const burnt: string[] = [];
+    const burnt = new Set<string>();
     for (const { index, machine } of this.#shards) {
       const { transferIndex } = machine.ledger;
       for (const id of new Set(transferIds)) {
@@ -356,17 +417,30 @@ export class EngineWorld {
         const slot = transferIndex.find(words, 0, transferIndex.hash(words, 0));
         if (slot === -1) continue;
         const state = positionState(transferIndex.valueHigh(slot));
-        (state === TransferState.created ? created : burnt).push(`${index}/${id}`);
+        if (state === TransferState.failed) burnt.add(`${id}`);
+        else created.push(transferText(`${index}/${id}`, state));
       }
     }
-    return [balances.toSorted(), created.toSorted(), burnt.toSorted()]
+    return [balances.toSorted(), created.toSorted(), [...burnt].toSorted()]
       .map((one) => one.join())
       .join(';');
   }
 }
 
-function wordsOf(id: bigint): Uint32Array {
-  return Uint32Array.from({ length: 4 }, (_, w) => Number((id >> BigInt(32 * w)) & 0xffffffffn));
+/** As the digest of a model has an account. */
+export function accountText(one: StoredAccount): string {
+  const isOpen = (one.flags & AccountFlags.closed) === 0;
+  const isPlain = isOpen && one.debitsPending === 0n && one.creditsPending === 0n;
+  const posted = `${one.id} ${one.debitsPosted} ${one.creditsPosted}`;
+  const rest = ` ${one.debitsPending} ${one.creditsPending} ${isOpen ? 'open' : 'closed'}`;
+  return isPlain ? posted : posted + rest;
+}
+
+/** As the digest of a model has a transfer: with what became of it, when it was pending once. */
+export function transferText(key: string, state: number): string {
+  const names = Object.entries(TransferState);
+  const name = names.find(([, value]) => value === state)![0];
+  return state === TransferState.created ? key : `${key} ${name}`;
 }
 
 function addMessage(group: Group, peer: number, message: Message): void {

@@ -1,6 +1,6 @@
 /**
  * Every order of steps of a small scenario, on the real state machines: a client asks, a shard takes one message, one request, or all that
- * are there as one group, a shard crashes and comes back. Equal states are visited once.
+ * are there as one group, the clocks move, pending transfers expire, a shard crashes and comes back. Equal states are visited once.
  *
  * A state machine is a function of the groups that it has executed, so each shard has a tree of `Life`s, one for each sequence of groups
  * that it ever saw, made once; a state of the world is a life of each shard, what lies in its ring, and what the clients were told. A life
@@ -8,23 +8,27 @@
  * moment of every run is also a recovery. What a crash does besides is to lose the ring and the answers that were due.
  *
  * Each end is judged: a serial order explains what was told and what is there, timestamps are one, limits held at every step, no money was made,
- * nothing is claimed or waits.
+ * nothing is claimed or waits, and the journals are held against the tables (journal-facts.ts).
  */
-import { batchOfObjects } from '../../client/rows.ts';
 import { assert } from '../../engine/assert.ts';
 import { BatchKind } from '../../engine/batch.ts';
-import { InputType } from '../../engine/group.ts';
 import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../../engine/status.ts';
-import { placementOf } from './cluster.ts';
+import { accountText } from './engine-world.ts';
+import { JournalFacts } from './journal-facts.ts';
+import { lookDefect, type Entry } from './look-order.ts';
 import { ModelLedger, type Result, type ShardOf } from './model-ledger.ts';
-import { partOf, ScenarioPlans, type Part, type Plan, type Scenario } from './scenario-plans.ts';
+import { placementOf } from './placement.ts';
+import { ScenarioPlans, type Part, type Scenario } from './scenario-plans.ts';
 import {
+  defectOfOrder,
   explainedBySearch,
   explainedByTimestamps,
   History,
   type Operation,
+  type Recorded,
 } from './serial-order.ts';
 import { ShardLives, type Answer, type Life, type Message } from './shard-lives.ts';
+import type { WorldBatch } from './world-router.ts';
 
 export interface Explored {
   readonly states: number;
@@ -40,22 +44,14 @@ interface Client {
   readonly isRestDue: boolean;
 }
 
-type Entry =
-  | { readonly text: string; readonly type: 'ask'; readonly plan: Plan }
-  | {
-      readonly text: string;
-      readonly type: 'told';
-      readonly part: Part;
-      readonly plan: Plan;
-      readonly results: readonly Result[];
-    };
-
 interface State {
   readonly lives: readonly Life[];
   readonly rings: readonly (readonly Part[])[];
   readonly clients: readonly Client[];
   readonly log: readonly Entry[];
   readonly crashes: number;
+  /** How many of the scenario's times have come. */
+  readonly times: number;
 }
 
 export class ExhaustiveWorld {
@@ -110,30 +106,57 @@ export class ExhaustiveWorld {
 
   #begin(crashes: number): State {
     const { shards, accounts, funding, clients } = this.#scenario;
-    const lives = Array.from({ length: shards }, (_, shard) => {
-      let life = this.#lives.first(shard);
-      const own = accounts.filter(({ id }) => this.#shardOf(id) === shard);
-      const funds = funding.filter((one) => this.#shardOf(one.debitAccountId) === shard);
-      const parts: Part[] = [];
-      const part = (type: InputType, kind: BatchKind, events: readonly object[]): void => {
-        const batch = batchOfObjects(kind as 1 | 2, events);
-        parts.push(partOf(type, batch, { request: 0x7fff0000 + parts.length, shard, places: [] }));
-      };
-      if (own.length > 0) part(InputType.createAccounts, BatchKind.accounts, own);
-      if (funds.length > 0) part(InputType.createTransfers, BatchKind.transfers, funds);
-      for (const one of parts) {
-        const { life: after, answers } = this.#lives.after(life, [], [one]);
-        const isDone = answers.every(({ outcomes }) =>
-          outcomes.every(({ number }) => number === 0),
-        );
-        assert(isDone, 'what was there before is there');
-        life = after;
-      }
-      return life;
-    });
+    let lives = Array.from({ length: shards }, (_, shard) => this.#lives.first(shard));
+    if (accounts.length > 0)
+      lives = this.#settled(lives, { type: 'accounts', events: accounts }, 0);
+    for (const [i, one] of funding.entries()) {
+      lives = this.#settled(lives, { type: 'transfers', events: [one] }, 1 + i);
+    }
     const idle: Client = { at: 0, attempt: 0, waits: [], isRestDue: false };
     const rings = lives.map(() => []);
-    return { lives, rings, clients: clients.map(() => idle), log: [], crashes };
+    return { lives, rings, clients: clients.map(() => idle), log: [], crashes, times: 0 };
+  }
+
+  /** What was there before: asked, and done, before anything else happens. */
+  #settled(lives: readonly Life[], batch: WorldBatch, n: number): Life[] {
+    const after = [...lives];
+    const request = (part: number): number => 0x7f000000 + n * 16 + part;
+    const { first, rest } = this.#plans.split('', batch, request);
+    assert(rest === null, 'what was there before needs no rest');
+    let done = 0;
+    const step = (
+      shard: number,
+      messages: readonly (readonly [number, Message])[],
+      parts: readonly Part[],
+    ): void => {
+      const moment = { time: 0n, expires: false };
+      const { life, answers } = this.#lives.after(after[shard]!, messages, parts, moment);
+      after[shard] = life;
+      for (const { outcomes } of answers) {
+        done += outcomes.filter(({ number }) => number === 0).length;
+      }
+    };
+    for (const part of first) step(part.shard, [], [part]);
+    for (let isQuiet = false; !isQuiet;) {
+      isQuiet = true;
+      for (const [shard, life] of after.entries()) {
+        const waiting = this.#inbound(after, life);
+        if (waiting.length === 0) continue;
+        isQuiet = false;
+        step(shard, waiting, []);
+      }
+    }
+    assert(done === batch.events.length, 'what was there before is there');
+    return after;
+  }
+
+  /** What was sent to a shard and not taken. */
+  #inbound(lives: readonly Life[], life: Life): (readonly [number, Message])[] {
+    return lives.flatMap((peer) =>
+      peer.sent[life.shard]!.slice(life.received[peer.shard]).map(
+        (one) => [peer.shard, one] as const,
+      ),
+    );
   }
 
   #steps(state: State): (() => State)[] {
@@ -144,24 +167,37 @@ export class ExhaustiveWorld {
         steps.push(() => this.#ask(state, i));
       }
     }
+    if (state.times < (this.#scenario.times ?? []).length) {
+      steps.push(() => ({ ...state, times: state.times + 1 }));
+    }
     for (const life of state.lives) {
-      const { shard } = life;
+      const { shard, nextExpiry } = life;
       const ring = state.rings[shard]!;
-      let waiting = ring.length;
-      if (ring.length > 0) steps.push(() => this.#take(state, shard, [], 1));
-      const all: (readonly [number, Message])[] = [];
-      for (const peer of state.lives) {
-        const inbound = peer.sent[shard]!.slice(life.received[peer.shard]);
-        if (inbound.length === 0) continue;
-        steps.push(() => this.#take(state, shard, [[peer.shard, inbound[0]!]], 0));
-        for (const message of inbound) all.push([peer.shard, message]);
+      const isDue = nextExpiry !== 0n && nextExpiry <= this.#lives.clock(shard, this.#time(state));
+      const none = { messages: [], requests: 0, expires: false };
+      const take = (what: Take): void => {
+        steps.push(() => this.#take(state, shard, what));
+        if (state.crashes === 0) return;
+        // It crashes behind the commit, before anybody is told.
+        steps.push(() => this.#crash(this.#take(state, shard, { ...what, isSilent: true }), shard));
+      };
+      if (isDue) take({ ...none, expires: true });
+      if (ring.length > 0) take({ ...none, requests: 1 });
+      const all = this.#inbound(state.lives, life);
+      for (const peer of new Set(all.map(([one]) => one))) {
+        const messages = [all.find(([one]) => one === peer)!];
+        take({ ...none, messages });
       }
-      waiting += all.length;
+      const waiting = ring.length + all.length + (isDue ? 1 : 0);
       if (this.#scenario.hasGroups === true && waiting > 1) {
-        steps.push(() => this.#take(state, shard, all, ring.length));
+        take({ messages: all, requests: ring.length, expires: isDue });
       }
     }
     return steps;
+  }
+
+  #time({ times }: State): bigint {
+    return times === 0 ? 0n : this.#scenario.times![times - 1]!;
   }
 
   #ask(state: State, i: number): State {
@@ -180,21 +216,27 @@ export class ExhaustiveWorld {
   #take(
     state: State,
     shard: number,
-    messages: readonly (readonly [number, Message])[],
-    requests: number,
+    { messages, requests, expires, isSilent = false }: Take,
   ): State {
     const ring = state.rings[shard]!;
     const taken = ring.slice(0, requests);
     const writes = taken.filter(({ frame }) => frame !== null);
-    const isRead = messages.length + writes.length === 0;
+    const isRead = messages.length + writes.length === 0 && !expires;
+    const moment = { time: this.#time(state), expires };
     const { life, answers } = isRead
       ? { life: state.lives[shard]!, answers: [] }
-      : this.#lives.after(state.lives[shard]!, messages, writes);
+      : this.#lives.after(state.lives[shard]!, messages, writes, moment);
     let next: State = {
       ...state,
       lives: state.lives.with(shard, life),
       rings: state.rings.with(shard, ring.slice(requests)),
     };
+    for (const { home, id, timestamp } of isRead ? [] : life.expired) {
+      const text = `x${home}/${id}@${timestamp}`;
+      const log = noted(next.log, { type: 'expired', text, home, id, timestamp });
+      next = { ...next, log };
+    }
+    if (isSilent) return next;
     for (const { request, outcomes } of answers) next = this.#told(next, request, outcomes);
     for (const part of taken) {
       if (part.frame !== null) continue;
@@ -276,41 +318,57 @@ export class ExhaustiveWorld {
     }
     if (state.clients.some(({ waits }) => waits.length > 0)) return 'a client has no answer';
     const accounts = state.lives.flatMap((life) => [...life.accounts.values()]);
-    const sum = accounts.reduce((all, one) => all + one.debitsPosted - one.creditsPosted, 0n);
-    if (sum !== 0n) return `debits and credits differ by ${sum}`;
+    const posted = accounts.reduce((all, one) => all + one.debitsPosted - one.creditsPosted, 0n);
+    const held = accounts.reduce((all, one) => all + one.debitsPending - one.creditsPending, 0n);
+    if (posted !== 0n || held !== 0n) return `debits and credits differ by ${posted} and ${held}`;
     const digest = digestOf(state.lives);
     const key = `${state.log.map(({ text }) => text).join(' ')} ${digest}`;
     if (this.#judged.has(key)) return null;
     this.#judged.add(key);
-    const history = this.#history(state.log);
-    const { operations } = history;
-    const model = this.#model();
-    const searched = explainedBySearch(model, operations, digest);
+    const facts = this.#facts(state.lives);
+    const recorded: Recorded = (kind, id) => facts.recorded(kind, id);
+    const { operations } = this.#history(state.log);
+    const model = this.#model(recorded);
+    const searched = explainedBySearch(model, operations, { digest, recorded });
     if (!searched.isExplained) return searched.reason;
-    const hasAll = operations.every(({ result }) => result !== null);
-    if (hasAll) {
-      const inTime = explainedByTimestamps(model, operations, { withFailed: true });
+    const hasAll = operations.every(({ results }) => results !== null);
+    if (hasAll && !operations.some(hasImports)) {
+      const inTime = explainedByTimestamps(model, operations, { withFailed: true, recorded });
       if (!inTime.isExplained) return `by timestamps: ${inTime.reason}`;
     }
-    if (hasAll && state.clients.length === 1) return aloneDefect(model, operations);
+    const isAlone = state.clients.length === 1 && (this.#scenario.times ?? []).length === 0;
+    if (hasAll && isAlone) return defectOfOrder(model, operations, recorded);
     return hasAll ? lookDefect(state.log, operations, this.#scenario) : null;
   }
 
-  #model(): ModelLedger {
+  /** What the journals say, held against the tables. */
+  #facts(lives: readonly Life[]): JournalFacts {
+    const facts = new JournalFacts(lives.length, this.#shardOf);
+    for (const { shard, rows } of lives) {
+      for (const [i, row] of rows.entries()) facts.read(shard, i + 1, row!.frame);
+    }
+    for (const life of lives) facts.audit(this.#lives.ledgerOf(life));
+    return facts;
+  }
+
+  #model(recorded: Recorded): ModelLedger {
     const model = new ModelLedger(this.#shardOf);
     model.createAccounts(this.#scenario.accounts);
-    model.createTransfers(this.#scenario.funding);
+    for (const one of this.#scenario.funding) {
+      const expected = model.createTransfer(one);
+      const { timestamp } = recorded('transfer', one.id)!;
+      model.learn([expected], [{ status: expected.status, timestamp }]);
+    }
     return model;
   }
 
   #history(log: readonly Entry[]): History {
-    const flags = new Map(this.#scenario.accounts.map((one) => [one.id, one.flags ?? 0]));
-    const flagsOf = (id: bigint): number => flags.get(id) ?? 0;
-    const history = new History({ shardOf: this.#shardOf, flagsOf });
+    const history = new History({ shardOf: this.#shardOf });
     const firsts = new Map<string, number>();
     for (const entry of log) {
-      if (entry.plan.events.length === 0) continue;
-      if (entry.type === 'ask') firsts.set(entry.plan.key, history.ask(entry.plan.events));
+      if (entry.type === 'expired') history.expired(entry.home, entry.id, entry.timestamp);
+      else if (entry.plan.events.length === 0) continue;
+      else if (entry.type === 'ask') firsts.set(entry.plan.key, history.ask(entry.plan.events));
       else {
         const first = firsts.get(entry.plan.key)!;
         for (const [i, place] of entry.part.places.entries()) {
@@ -322,90 +380,17 @@ export class ExhaustiveWorld {
   }
 }
 
-/** One client that was alone: its events happened one after the other. */
-function aloneDefect(model: ModelLedger, operations: readonly Operation[]): string | null {
-  for (const { event, result } of operations) {
-    const { status } =
-      event.type === 'account'
-        ? model.createAccount(event.account)
-        : model.createTransfer(event.transfer);
-    if (status === result!.status) continue;
-    const { id } = event.type === 'account' ? event.account : event.transfer;
-    return `alone, ${id} is answered ${result!.status}, but ${status} was due`;
-  }
-  return null;
+/** What a shard takes as one group. */
+interface Take {
+  readonly messages: readonly (readonly [number, Message])[];
+  readonly requests: number;
+  readonly expires: boolean;
+  /** Nobody gets its answer. */
+  readonly isSilent?: boolean;
 }
 
-interface Touch {
-  readonly asked: number;
-  readonly told: number;
-  /** What the look-up saw, or what the transfer added. */
-  readonly seen: string | null;
-  readonly debits: bigint;
-  readonly credits: bigint;
-}
-
-/** The look-ups of each account have an order among the transfers that touched it. */
-function lookDefect(
-  log: readonly Entry[],
-  operations: readonly Operation[],
-  scenario: Scenario,
-): string | null {
-  const looks = log.flatMap((entry, i) =>
-    entry.type === 'told' && entry.part.frame === null
-      ? [{ entry, told: i, asked: log.findIndex((one) => one.text === entry.plan.key) }]
-      : [],
-  );
-  if (looks.length === 0) return null;
-  // The same count of time for both: places in the log.
-  const placeOf = (operation: Operation, type: 'ask' | 'told'): number =>
-    log.findIndex((entry) => entry.type === type && hasEvent(entry, operation));
-  for (const id of new Set(looks.map(({ entry }) => entry.part.look))) {
-    const touches: Touch[] = looks
-      .filter(({ entry }) => entry.part.look === id)
-      .map(({ entry, told, asked }) => {
-        return { asked, told, seen: entry.results[0]!.status, debits: 0n, credits: 0n };
-      });
-    for (const operation of operations) {
-      const { event, result } = operation;
-      if (event.type !== 'transfer' || result!.status !== 'created') continue;
-      const { debitAccountId, creditAccountId, amount } = event.transfer;
-      if (debitAccountId !== id && creditAccountId !== id) continue;
-      const debits = debitAccountId === id ? amount : 0n;
-      const credits = creditAccountId === id ? amount : 0n;
-      const asked = placeOf(operation, 'ask');
-      touches.push({ asked, told: placeOf(operation, 'told'), seen: null, debits, credits });
-    }
-    const funded = scenario.funding.reduce(
-      ([debits, credits], one) => [
-        debits + (one.debitAccountId === id ? one.amount : 0n),
-        credits + (one.creditAccountId === id ? one.amount : 0n),
-      ],
-      [0n, 0n],
-    ) as [bigint, bigint];
-    if (!hasOrder(touches, funded)) return `a look-up of account ${id} fits nowhere`;
-  }
-  return null;
-}
-
-function hasEvent(entry: Entry, { event }: Operation): boolean {
-  return entry.type === 'ask'
-    ? entry.plan.events.includes(event)
-    : entry.part.places.some((place) => entry.plan.events[place] === event);
-}
-
-function hasOrder(
-  touches: readonly Touch[],
-  [debits, credits]: readonly [bigint, bigint],
-): boolean {
-  if (touches.length === 0) return true;
-  const firstTold = Math.min(...touches.map(({ told }) => told));
-  return touches.some((one, i) => {
-    if (one.asked > firstTold) return false;
-    if (one.seen !== null && one.seen !== `${debits}/${credits}`) return false;
-    const rest = touches.toSpliced(i, 1);
-    return hasOrder(rest, [debits + one.debits, credits + one.credits]);
-  });
+function hasImports({ unit }: Operation): boolean {
+  return unit.type !== 'expiry' && unit.events.some(({ timestamp = 0n }) => timestamp !== 0n);
 }
 
 /** Requests side by side, and answers side by side, have no order: only what was told before something was asked counts. */
@@ -415,22 +400,21 @@ function noted(log: readonly Entry[], entry: Entry): readonly Entry[] {
   return log.toSpliced(at, 0, entry);
 }
 
-function keyOf({ lives, rings, clients, log, crashes }: State): string {
+function keyOf({ lives, rings, clients, log, crashes, times }: State): string {
   return [
     lives.map(({ key }) => key).join(),
     rings.map((ring) => ring.map(({ request }) => request).join()).join('/'),
     clients.map(({ at, attempt, waits }) => `${at}.${attempt}.${waits.length}`).join(),
     log.map(({ text }) => text).join(' '),
     crashes,
+    times,
   ].join(';');
 }
 
-/** The same text as the digest of a model with the same content. */
+/** The same text as `digestOf` a model with the same content. */
 function digestOf(lives: readonly Life[]): string {
-  const balances = lives.flatMap(({ accounts }) =>
-    [...accounts.values()].map((one) => `${one.id} ${one.debitsPosted} ${one.creditsPosted}`),
-  );
+  const balances = lives.flatMap(({ accounts }) => [...accounts.values()].map(accountText));
   const created = lives.flatMap((life) => life.created);
-  const burnt = lives.flatMap((life) => life.burnt);
+  const burnt = [...new Set(lives.flatMap((life) => life.burnt))];
   return [balances, created, burnt].map((one) => one.toSorted().join()).join(';');
 }

@@ -103,7 +103,13 @@ export class JournalFacts {
           const previous =
             section === 0 ? NO_PREVIOUS : words.slice(section + row * 4, section + row * 4 + 4);
           const timestamp = bigintOf(record, 30, 2);
-          const entry = { ...this.#entryOf(record), previous, decided, timestamp, effect: timestamp };
+          const entry = {
+            ...this.#entryOf(record),
+            previous,
+            decided,
+            timestamp,
+            effect: timestamp,
+          };
           this.#add(shard, `${sequence}/${row}`, entry, true);
         }
       }
@@ -189,14 +195,29 @@ export class JournalFacts {
       const words = ledger.accounts.chunk(row);
       const at = ledger.accounts.offset(row);
       const id = bigintOf(words, at, 4);
-      const chain = this.#chainOf(ledger.shard, id, [words[at + HEAD_LOW]!, words[at + HEAD_HIGH]!]);
-      assert(new Set(chain.map(({ key }) => key)).size === chain.length, 'no transfer is twice in a history');
-      assert(chain.length === (due.get(id) ?? 0), 'every transfer is in the history of its accounts');
+      const chain = this.#chainOf(ledger.shard, id, [
+        words[at + HEAD_LOW]!,
+        words[at + HEAD_HIGH]!,
+      ]);
+      assert(
+        new Set(chain.map(({ key }) => key)).size === chain.length,
+        'no transfer is twice in a history',
+      );
+      assert(
+        chain.length === (due.get(id) ?? 0),
+        'every transfer is in the history of its accounts',
+      );
       const flags = words[at + 29]! >>> 16;
       const sums = this.#addUp(id, chain, (flags & AccountFlags.history) !== 0);
       const stored = [4, 8, 12, 16].map((word) => bigintOf(words, at + word, 4));
-      assert(sums.balances.join() === stored.join(), 'a history adds up to the balances of the account');
-      assert(sums.isClosed === ((flags & AccountFlags.closed) !== 0), 'a history says whether it is closed');
+      assert(
+        sums.balances.join() === stored.join(),
+        'a history adds up to the balances of the account',
+      );
+      assert(
+        sums.isClosed === ((flags & AccountFlags.closed) !== 0),
+        'a history says whether it is closed',
+      );
     }
   }
 
@@ -239,9 +260,11 @@ export class JournalFacts {
       .filter(({ home, id }) => this.#transfers.get(`${home}/${id}`)!.accounts.includes(account))
       .toSorted((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
     const expireUntil = (time: bigint | null): void => {
-      while (expiries.length > 0 && (time === null || expiries[0]!.timestamp < time)) {
-        const pending = release(expiries.shift()!);
+      const isPast = (one: Expired): boolean => time === null || one.timestamp < time;
+      for (let one = expiries[0]; one !== undefined && isPast(one); one = expiries[0]) {
+        const pending = release(one);
         if (isClosing(pending, pending.accounts[0] === account ? 0 : 1)) isClosed = false;
+        expiries.shift();
       }
     };
     for (const { entry, side } of chain) {

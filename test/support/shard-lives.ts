@@ -5,21 +5,26 @@
 import { objectsOfRows } from '../../client/rows.ts';
 import { assert } from '../../engine/assert.ts';
 import { BatchKind, ROW_WORDS } from '../../engine/batch.ts';
+import { AccountFlags } from '../../engine/flags.ts';
 import { Group, Input, InputType } from '../../engine/group.ts';
-import { positionState, TransferState } from '../../engine/ledger.ts';
+import { positionState, TransferState, type Ledger } from '../../engine/ledger.ts';
 import { Reply, REPLY_HEAD_WORDS } from '../../engine/open-requests.ts';
 import { StateMachine } from '../../engine/state-machine.ts';
 import { MemoryJournal, type MemoryJournalRow } from '../../persistence/memory-journal.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
 import { replayJournal } from '../../sharding/replay.ts';
+import { transferText } from './engine-world.ts';
+import { JournalFacts, type Expired } from './journal-facts.ts';
 import type { StoredAccount } from './model-ledger.ts';
+import { wordsOf } from './one-shard.ts';
+import { placementOf } from './placement.ts';
 import type { Part } from './scenario-plans.ts';
 
 const GROUP_BYTES = 2 << 20;
 const LIVE_MACHINES_MAX = 24;
-const TIME_NS = 1_000_000_000;
+const TIME_NS = 1_000_000_000n;
 /** Lower shards are ahead, so that only the clocks in link messages keep causes before effects. */
-const SKEW_NS = 50_000;
+const SKEW_NS = 50_000n;
 
 export interface Message {
   /** Equal messages have equal keys. */
@@ -56,6 +61,10 @@ export interface Life {
   readonly accounts: ReadonlyMap<bigint, StoredAccount>;
   readonly created: readonly string[];
   readonly burnt: readonly string[];
+  /** Those that expired in its last group. */
+  readonly expired: readonly Expired[];
+  /** When the next pending transfer expires, ns; 0 when none does. */
+  readonly nextExpiry: bigint;
   readonly busy: string | null;
   readonly next: Map<string, { readonly life: Life; readonly answers: readonly Answer[] }>;
   machine: Machine | null;
@@ -65,6 +74,14 @@ export interface Life {
 export interface WatchedIds {
   readonly accounts: readonly bigint[];
   readonly transfers: readonly bigint[];
+}
+
+/** What a shard finds there besides messages and requests. */
+export interface Moment {
+  /** How far the clocks have moved since the beginning, ns. */
+  readonly time: bigint;
+  /** It lets pending transfers expire. */
+  readonly expires: boolean;
 }
 
 export class ShardLives {
@@ -83,6 +100,16 @@ export class ShardLives {
     return this.#count;
   }
 
+  /** What the clock of a shard shows. */
+  clock(shard: number, time: bigint): bigint {
+    return TIME_NS + BigInt(this.#shards - shard) * SKEW_NS + time;
+  }
+
+  ledgerOf(life: Life): Ledger {
+    life.machine ??= this.#replay(life);
+    return life.machine.machine.ledger;
+  }
+
   first(shard: number): Life {
     return this.#lifeOf(shard, this.#fresh(shard, []), null);
   }
@@ -92,10 +119,12 @@ export class ShardLives {
     life: Life,
     messages: readonly (readonly [number, Message])[],
     requests: readonly Part[],
+    { time, expires }: Moment,
   ): { readonly life: Life; readonly answers: readonly Answer[] } {
     const key = [
       ...messages.map(([peer, one]) => `${peer}<${one.key}`),
       ...requests.map(({ request }) => request),
+      `${time}${expires ? 'x' : ''}`,
     ].join();
     const known = life.next.get(key);
     if (known !== undefined) return known;
@@ -103,6 +132,7 @@ export class ShardLives {
     life.machine = null;
     const { group, journal, records } = machine;
     group.reset(journal.lastSequence + 1);
+    if (expires) group.addMessage(InputType.expire, 0, null);
     for (const [peer, message] of messages) addMessage(group, peer, message);
     for (const { frame } of requests) group.addRequest(frame!, 0, frame!.length);
     machine.machine.want();
@@ -110,10 +140,11 @@ export class ShardLives {
     for (let i = 0; i < shelf.count; i++) {
       shelf.put(i, records.record(shelf.sequences[i]!, shelf.rowNumbers[i]!));
     }
-    machine.machine.execute(TIME_NS + (this.#shards - life.shard) * SKEW_NS, 0);
+    const now = this.clock(life.shard, time);
+    machine.machine.execute(Number(now & 0xffffffffn), Number(now >> 32n));
     assert(!machine.machine.pumpAgain, 'a small group has room for all that it frees');
     const frame = group.frame();
-    journal.append({ sequence: group.sequence, timestamp: BigInt(TIME_NS), frame });
+    journal.append({ sequence: group.sequence, timestamp: TIME_NS, frame });
     records.keep(group.sequence, frame);
     const after = { life: this.#lifeOf(life.shard, machine, life), answers: answersOf(machine) };
     life.next.set(key, after);
@@ -124,7 +155,9 @@ export class ShardLives {
     const { outgoing } = machine.machine;
     const { accounts, created, burnt } = this.#content(machine.machine, shard);
     const { parkedCount, claimedCount, walksUnderWay } = machine.machine;
-    const busy = [parkedCount, claimedCount, walksUnderWay, machine.machine.requests.count];
+    const { pendings } = machine.machine.ledger;
+    const { requests } = machine.machine;
+    const busy = [parkedCount, claimedCount, walksUnderWay, requests.count, pendings.expiring];
     const life: Life = {
       key: this.#count++,
       shard,
@@ -138,6 +171,8 @@ export class ShardLives {
       accounts,
       created,
       burnt,
+      expired: this.#expiredIn(machine, shard),
+      nextExpiry: pendings.nextExpiry(),
       busy: busy.some((count) => count > 0) ? busy.join() : null,
       next: new Map(),
       machine,
@@ -149,6 +184,13 @@ export class ShardLives {
     this.#live.push(life);
     while (this.#live.length > LIVE_MACHINES_MAX) this.#live.shift()!.machine = null;
     return life;
+  }
+
+  #expiredIn({ store }: Machine, shard: number): readonly Expired[] {
+    const last = store.rows.at(-1);
+    if (last === undefined) return [];
+    const facts = new JournalFacts(this.#shards, placementOf(this.#shards));
+    return facts.read(shard, store.rows.length, last.frame);
   }
 
   #messages(machine: StateMachine, peer: number): readonly Message[] {
@@ -205,9 +247,12 @@ export class ShardLives {
       const copy = new Uint32Array(ROW_WORDS);
       table.copyRow(row, copy, 0);
       const account = objectsOfRows(BatchKind.accounts, copy, 1)[0] as StoredAccount;
-      const { flags, debitsPosted, creditsPosted } = account;
-      assert((flags & 2) === 0 || debitsPosted <= creditsPosted, 'debits keep to their limit');
-      assert((flags & 4) === 0 || creditsPosted <= debitsPosted, 'credits keep to their limit');
+      const debits = account.debitsPending + account.debitsPosted;
+      const credits = account.creditsPending + account.creditsPosted;
+      const mayNotOwe = (account.flags & AccountFlags.debitsMustNotExceedCredits) !== 0;
+      const mayOnlyOwe = (account.flags & AccountFlags.creditsMustNotExceedDebits) !== 0;
+      assert(!mayNotOwe || debits <= account.creditsPosted, 'debits keep to their limit');
+      assert(!mayOnlyOwe || credits <= account.debitsPosted, 'credits keep to their limit');
       accounts.set(id, account);
     }
     const created: string[] = [];
@@ -217,7 +262,8 @@ export class ShardLives {
       const slot = transferIndex.find(words, 0, transferIndex.hash(words, 0));
       if (slot === -1) continue;
       const state = positionState(transferIndex.valueHigh(slot));
-      (state === TransferState.created ? created : burnt).push(`${shard}/${id}`);
+      if (state === TransferState.failed) burnt.push(`${id}`);
+      else created.push(transferText(`${shard}/${id}`, state));
     }
     return { accounts, created, burnt };
   }
@@ -243,8 +289,4 @@ function answersOf({ machine }: Machine): readonly Answer[] {
     });
     return { request: words[at + Reply.request]!, outcomes };
   });
-}
-
-function wordsOf(id: bigint): Uint32Array {
-  return Uint32Array.from({ length: 4 }, (_, w) => Number((id >> BigInt(32 * w)) & 0xffffffffn));
 }

@@ -4,7 +4,7 @@
  * are created while others use them. What single events can break is left to the tables and to whole-batches.ts.
  */
 import { AccountFlags, TransferFlags } from '../../engine/flags.ts';
-import { Prng } from '../../lib/prng.ts';
+import type { Prng } from '../../lib/prng.ts';
 import { U128_MAX } from './ledger-records.ts';
 import type { AccountInput, ShardOf, TransferInput } from './ledger-records.ts';
 import type { WorldBatch } from './world-router.ts';
@@ -26,6 +26,7 @@ export class WorldBatches {
   readonly #accounts: readonly AccountInput[];
   readonly #recent: TransferInput[] = [];
   readonly #open: TransferInput[] = [];
+  readonly #pendings = new Map<bigint, TransferInput>();
   #closing: TransferInput | null = null;
   #nextTransferId = 1n;
   #nextAccountId = 5000n;
@@ -69,15 +70,32 @@ export class WorldBatches {
     const isImported = prng.chance(6);
     if (prng.chance(8)) {
       const events = Array.from({ length: Math.min(size, 3) }, () => this.#accountEvent());
-      return { type: 'accounts', events: this.#linked(isImported ? this.#dated(events, 16) : events) };
+      return {
+        type: 'accounts',
+        events: this.#linked(isImported ? this.#dated(events, 16) : events),
+      };
     }
     const events = Array.from({ length: size }, () => this.#event());
-    if (!isImported) return { type: 'transfers', events: this.#linked(events) };
     const past = events.map((event) => ({ ...event, timeout: 0 }));
-    return { type: 'transfers', events: this.#linked(this.#dated(past, imported)) };
+    const linkedEvents = this.#linked(isImported ? this.#dated(past, imported) : events);
+    return { type: 'transfers', events: this.#named(linkedEvents) };
   }
 
-  #dated<Event extends { readonly flags?: number }>(events: readonly Event[], flag: number): Event[] {
+  /** In a chain every post and void names its accounts: the router looks for the others when it is asked, and the chain is judged later. */
+  #named(events: readonly TransferInput[]): TransferInput[] {
+    return events.map((event, i) => {
+      const isChained = [events[i - 1], event].some((one) => ((one?.flags ?? 0) & linked) !== 0);
+      const named = isChained ? this.#pendings.get(event.pendingId ?? 0n) : undefined;
+      if (named === undefined) return event;
+      const { debitAccountId, creditAccountId } = named;
+      return { ...event, debitAccountId, creditAccountId };
+    });
+  }
+
+  #dated<Event extends { readonly flags?: number }>(
+    events: readonly Event[],
+    flag: number,
+  ): Event[] {
     // Mostly after all that is there; sometimes in an order that must not be.
     let at = this.#now() - 1_000n;
     return events.map((event) => {
@@ -109,9 +127,15 @@ export class WorldBatches {
     const prng = this.#prng;
     if (this.#recent.length > 0 && prng.chance(10)) return this.#again(prng.pick(this.#recent));
     const event = this.#fresh();
-    keep(this.#recent, event, RECENT_MAX, prng);
+    // One that is looked for on the shards may have another home when it comes again.
+    const { debitAccountId } = this.#pendings.get(event.pendingId ?? 0n) ?? event;
+    const isAtHome = debitAccountId === event.debitAccountId;
+    if (isAtHome) keep(this.#recent, event, RECENT_MAX, prng);
     const flags = event.flags ?? 0;
-    if ((flags & pending) !== 0) keep(this.#open, event, OPEN_MAX, prng);
+    if ((flags & pending) !== 0) {
+      keep(this.#open, event, OPEN_MAX, prng);
+      this.#pendings.set(event.id, event);
+    }
     if ((flags & 192) !== 0) this.#closing = event;
     return event;
   }
@@ -171,7 +195,8 @@ export class WorldBatches {
     const prng = this.#prng;
     if (prng.chance(60)) return event;
     const change = prng.below(5);
-    if (change === 0) return { ...event, amount: event.amount === U128_MAX ? 1n : event.amount + 1n };
+    if (change === 0)
+      return { ...event, amount: event.amount === U128_MAX ? 1n : event.amount + 1n };
     if (change === 1) return { ...event, flags: 0 };
     if (change === 2) return { ...event, userData64: 9n };
     if (change === 3) return { ...event, creditAccountId: prng.pick(this.accountIds) };

@@ -10,11 +10,16 @@ import { Input, INPUT_WORDS, InputFlag, InputType } from '../../engine/group.ts'
 import { shardOf } from '../../engine/placement.ts';
 import { BatchOrder, lowestShard } from '../../sharding/batch-order.ts';
 import { importFlag } from '../../sharding/create-rounds.ts';
-import { ENTRY_CREDIT, ENTRY_DEBIT, ENTRY_WORDS, PendingMemory } from '../../sharding/pending-memory.ts';
+import {
+  ENTRY_CREDIT,
+  ENTRY_DEBIT,
+  ENTRY_WORDS,
+  PendingMemory,
+} from '../../sharding/pending-memory.ts';
 import { PendingSearch, rowsWith } from '../../sharding/pending-search.ts';
 import { splitBatch, splitBytes, type EncodedBatch } from '../../sharding/split-batch.ts';
-import { wordsOf } from './one-shard.ts';
 import type { AccountInput, TransferInput } from './model-ledger.ts';
+import { wordsOf } from './one-shard.ts';
 
 export type WorldBatch =
   | { readonly type: 'accounts'; readonly events: readonly AccountInput[] }
@@ -58,7 +63,11 @@ export class WorldRouter {
     const flags = importFlag(batch);
     if (this.#shards === 1) {
       const all = asked.events.map((_, i) => i);
-      const part = this.#part(this.#open(batch), { type: typeOf(kind, true), flags, shard: 0 }, all);
+      const part = this.#part(
+        this.#open(batch),
+        { type: typeOf(kind, true), flags, shard: 0 },
+        all,
+      );
       return { first: [part], rest: null };
     }
     const source = this.#named(batch, ask);
@@ -74,7 +83,9 @@ export class WorldRouter {
       else toShard[this.#order.shard[i]!]!.push(i);
     }
     const first = toShard.flatMap((rows, shard) =>
-      rows.length === 0 ? [] : [this.#part(source, { type: typeOf(kind, true), flags, shard }, rows)],
+      rows.length === 0
+        ? []
+        : [this.#part(source, { type: typeOf(kind, true), flags, shard }, rows)],
     );
     if (rest.length === 0) return { first, rest: null };
     const { restMaskLow: low, restMaskHigh: high } = this.#order;

@@ -77,7 +77,8 @@ export const POST_TABLES: readonly RuleTable[] = [
     `,
   },
   {
-    title: 'a post that names one account and finds nothing burns its id, whatever shard that is on',
+    title:
+      'a post that names one account and finds nothing burns its id, whatever shard that is on',
     text: `${ACCOUNTS}
       transfers | id | debit | credit | amount | flags | pending_id | status
                 | p1 | alice |        | max    | post  | h1         | pending_transfer_not_found

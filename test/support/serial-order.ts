@@ -146,10 +146,12 @@ export class History {
     const { id, pendingId = 0n, flags = 0 } = event.transfer;
     const isResolving = (flags & RESOLVING) !== 0;
     let { debitAccountId: dr, creditAccountId: cr } = event.transfer;
-    if (isResolving && (dr === 0n || cr === 0n)) {
+    if (isResolving) {
       const named = batch.find((one) => one.type === 'transfer' && one.transfer.id === pendingId);
-      if (named?.type !== 'transfer') return [`transfer ${this.#shardOf(dr)}/${id}`];
-      ({ debitAccountId: dr, creditAccountId: cr } = named.transfer);
+      const isOpen = dr === 0n || cr === 0n;
+      if (named?.type === 'transfer') {
+        ({ debitAccountId: dr, creditAccountId: cr } = named.transfer);
+      } else if (isOpen) return [`transfer ${this.#shardOf(dr)}/${id}`];
     }
     const home = this.#shardOf(dr);
     const keys = [`transfer ${home}/${id}`, `account ${dr}`, `account ${cr}`];
@@ -185,20 +187,22 @@ export interface SearchOptions {
   /** What the ledger must be in the end, as the digest of a model; where answers are missing it says which events happened. */
   readonly digest?: string | undefined;
   readonly recorded?: Recorded | undefined;
+  /** When it was over: what nobody was told of may have been decided as late as that. */
+  readonly now?: bigint | undefined;
 }
 
 export function explainedBySearch(
   initial: ModelLedger,
   history: readonly Operation[],
-  { digest, recorded }: SearchOptions = {},
+  { digest, recorded, now }: SearchOptions = {},
 ): Verdict {
   assert(history.length <= SEARCH_UNITS_MAX, 'few enough units for the search');
   const due = maskOf(history, (operation) => operation.results !== null);
   // Where every answer is known, and so is every amount, a set of units has one outcome whatever its order: the set alone is remembered.
-  const hasOpenOnes = due !== maskOf(history, (one) => !isBalancing(one));
+  const hasOpenOnes = history.some((one) => one.results === null || isBalancing(one));
   const seen = new Set<string>();
   // What nobody was told of may have been decided late or early.
-  const unknownTimes = [lastTime(history), null];
+  const unknownTimes = [now ?? lastTime(history), null];
   let longest = { length: -1, next: '' };
 
   const search = (mask: number, order: readonly number[], ledger: ModelLedger): Verdict | null => {
@@ -246,12 +250,26 @@ function candidates(history: readonly Operation[], mask: number): readonly numbe
   const ready = open.filter((i) => {
     const { invoked, after = [] } = history[i]!;
     // One that got no answer may never have happened: nothing waits for it.
-    const isDue = (j: number): boolean => isOpen(j) && history[j]!.results !== null;
-    return invoked < firstAnswer && (isUndated(history[i]!) || !after.some(isDue));
+    const isDue = (j: number): boolean =>
+      isOpen(j) && history[j]!.results !== null && !isMisnamed(history[j]!);
+    return invoked < firstAnswer && (isMisnamed(history[i]!) || !after.some(isDue));
   });
   // The order of time is most likely right.
   const time = (i: number): bigint => timeOf(history[i]!, undefined) ?? 0n;
   return ready.toSorted((a, b) => (time(a) < time(b) ? -1 : 1));
+}
+
+const MISNAMED: ReadonlySet<string> = new Set([
+  'pending_transfer_not_found',
+  'pending_transfer_has_different_debit_account_id',
+  'pending_transfer_has_different_credit_account_id',
+  'exists_with_different_debit_account_id',
+  'exists_with_different_credit_account_id',
+]);
+
+/** The router has looked for other accounts than such a post or void names: its place in its batch is not that of what it names. */
+function isMisnamed({ results }: Operation): boolean {
+  return results?.some(({ status }) => MISNAMED.has(status)) ?? false;
 }
 
 function lastTime(history: readonly Operation[]): bigint | null {

@@ -89,7 +89,9 @@ export class RecordThread {
     if (waiting === undefined) return;
     this.#waiting.delete(message.id);
     if (message.type === 'rows') waiting.resolve(message.rows);
-    else waiting.reject(unavailable(message.error));
+    else if (message.error.code === 'deadline_exceeded') {
+      waiting.reject(new SyceeError('deadline_exceeded', message.error.message));
+    } else waiting.reject(unavailable(message.error));
   }
 
   #fail(error: unknown): void {
@@ -126,7 +128,9 @@ export function runRecordThread({ shards, clusterId, directories }: RecordThread
     }
     const { id, wanted, deadlineMs } = message;
     try {
-      if (Date.now() > deadlineMs) throw new Error('the deadline has passed');
+      if (Date.now() > deadlineMs) {
+        throw new SyceeError('deadline_exceeded', 'the deadline passed before its turn came');
+      }
       const rows = readRows(wanted, readerOf);
       port.postMessage({ type: 'rows', id, rows } satisfies FromThread, [rows.buffer]);
     } catch (error: unknown) {

@@ -1,21 +1,10 @@
 /** Pending transfers that time ends. A system's clock is turned by `wait`. */
-import type { RuleTable } from './rule-table.ts';
-
-const ACCOUNTS = `
-      accounts | id    | flags                          | status
-               | bank  |                                | created
-               | alice | debits_must_not_exceed_credits | created
-               | shop  |                                | created
-      commit
-      transfers | id     | debit | credit | amount | status
-                | salary | bank  | alice  | 100    | created
-      commit
-`;
+import { FUNDED_ACCOUNTS, type RuleTable } from './rule-table.ts';
 
 export const EXPIRY_TABLES: readonly RuleTable[] = [
   {
     title: 'a pending transfer expires when its timeout is over, and its amount is free again',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | timeout | status
                 | h1 | alice | shop   | 60     | pending | 10      | created
                 | h2 | alice | shop   | 40     | pending | 11      | created
@@ -48,7 +37,7 @@ export const EXPIRY_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'what has expired can neither be posted nor voided, and the ids stay free',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | timeout | status
                 | h1 | alice | shop   | 60     | pending | 1       | created
                 | h2 | alice | shop   | 10     | pending |         | created
@@ -74,7 +63,7 @@ export const EXPIRY_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'what was posted or voided in time does not expire, and no timeout means never',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | timeout | status
                 | h1 | alice | shop   | 10     | pending | 5       | created
                 | h2 | alice | shop   | 20     | pending | 5       | created
@@ -107,7 +96,7 @@ export const EXPIRY_TABLES: readonly RuleTable[] = [
   {
     title:
       'pending transfers expire each at its own time, whatever the order in which they were made',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | timeout | status
                 | h1 | alice | shop   | 1      | pending | 30      | created
                 | h2 | alice | shop   | 2      | pending | 10      | created
@@ -158,7 +147,7 @@ export const EXPIRY_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'many pending transfers expire at once',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | timeout | status
                 | h1 | alice | shop   | 1      | pending | 2       | created
                 | h2 | shop  | alice  | 2      | pending | 3       | created
@@ -184,7 +173,7 @@ export const EXPIRY_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a post of less in time keeps the rest from expiring a second time',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | timeout | pending_id | status
                 | h1 | alice | shop   | 60     | pending | 2       |            | created
                 | p1 |       |        | 20     | post    |         | h1         | created

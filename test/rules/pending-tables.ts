@@ -1,21 +1,10 @@
 /** Pending transfers and what ends them: posts, voids, and time. Near 2^128 each event stands in a batch of its own. */
-import type { RuleTable } from './rule-table.ts';
-
-const ACCOUNTS = `
-      accounts | id    | flags                          | status
-               | bank  |                                | created
-               | alice | debits_must_not_exceed_credits | created
-               | shop  |                                | created
-      commit
-      transfers | id     | debit | credit | amount | status
-                | salary | bank  | alice  | 100    | created
-      commit
-`;
+import { FUNDED_ACCOUNTS, type RuleTable } from './rule-table.ts';
 
 export const PENDING_TABLES: readonly RuleTable[] = [
   {
     title: 'a pending transfer reserves its amount, and a post of 2^128-1 moves all of it',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id   | debit | credit | amount | flags   | status
                 | hold | alice | shop   | 60     | pending | created
                 | more | alice | shop   | 41     |         | exceeds_credits
@@ -41,7 +30,7 @@ export const PENDING_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a post of less moves that, and the rest goes back',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | status
                 | h1 | alice | shop   | 60     | pending | created
                 | h2 | alice | shop   | 30     | pending | created
@@ -65,7 +54,7 @@ export const PENDING_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a void gives everything back, and its amount is 0 or exact',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | status
                 | h1 | alice | shop   | 60     | pending | created
                 | h2 | alice | shop   | 40     | pending | created
@@ -89,7 +78,7 @@ export const PENDING_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a pending transfer of 0 can be posted and voided',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | pending_id | status
                 | h1 | alice | shop   | 0      | pending |            | created
                 | h2 | alice | shop   | 0      | pending |            | created
@@ -106,7 +95,7 @@ export const PENDING_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a post that names no accounts finds its pending transfer wherever that is',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | status
                 | h1 | alice | shop   | 10     | pending | created
                 | h2 | bank  | shop   | 20     | pending | created
@@ -136,7 +125,7 @@ export const PENDING_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a post in the batch of its pending transfer sees it, and only one end is possible',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | pending_id | status
                 | h1 | alice | shop   | 60     | pending |            | created
                 | p1 | alice | shop   | 50     | post    | h1         | created
@@ -171,7 +160,7 @@ export const PENDING_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'what a post or void leaves out it has from its pending transfer',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | code | user_data_128 | user_data_64 | user_data_32 | timeout | status
                 | h1 | alice | shop   | 10     | pending | 7    | 2^64+1        | 2^32+2       | 3            | 600     | created
                 | h2 | alice | shop   | 10     | pending | 7    | 1             | 2            | 3            |         | created

@@ -1,21 +1,10 @@
 /** What a post or void must name, what its id is worth, and what is told first. */
-import type { RuleTable } from './rule-table.ts';
-
-const ACCOUNTS = `
-      accounts | id    | flags                          | status
-               | bank  |                                | created
-               | alice | debits_must_not_exceed_credits | created
-               | shop  |                                | created
-      commit
-      transfers | id     | debit | credit | amount | status
-                | salary | bank  | alice  | 100    | created
-      commit
-`;
+import { FUNDED_ACCOUNTS, type RuleTable } from './rule-table.ts';
 
 export const POST_TABLES: readonly RuleTable[] = [
   {
     title: 'a post that does not fit its pending transfer is refused, and its id stays free',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       accounts | id         | status
                | shop.till  | created
                | alice.card | created
@@ -57,7 +46,7 @@ export const POST_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a pending transfer that is not there burns the id of its post, another kind does not',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | pending_id | status
                 | p1 | alice | shop   | max    | post    | h1         | pending_transfer_not_found
                 | v2 | alice | shop   | 0      | void    | h1         | pending_transfer_not_found
@@ -79,7 +68,7 @@ export const POST_TABLES: readonly RuleTable[] = [
   {
     title:
       'a post that names one account and finds nothing burns its id, whatever shard that is on',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags | pending_id | status
                 | p1 | alice |        | max    | post  | h1         | pending_transfer_not_found
       commit
@@ -97,7 +86,7 @@ export const POST_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a post that names no accounts and finds nothing burns its id',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags | pending_id | status
                 | p1 |       |        | max    | post  | h1         | pending_transfer_not_found
       commit
@@ -112,7 +101,7 @@ export const POST_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'the same post or void again exists, whatever it leaves out',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | pending_id | code | user_data_128 | user_data_64 | user_data_32 | status
                 | h1 | alice | shop   | 10     | pending |            | 7    | 1             | 2            | 3            | created
                 | h2 | alice | shop   | 20     | pending |            | 7    | 1             | 2            | 3            | created
@@ -139,7 +128,7 @@ export const POST_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'another post or void under the same id is told which field differs',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       accounts | id         | status
                | alice.card | created
       commit
@@ -180,7 +169,7 @@ export const POST_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'a pending transfer is another one than a plain transfer with its id',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | timeout | beats                         | status
                 | h1 | alice | shop   | 10     | pending | 60      |                               | created
                 | h1 | alice | shop   | 10     | pending | 60      |                               | exists
@@ -195,7 +184,7 @@ export const POST_TABLES: readonly RuleTable[] = [
   },
   {
     title: 'of two rules that a new post breaks, the earlier one is told',
-    text: `${ACCOUNTS}
+    text: `${FUNDED_ACCOUNTS}
       accounts | id         | status
                | alice.card | created
       commit

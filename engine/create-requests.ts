@@ -8,12 +8,14 @@ import type { Claims } from './claims.ts';
 import type { TransferRules } from './create-transfer.ts';
 import { EventMark, markRows } from './event-marks.ts';
 import { RESOLVING } from './flags.ts';
-import { type Group, Input, InputFlag, marksAt } from './group.ts';
+import { Input, InputFlag, marksAt } from './frame.ts';
+import { type Group } from './group.ts';
 import type { Ledger } from './ledger.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
 import type { OpenRequests, RequestHead } from './open-requests.ts';
 import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
+import { isPlainBatch, PlainTransfers } from './plain-transfers.ts';
 import { EventState } from './status.ts';
 import { BLOCK_ROWS } from './transfer-accounts.ts';
 import type { Units } from './units.ts';
@@ -53,6 +55,7 @@ export class CreateRequests {
   readonly #requests: OpenRequests;
   readonly #outcomes: Outcomes;
   readonly #hashes: Int32Array;
+  readonly #plain: PlainTransfers;
   readonly #columns = new Columns();
   readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
   readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
@@ -76,6 +79,14 @@ export class CreateRequests {
     this.#requests = parts.requests;
     this.#outcomes = parts.outcomes;
     this.#hashes = parts.hashes;
+    this.#plain = new PlainTransfers({
+      ledger: parts.ledger,
+      group: parts.group,
+      accounts: this.#rules.accounts,
+      outcomes: parts.outcomes,
+      hashes: parts.hashes,
+      stamps: this.#stamps,
+    });
   }
 
   #head(at: number, n: number): RequestHead {
@@ -112,36 +123,34 @@ export class CreateRequests {
   createTransfers(at: number): void {
     const columns = this.#columns;
     this.#openRequest(at);
-    const isPlain =
-      !hasFlags(columns) && this.#group.words[at + Input.flags] === 0 && this.#ledger.shards === 1;
-    if (isPlain) this.#createPlain(at);
+    const isUnlinked = !hasFlags(columns) && this.#group.words[at + Input.flags] === 0;
+    if (isUnlinked && this.#ledger.shards === 1) this.#createUnlinked(at);
     else this.#createUnits(at);
   }
 
   /** Transfers without flags on a ledger of one shard: nothing is linked, and nothing ever waits. */
   // Hot path.
-  #createPlain(at: number): void {
+  #createUnlinked(at: number): void {
     const columns = this.#columns;
     const firstRow = this.#group.words[at + Input.firstRow]!;
-    const rules = this.#rules;
-    const ledger = this.#ledger;
-    const { transfers: counters } = this.#outcomes;
     this.#units.open(columns, false);
-    const index = ledger.transferIndex;
-    const idStart = columns.at[Transfer.id]!;
-    const idStep = columns.step[Transfer.id]!;
-    for (let i = 0; i < columns.n; i++) {
-      ledger.tick();
-      if (i % BLOCK_ROWS === 0) {
-        rules.accounts.lookAhead(i, Math.min(i + BLOCK_ROWS, columns.n));
-      }
-      const hash = this.#hashes[firstRow + i]!;
-      const place = index.search(columns.words, idStart + i * idStep, hash);
-      const status = rules.create(i, firstRow + i, EventMark.end, hash, place);
-      counters[status] = counters[status]! + 1;
-      this.#settleRow(firstRow, i, status);
+    const isPlain = isPlainBatch(columns);
+    for (let i = 0; i < columns.n;) {
+      const end = this.#lookAhead(i, firstRow);
+      if (isPlain) i = this.#plain.run(columns, firstRow, i, end);
+      if (i < end) this.#createOne(firstRow, i++);
     }
     this.#answer(this.#head(at, columns.n), firstRow, NOTHING_WAITS);
+  }
+
+  /** Looks ahead at the block of rows that begins with row i, unless it was done already. Returns where it ends. */
+  #lookAhead(i: number, firstRow: number): number {
+    const { accounts } = this.#rules;
+    if (i < accounts.aheadTo) return accounts.aheadTo;
+    const end = Math.min(i + BLOCK_ROWS, this.#columns.n);
+    this.#ledger.transferIndex.touchAll(this.#hashes, firstRow + i, firstRow + end);
+    accounts.lookAhead(i, end);
+    return end;
   }
 
   // Hot path.
@@ -153,13 +162,21 @@ export class CreateRequests {
     const marks = this.#marks;
     const { accounts } = this.#rules;
     units.open(columns, false);
+    const isPlain = isPlainBatch(columns);
     const open = { slot: -1, waiting: 0 };
     for (let from = 0; from < columns.n;) {
-      const to = this.#unitEnd(from);
       if (from >= accounts.aheadTo) {
-        accounts.lookAhead(from, Math.min(from + BLOCK_ROWS, columns.n));
-        accounts.lookAheadPendings();
+        this.#lookAhead(from, firstRow);
+        if (!isPlain) accounts.lookAheadPendings();
       }
+      if (isPlain) {
+        const done = this.#plain.run(columns, firstRow, from, this.#freeTo(from, accounts.aheadTo));
+        if (done > from) {
+          from = done;
+          continue;
+        }
+      }
+      const to = this.#unitEnd(from);
       if (this.#mustWait(columns, from, to)) this.#enter(at, head, { from, to }, open);
       else if (to - from > 1 || (marks[from]! & EventMark.open) !== 0) {
         units.execute(marks, from, to, firstRow);
@@ -221,6 +238,13 @@ export class CreateRequests {
       if (!this.#waiting.isRowFree(columns, i, this.#marks[i]!)) return true;
     }
     return false;
+  }
+
+  /** The first of the rows from..to-1 that has to wait, each being a unit by itself; `to` when none has. */
+  // Hot path.
+  #freeTo(from: number, to: number): number {
+    for (let i = from; i < to; i++) if (this.#mustWait(this.#columns, i, i + 1)) return i;
+    return to;
   }
 
   /** Whether this shard is the only one that the event spans. */

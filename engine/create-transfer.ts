@@ -48,6 +48,7 @@ const PLAIN_MARKS = TransferFlags.linked | EventMark.end;
 
 export class TransferRules {
   readonly #ledger: Ledger;
+  readonly #group: Group;
   readonly accounts: TransferAccounts;
   readonly store: TransferStore;
   readonly resolving: ResolveRules;
@@ -68,6 +69,7 @@ export class TransferRules {
     readonly undo: UndoLog;
   }) {
     this.#ledger = parts.ledger;
+    this.#group = parts.group;
     this.accounts = new TransferAccounts(parts);
     const { accounts } = this;
     this.store = new TransferStore({ ...parts, accounts });
@@ -164,7 +166,8 @@ export class TransferRules {
       }
       this.#stamp(i, flags, record);
       const isRewritten = (flags & (RESOLVING | BALANCING)) !== 0;
-      this.store.add(record, home, isRewritten ? -1 : inputRow, hash, place);
+      const row = isRewritten ? -1 : inputRow;
+      this.store.add(record, home, row, hash, place, isRewritten ? -1 : this.#sourceOf(i));
     } else if (isTransient(status)) {
       this.store.burn(
         columns.words,
@@ -174,6 +177,14 @@ export class TransferRules {
       );
     }
     return status;
+  }
+
+  /** The word of the frame at which row i lies as a record; -1 when it does nowhere. */
+  #sourceOf(i: number): number {
+    if (!this.#isWalk) return -1;
+    const { words, at, step } = this.#columns!;
+    const message = this.#group.wordOf(words);
+    return message === -1 ? -1 : message + at[Transfer.id]! + i * step[Transfer.id]!;
   }
 
   /** Gives the record its timestamp: the clock's, or its own when it is imported. */

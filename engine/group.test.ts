@@ -12,13 +12,13 @@ import {
   copyFrameRow,
   DerivedKind,
   FRAME_VERSION,
-  Group,
   Head,
   HEAD_WORDS,
   Input,
   INPUT_WORDS,
   InputType,
-} from './group.ts';
+} from './frame.ts';
+import { Group } from './group.ts';
 import { BATCH_EVENTS_MAX, GROUP_BYTES_TARGET, GROUP_ROWS_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
 import { bigintOfUint128, bigintOfUint64 } from './uint128.ts';

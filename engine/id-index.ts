@@ -13,6 +13,8 @@ const HIGH = 5;
 export class IdIndex {
   readonly #seed: number;
   readonly #buckets: BucketDirectory;
+  /** Where reads go that are made for the cache's sake only. */
+  touched = 0;
 
   constructor(seed: number) {
     this.#seed = seed | 0;
@@ -76,6 +78,14 @@ export class IdIndex {
     const slot = hash & SLOT_MASK;
     // The search seldom goes on for more than two slots, which may lie in the next cache line.
     return slab[start + slot * SLOT_WORDS]! ^ slab[start + ((slot + 2) & SLOT_MASK) * SLOT_WORDS]!;
+  }
+
+  /** The same for the hashes from..to-1 of a list. */
+  // Hot path.
+  touchAll(hashes: Int32Array, from: number, to: number): void {
+    let { touched } = this;
+    for (let i = from; i < to; i++) touched = (touched + this.touch(hashes[i]!)) | 0;
+    this.touched = touched;
   }
 
   // Hot path.

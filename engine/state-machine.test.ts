@@ -11,7 +11,8 @@ import {
 } from '../test/support/one-shard.ts';
 import { BatchKind, batchOfRows, ROW_WORDS } from './batch.ts';
 import { TransferFlags } from './flags.ts';
-import { Group, InputType } from './group.ts';
+import { InputType } from './frame.ts';
+import { Group } from './group.ts';
 import { BATCH_EVENTS_MAX, EXPIRIES_MAX, GROUP_ROWS_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
 import { StateMachine } from './state-machine.ts';

@@ -78,6 +78,15 @@ export class TransferAccounts {
     this.#blockEnd = -1;
   }
 
+  /** {debit, credit} for each row from `aheadFrom` on: the account's likely row, -1 for none. */
+  get rowsAhead(): Int32Array {
+    return this.#rows;
+  }
+
+  get aheadFrom(): number {
+    return this.#block;
+  }
+
   /** Rows of the open batch from here on have not been looked ahead at. */
   get aheadTo(): number {
     return this.#blockEnd;
@@ -263,7 +272,13 @@ export class TransferAccounts {
   // Hot path.
   linkInput(row: number, low: number, high: number): void {
     const { dr, drAt, cr, crAt } = this;
-    this.#group.setInputPrevious(row, dr, drAt + HEAD_LOW, cr, crAt + HEAD_LOW);
+    this.#group.previous.setBoth(
+      row,
+      dr[drAt + HEAD_LOW]!,
+      dr[drAt + HEAD_HIGH]!,
+      cr[crAt + HEAD_LOW]!,
+      cr[crAt + HEAD_HIGH]!,
+    );
     dr[drAt + HEAD_LOW] = low;
     dr[drAt + HEAD_HIGH] = high | HistorySide.debit;
     cr[crAt + HEAD_LOW] = low;

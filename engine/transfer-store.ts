@@ -8,7 +8,8 @@
 import { assert } from './assert.ts';
 import type { Carried } from './carried.ts';
 import { TransferFlags } from './flags.ts';
-import { DerivedKind, type Group } from './group.ts';
+import { DerivedKind } from './frame.ts';
+import { type Group } from './group.ts';
 import {
   positionHigh,
   positionRow,
@@ -151,15 +152,26 @@ export class TransferStore {
 
   /**
    * Stores a transfer whose record is given: in an input row (a pending transfer, as it came), or, with row -1, as a derived row where one of
-   * its accounts is on this shard.
+   * its accounts is on this shard; `source` is where the record lies in the frame but for its timestamp, -1 for nowhere.
    */
   // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
-  add(record: Uint32Array, home: number, inputRow: number, hash: number, place: number): void {
+  add(
+    record: Uint32Array,
+    home: number,
+    inputRow: number,
+    hash: number,
+    place: number,
+    source: number,
+  ): void {
     const accounts = this.#accounts;
     const isHome = home === this.#ledger.shard;
     let row = inputRow;
     if (row === -1 && (accounts.drRow !== -1 || accounts.crRow !== -1)) {
-      row = this.#group.derive(record, 0, isHome ? DerivedKind.home : 0);
+      const kind = isHome ? DerivedKind.home : 0;
+      row =
+        source === -1
+          ? this.#group.derive(record, 0, kind)
+          : this.#group.deriveFrom(source, kind, record[30]!, record[31]!);
       this.#group.setDecided(row, this.#ledger.clockLow, this.#ledger.clockHigh);
     }
     const isPending = ((record[29]! >>> 16) & TransferFlags.pending) !== 0;

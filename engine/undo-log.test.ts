@@ -12,7 +12,7 @@ import {
 } from '../test/support/one-shard.ts';
 import { BatchKind } from './batch.ts';
 import { TransferFlags } from './flags.ts';
-import { Input, InputFlag, InputType } from './group.ts';
+import { Input, InputFlag, InputType } from './frame.ts';
 import { AccountStatus, TransferStatus } from './status.ts';
 
 const { linked, pending, postPendingTransfer, voidPendingTransfer, imported } = TransferFlags;

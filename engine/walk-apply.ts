@@ -8,7 +8,8 @@ import { ROW_WORDS } from './batch.ts';
 import { CARRIED_BALANCE_WORDS } from './carried.ts';
 import { addAccount } from './create-account.ts';
 import { TransferFlags } from './flags.ts';
-import { DerivedKind, type Group } from './group.ts';
+import { DerivedKind } from './frame.ts';
+import { type Group } from './group.ts';
 import { HistorySide, positionHigh, raise, TransferState, type Ledger } from './ledger.ts';
 import { ApplyHead, LINK_HEAD_WORDS, RESOLVED_WORDS, TRANSFER_WORDS } from './link-message.ts';
 import { shardOf } from './placement.ts';
@@ -64,7 +65,7 @@ export class WalkApply {
     for (let i = 0, at = from; i < n; i++, at += ROW_WORDS) {
       addAccount(ledger, body, at, ledger.accountIndex.hash(body, at));
       raise(ledger.newestAccount, 0, body[at + 30]!, body[at + 31]!);
-      const row = group.derive(body, at, DerivedKind.account);
+      const row = this.#derive(body, at, DerivedKind.account);
       group.setDecided(row, ledger.clockLow, ledger.clockHigh);
     }
   }
@@ -73,7 +74,7 @@ export class WalkApply {
     const { ledger, group } = this.#parts;
     for (let i = 0, at = from; i < n; i++, at += TRANSFER_WORDS) {
       const isHome = shardOf(body, at + 4, ledger.shards) === ledger.shard;
-      const row = group.derive(body, at, isHome ? DerivedKind.home : 0);
+      const row = this.#derive(body, at, isHome ? DerivedKind.home : 0);
       if (i === 0) this.#firstRow = row;
       group.setDecided(row, body[at + 34]!, body[at + 35]!);
       ledger.tick();
@@ -87,6 +88,14 @@ export class WalkApply {
       raise(ledger.newestTransfer, 0, body[at + 30]!, body[at + 31]!);
       this.#parts.units.transferRules.store.addDecided(body, at, row, debitRow);
     }
+  }
+
+  /** The record lies in the message, and the message in the frame. */
+  #derive(body: Uint32Array, at: number, kind: number): number {
+    const { group } = this.#parts;
+    const message = group.wordOf(body);
+    assert(message !== -1, 'what is applied is an input of the group');
+    return group.deriveFrom(message + at, kind, body[at + 30]!, body[at + 31]!);
   }
 
   /** Appends the transfer in a frame row to the history of an account of this shard; -1 when it is of another. */

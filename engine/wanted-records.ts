@@ -18,8 +18,6 @@ export class WantedRecords {
   readonly #shelf: RecordShelf;
   /** Hashes of the transfer ids of requests, by frame row. */
   readonly hashes = new Int32Array(GROUP_ROWS_MAX + 1);
-  /** Where reads go that are made for the cache's sake only. */
-  touched = 0;
 
   constructor(ledger: Ledger, shelf: RecordShelf) {
     this.#ledger = ledger;
@@ -40,10 +38,8 @@ export class WantedRecords {
     for (let from = 0; from < n; from += BLOCK_ROWS) {
       const to = Math.min(from + BLOCK_ROWS, n);
       for (let i = from; i < to; i++) hashes[firstRow + i] = index.hash(words, start + i * step);
-      let touched = this.touched;
-      for (let i = from; i < to; i++) touched = (touched + index.touch(hashes[firstRow + i]!)) | 0;
-      this.touched = touched;
       if (areNew) continue;
+      index.touchAll(hashes, firstRow + from, firstRow + to);
       for (let i = from; i < to; i++) {
         const slot = index.find(words, start + i * step, hashes[firstRow + i]!);
         if (slot !== -1) this.#addSlot(words, start + i * step, slot);

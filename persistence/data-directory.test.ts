@@ -72,7 +72,7 @@ describe('making a data directory', () => {
       'shard-002',
       'sycee.json',
     ]);
-    expect(made.meta).toMatchObject({ format: 2, shards: 3 });
+    expect(made.meta).toMatchObject({ format: 3, shards: 3 });
     expect(made.meta.clusterId).toMatch(/^[0-9a-f]{32}$/);
     expect(made.shardDirectory(2)).toBe(join(at.directory, 'shard-002'));
     expect(JSON.parse(readFileSync(join(at.directory, 'sycee.json'), 'utf8'))).toEqual(made.meta);

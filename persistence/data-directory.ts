@@ -26,7 +26,7 @@ import { SHARDS_MAX } from '../engine/limits.ts';
 import { type Connection, fsyncDirectory, fsyncPath, openAsLock, sqliteCode } from './database.ts';
 import { DataDirectoryError } from './errors.ts';
 
-export const DIRECTORY_FORMAT = 2;
+export const DIRECTORY_FORMAT = 3;
 const META_NAME = 'sycee.json';
 const META_NAME_NEW = 'sycee.json.new';
 const LOCK_NAME = 'lock';

@@ -26,7 +26,7 @@ import {
 import { journalCorrupt } from './errors.ts';
 import type { JournalRow } from './journal.ts';
 
-export const SEGMENT_FORMAT = 2;
+export const SEGMENT_FORMAT = 3;
 /** 'SYCE', in the header of every segment. */
 export const SEGMENT_APPLICATION_ID = 0x53594345;
 /** A segment ends when its WAL has passed this size. */

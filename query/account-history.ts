@@ -9,7 +9,7 @@
 import { assert } from '../engine/assert.ts';
 import { ROW_WORDS } from '../engine/batch.ts';
 import { AccountFlags } from '../engine/flags.ts';
-import { Derived, DERIVED_WORDS } from '../engine/group.ts';
+import { Derived, DERIVED_WORDS } from '../engine/frame.ts';
 import { positionRow, positionSequence, positionState } from '../engine/ledger.ts';
 import type { AccountFilter } from '../engine/query.ts';
 import { bigintOfUint64, UINT128_MAX, writeUint128 } from '../engine/uint128.ts';

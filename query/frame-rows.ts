@@ -6,23 +6,23 @@ import { assert } from '../engine/assert.ts';
 import {
   Account,
   BatchKind,
-  COLUMN_OFFSETS,
-  COLUMNS,
   Columns,
+  ROW_WORDS,
   Transfer,
   type BatchKind as Kind,
 } from '../engine/batch.ts';
 import { AccountFlags, REWRITTEN, TransferFlags } from '../engine/flags.ts';
 import {
-  Derived,
-  DERIVED_WORDS,
+  copyDerivedRecord,
+  DERIVED_HEAD_WORDS,
+  DerivedHead,
   DerivedKind,
   Head,
   HEAD_WORDS,
   Input,
   INPUT_WORDS,
   ZERO_WORD,
-} from '../engine/group.ts';
+} from '../engine/frame.ts';
 import { shardOf } from '../engine/placement.ts';
 import { isAccounts, isTransfers } from './frame-view.ts';
 
@@ -40,6 +40,8 @@ export class FrameRows {
   high = 0;
   #words: Uint32Array = new Uint32Array(0);
   #halves: Uint16Array = new Uint16Array(0);
+  #records = new Uint32Array(0);
+  #recordHalves = new Uint16Array(0);
   readonly #shard: number;
   readonly #shards: number;
   #nextAt = 0;
@@ -121,7 +123,7 @@ export class FrameRows {
   /** When the row took effect on this shard. */
   // Hot path.
   effect(i: number): void {
-    if (this.#isDerived) this.#derivedTime(i, Derived.effect);
+    if (this.#isDerived) this.#derivedTime(i, DerivedHead.effect);
     else this.timestamp(i);
   }
 
@@ -131,7 +133,7 @@ export class FrameRows {
    */
   // Hot path.
   changeKey(i: number): void {
-    if (this.#isDerived) this.#derivedTime(i, Derived.decided);
+    if (this.#isDerived) this.#derivedTime(i, DerivedHead.decided);
     else this.#stamp(i);
   }
 
@@ -143,14 +145,15 @@ export class FrameRows {
   }
 
   #derivedTime(i: number, word: number): void {
-    const at = (this.#words[Head.derived]! >> 2) + i * DERIVED_WORDS + word;
+    const at = (this.#words[Head.derived]! >> 2) + i * DERIVED_HEAD_WORDS + word;
     this.low = this.#words[at]!;
     this.high = this.#words[at + 1]!;
   }
 
   #derivedKind(i: number): RowKind {
     const words = this.#words;
-    const kind = words[(words[Head.derived]! >> 2) + i * DERIVED_WORDS + Derived.kind]!;
+    const head = (words[Head.derived]! >> 2) + i * DERIVED_HEAD_WORDS;
+    const kind = words[head + DerivedHead.kind]!;
     if ((kind & DerivedKind.account) !== 0) return this.#ownAccount(i);
     if ((kind & DerivedKind.expired) !== 0) {
       return this.#isHere(i, Transfer.debitAccountId) ? RowKind.expired : RowKind.none;
@@ -175,19 +178,16 @@ export class FrameRows {
     return columns.halves[columns.at[Transfer.flags]! + i * columns.step[Transfer.flags]!]!;
   }
 
+  /** Their records lie here and there in the frame: they are gathered, so that they too lie by column. */
   #openDerived(): void {
-    const { columns } = this;
-    const section = this.#words[Head.derived]!;
     this.#isDerived = true;
     this.firstRow = this.#words[Head.inputRows]!;
-    columns.words = this.#words;
-    columns.halves = this.#halves;
-    columns.kind = BatchKind.transfers;
-    columns.n = this.n;
-    for (let column = 0; column < COLUMNS; column++) {
-      const unit = column === Transfer.code || column === Transfer.flags ? 2 : 4;
-      columns.at[column] = (section + COLUMN_OFFSETS[column]!) / unit;
-      columns.step[column] = (DERIVED_WORDS * 4) / unit;
+    if (this.#records.length < this.n * ROW_WORDS) {
+      this.#records = new Uint32Array(this.n * ROW_WORDS);
+      this.#recordHalves = new Uint16Array(this.#records.buffer);
     }
+    const records = this.#records;
+    for (let i = 0; i < this.n; i++) copyDerivedRecord(this.#words, i, records, i * ROW_WORDS);
+    this.columns.openRows(BatchKind.transfers, records, this.#recordHalves, 0, this.n);
   }
 }

@@ -16,7 +16,6 @@ import { AccountFlags, TransferFlags } from '../engine/flags.ts';
 import {
   BALANCE_WORDS,
   Derived,
-  DERIVED_WORDS,
   DerivedKind,
   FRAME_MAGIC,
   FRAME_VERSION,
@@ -25,7 +24,9 @@ import {
   Input,
   INPUT_WORDS,
   InputType,
-} from '../engine/group.ts';
+  DERIVED_HEAD_WORDS,
+  DerivedHead,
+} from '../engine/frame.ts';
 import { QueryDamage } from './query-damage.ts';
 
 export interface FrameBytes {
@@ -81,6 +82,7 @@ export class FrameView {
   #nextInputAt = HEAD_WORDS * 4;
   readonly #opening = new Uint32Array(OPENING_WORDS);
   readonly #scratch = new Uint32Array(4);
+  readonly #derivedHead = new Uint32Array(DERIVED_HEAD_WORDS);
 
   constructor(bytes: FrameBytes, sequence: number, shards: number) {
     this.bytes = bytes;
@@ -112,14 +114,12 @@ export class FrameView {
   entry(row: number, target: Uint32Array): void {
     if (row >= this.rows) throw this.#damaged(`there is no row ${row}`);
     if (row >= this.inputRows) {
-      const from = this.#head[Head.derived]! + (row - this.inputRows) * DERIVED_WORDS * 4;
-      this.#copy(from, target, 0, DERIVED_WORDS);
+      this.#derivedEntry(row - this.inputRows, target);
       return;
     }
     this.#inputEntry(row, target);
-    target.fill(0, Derived.debitPrevious, Derived.effect);
-    const previous = this.#head[Head.previous]!;
-    if (previous !== 0) this.#copy(previous + row * 16, target, Derived.debitPrevious, 4);
+    this.#inputPrevious(row, Side.debit, target, Derived.debitPrevious);
+    this.#inputPrevious(row, Side.credit, target, Derived.creditPrevious);
     target[Derived.effect] = target[TIMESTAMP_WORD]!;
     target[Derived.effect + 1] = target[TIMESTAMP_WORD + 1]!;
     target[Derived.kind] = isTransfers(this.#opening[Input.type]!)
@@ -132,15 +132,54 @@ export class FrameView {
   previous(row: number, side: number, target: Uint32Array): void {
     assert(side === Side.debit || side === Side.credit, 'a chain is on one side of a transfer');
     if (row >= this.rows) throw this.#damaged(`there is no row ${row}`);
-    const words = (side - 1) * 2;
-    if (row >= this.inputRows) {
-      const index = (row - this.inputRows) * DERIVED_WORDS + Derived.debitPrevious + words;
-      this.#copy(this.#head[Head.derived]! + index * 4, target, 0, 2);
+    if (row < this.inputRows) {
+      this.#inputPrevious(row, side, target, 0);
       return;
     }
+    const index = (row - this.inputRows) * DERIVED_HEAD_WORDS;
+    const word = side === Side.debit ? DerivedHead.debitPrevious : DerivedHead.creditPrevious;
+    this.#copy(this.#head[Head.derived]! + (index + word) * 4, target, 0, 2);
+  }
+
+  #derivedEntry(derived: number, target: Uint32Array): void {
+    const head = this.#derivedHead;
+    const from = this.#head[Head.derived]! + derived * DERIVED_HEAD_WORDS * 4;
+    this.#copy(from, head, 0, DERIVED_HEAD_WORDS);
+    this.#copy(head[DerivedHead.record]! * 4, target, 0, ROW_WORDS);
+    target[TIMESTAMP_WORD] = head[DerivedHead.timestamp]!;
+    target[TIMESTAMP_WORD + 1] = head[DerivedHead.timestamp + 1]!;
+    for (let w = 0; w < 4; w++) {
+      target[Derived.debitPrevious + w] = head[DerivedHead.debitPrevious + w]!;
+    }
+    for (let w = 0; w < 2; w++) {
+      target[Derived.effect + w] = head[DerivedHead.effect + w]!;
+      target[Derived.decided + w] = head[DerivedHead.decided + w]!;
+    }
+    target[Derived.kind] = head[DerivedHead.kind]!;
+    target[Derived.kind + 1] = 0;
+  }
+
+  /** Writes the previous position of one side of an input row, two words, to target[to]. */
+  #inputPrevious(row: number, side: number, target: Uint32Array, to: number): void {
     const section = this.#head[Head.previous]!;
-    target.fill(0, 0, 2);
-    if (section !== 0) this.#copy(section + (row * 4 + words) * 4, target, 0, 2);
+    target[to] = 0;
+    target[to + 1] = 0;
+    if (section === 0) return;
+    const n = this.inputRows;
+    const index = 2 * row + side - 1;
+    this.#copy(section + index * 4, target, to, 1);
+    const rowAt = section + 8 * n + index * 2;
+    const sides = this.#byte(section + 12 * n + row);
+    const upperAt = this.#head[Head.previousUpper]!;
+    const upper = upperAt === 0 ? 0 : this.#byte(upperAt + index);
+    const lower = this.#byte(rowAt) | (this.#byte(rowAt + 1) << 8);
+    const tag = side === Side.debit ? sides & 15 : sides >>> 4;
+    target[to + 1] = ((upper << 24) | (lower << 8) | tag) >>> 0;
+  }
+
+  #byte(at: number): number {
+    this.#copy(at & ~3, this.#scratch, 0, 1);
+    return (this.#scratch[0]! >>> ((at & 3) * 8)) & 0xff;
   }
 
   /** Writes the 16 words of balances after a row's transfer on one side. False when none were kept. */

@@ -5,7 +5,7 @@
  *
  * Frames that cannot hold what is asked for are left out by the index. Every frame that is read is read whole, with its checksum.
  */
-import { Derived, DERIVED_WORDS } from '../engine/group.ts';
+import { Derived, DERIVED_WORDS } from '../engine/frame.ts';
 import { GROUP_ROWS_MAX } from '../engine/limits.ts';
 import type { QueryFilter } from '../engine/query.ts';
 import type { Position } from '../engine/reply.ts';

@@ -14,7 +14,7 @@ import {
   Transfer,
 } from '../engine/batch.ts';
 import { AccountFlags, TransferFlags } from '../engine/flags.ts';
-import { InputFlag } from '../engine/group.ts';
+import { InputFlag } from '../engine/frame.ts';
 import type { RowsReply } from '../engine/reply.ts';
 import { TransferStatus } from '../engine/status.ts';
 import type { SyceeError } from '../lib/sycee-error.ts';

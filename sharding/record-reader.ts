@@ -3,7 +3,7 @@
  * actor on its own journal (an id that is sent again is compared with its record), and by the reader thread (look-ups).
  */
 import { Columns, ROW_WORDS } from '../engine/batch.ts';
-import { copyFrameRow, Head } from '../engine/group.ts';
+import { copyFrameRow, Head } from '../engine/frame.ts';
 import type { RecordShelf } from '../engine/record-shelf.ts';
 
 /** Bytes of frames kept at most that were read, and that were handed in when they were new; at least the newest one is. */

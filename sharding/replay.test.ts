@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { Group, Head, HEAD_WORDS, INPUT_WORDS } from '../engine/group.ts';
+import { Head, HEAD_WORDS, INPUT_WORDS } from '../engine/frame.ts';
+import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
 import { MemoryJournal, type MemoryJournalStore } from '../persistence/memory-journal.ts';
 import {

@@ -3,7 +3,8 @@
  * outcomes, timestamps, records, and the decisions of walks. Used by recovery, and by whoever proves that a journal gives a state.
  */
 import { performance } from 'node:perf_hooks';
-import { Group, Head } from '../engine/group.ts';
+import { Head } from '../engine/frame.ts';
+import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { batchOfObjects } from '../client/rows.ts';
 import { BatchKind } from '../engine/batch.ts';
 import { AccountFlags, TransferFlags } from '../engine/flags.ts';
-import { InputFlag, InputType } from '../engine/group.ts';
+import { InputFlag, InputType } from '../engine/frame.ts';
 import { AccountStatus, TransferStatus } from '../engine/status.ts';
 import { type Asked, FakeShards, transfersBatch } from '../test/support/fake-shards.ts';
 import { placementOf } from '../test/support/placement.ts';

@@ -4,7 +4,7 @@
  */
 import { assert } from '../engine/assert.ts';
 import { type Batch, BatchKind, Columns, HEADER_BYTES } from '../engine/batch.ts';
-import { InputFlag } from '../engine/group.ts';
+import { InputFlag } from '../engine/frame.ts';
 import { BATCH_BYTES_MAX } from '../engine/limits.ts';
 import { shardOf } from '../engine/placement.ts';
 import { SyceeError } from '../lib/sycee-error.ts';

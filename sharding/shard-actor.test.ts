@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { batchOfIds, batchOfObjects } from '../client/rows.ts';
 import { assert } from '../engine/assert.ts';
 import { BatchKind, ROW_WORDS } from '../engine/batch.ts';
-import { InputType } from '../engine/group.ts';
+import { InputType } from '../engine/frame.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind } from '../engine/link-message.ts';
 import { Reply, REPLY_HEAD_WORDS, ReplyKind } from '../engine/open-requests.ts';
 import { TransferStatus } from '../engine/status.ts';

@@ -12,7 +12,8 @@
  * executed before them, so a client reads its own acknowledged writes, and never anything that is not durable.
  */
 import { assert } from '../engine/assert.ts';
-import { Group, Head, Input, INPUT_WORDS, InputType } from '../engine/group.ts';
+import { Head, Input, INPUT_WORDS, InputType } from '../engine/frame.ts';
+import { Group } from '../engine/group.ts';
 import { SHARD_EVENTS_IN_FLIGHT_MAX } from '../engine/limits.ts';
 import { linkRows } from '../engine/link-message.ts';
 import { ReplyKind } from '../engine/open-requests.ts';

@@ -3,7 +3,7 @@
  * the shard is gone, by `fail`. Owned by the router; the supervisor renews the rings when it rebuilds the shard.
  */
 import { assert } from '../engine/assert.ts';
-import { Input, INPUT_WORDS } from '../engine/group.ts';
+import { Input, INPUT_WORDS } from '../engine/frame.ts';
 import { Reply } from '../engine/open-requests.ts';
 import type { Doorbell } from './doorbell.ts';
 import { RingReader, RingWriter } from './ring.ts';

@@ -6,7 +6,7 @@
  * Control messages are rare (a peer came back, stop); the actor has no event loop, and looks for them when `Counter.control` has moved.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { InputType } from '../engine/group.ts';
+import { InputType } from '../engine/frame.ts';
 import { ReplyKind } from '../engine/open-requests.ts';
 
 /** Frames in the request ring beside the journalled inputs. */

@@ -5,7 +5,7 @@
 import { HEAD_HIGH, HEAD_LOW } from '../engine/account-table.ts';
 import { assert } from '../engine/assert.ts';
 import { BatchKind, Columns, ROW_WORDS } from '../engine/batch.ts';
-import { Input, INPUT_WORDS } from '../engine/group.ts';
+import { Input, INPUT_WORDS } from '../engine/frame.ts';
 import { positionState, TransferState } from '../engine/ledger.ts';
 import { WordList } from '../engine/link-message.ts';
 import { Reply, REPLY_HEAD_WORDS, ReplyKind } from '../engine/open-requests.ts';

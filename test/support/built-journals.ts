@@ -4,7 +4,7 @@
  */
 import { batchOfRows, BatchKind, ROW_WORDS } from '../../engine/batch.ts';
 import { AccountFlags, RESOLVING, TransferFlags } from '../../engine/flags.ts';
-import { Derived, DERIVED_WORDS, DerivedKind, InputType } from '../../engine/group.ts';
+import { Derived, DERIVED_WORDS, DerivedKind, InputType } from '../../engine/frame.ts';
 import { positionHigh } from '../../engine/ledger.ts';
 import { shardOf } from '../../engine/placement.ts';
 import { ChangeType } from '../../engine/query.ts';

@@ -12,7 +12,8 @@ import { objectsOfRows } from '../../client/rows.ts';
 import { assert } from '../../engine/assert.ts';
 import { BatchKind, ROW_WORDS, type Batch } from '../../engine/batch.ts';
 import { AccountFlags } from '../../engine/flags.ts';
-import { Group, Input, InputType } from '../../engine/group.ts';
+import { Input, InputType } from '../../engine/frame.ts';
+import { Group } from '../../engine/group.ts';
 import {
   TransferState,
   positionRow,

@@ -1,6 +1,6 @@
 /** A router whose shards are the test: it sees what was asked, and answers when it likes. */
 import { BatchKind, batchOfRows, Columns, ROW_WORDS, Transfer } from '../../engine/batch.ts';
-import { Input, INPUT_WORDS, InputFlag } from '../../engine/group.ts';
+import { Input, INPUT_WORDS, InputFlag } from '../../engine/frame.ts';
 import { Reply, REPLY_HEAD_WORDS, ReplyKind, replyWords } from '../../engine/open-requests.ts';
 import { bigintOfUint128, writeUint128 } from '../../engine/uint128.ts';
 import { Doorbell, DOORBELL_BYTES } from '../../sharding/doorbell.ts';

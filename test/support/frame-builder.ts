@@ -1,8 +1,10 @@
 /** Writes a journal frame from its parts, without the engine. The form is that of engine/group.ts. */
-import type { Batch } from '../../engine/batch.ts';
+import { type Batch, ROW_WORDS } from '../../engine/batch.ts';
 import {
+  DERIVED_HEAD_WORDS,
+  Derived,
+  DerivedHead,
   BALANCE_WORDS,
-  DERIVED_WORDS,
   FRAME_MAGIC,
   FRAME_VERSION,
   Head,
@@ -10,7 +12,7 @@ import {
   Input,
   INPUT_WORDS,
   InputType,
-} from '../../engine/group.ts';
+} from '../../engine/frame.ts';
 import { writeUint64 } from '../../engine/uint128.ts';
 
 export interface BuiltInput {
@@ -60,10 +62,10 @@ export function buildFrame(parts: FrameParts): Uint8Array {
   }
   if (parts.previous.some((word) => word !== 0)) {
     words[Head.previous] = words.length * 4;
-    append(words, parts.previous);
+    append(words, previousColumns(parts.previous));
   }
   words[Head.derived] = words.length * 4;
-  for (const row of parts.derived) append(words, row);
+  append(words, derivedRows(parts.derived, words.length));
   if (parts.balances.length > 0) {
     words[Head.balances] = words.length * 4;
     append(words, parts.balances);
@@ -72,7 +74,7 @@ export function buildFrame(parts: FrameParts): Uint8Array {
   words[Head.version] = FRAME_VERSION;
   words[Head.inputs] = parts.inputs.length + (parts.messageBytes > 0 ? 1 : 0);
   words[Head.inputRows] = statuses.length;
-  words[Head.derivedRows] = parts.derived.reduce((sum, row) => sum + row.length, 0) / DERIVED_WORDS;
+  words[Head.derivedRows] = parts.derived.length;
   words[Head.balanceCount] = parts.balances.length / BALANCE_WORDS;
   words[Head.bytes] = words.length * 4;
   const frame = new Uint32Array(words);
@@ -83,4 +85,35 @@ export function buildFrame(parts: FrameParts): Uint8Array {
 
 function append(words: number[], more: Iterable<number>): void {
   for (const word of more) words.push(word);
+}
+
+/** From four words for each row. */
+function previousColumns(previous: readonly number[]): Uint32Array {
+  const n = previous.length / 4;
+  const bytes = new Uint8Array((13 * n + 7) & ~7);
+  const view = new DataView(bytes.buffer);
+  for (let i = 0; i < 2 * n; i++) {
+    const high = previous[2 * i + 1]!;
+    view.setUint32(4 * i, previous[2 * i]!, true);
+    view.setUint16(8 * n + 2 * i, (high >>> 8) & 0xffff, true);
+    bytes[12 * n + (i >> 1)]! |= (high & 15) << (4 * (i & 1));
+  }
+  return new Uint32Array(bytes.buffer);
+}
+
+/** Heads, and behind them the records; given in the form that readers see, `Derived`. */
+function derivedRows(rows: readonly Uint32Array[], at: number): Uint32Array {
+  const heads = rows.length * DERIVED_HEAD_WORDS;
+  const section = new Uint32Array(heads + rows.length * ROW_WORDS);
+  for (const [i, row] of rows.entries()) {
+    const head = section.subarray(i * DERIVED_HEAD_WORDS, (i + 1) * DERIVED_HEAD_WORDS);
+    head[DerivedHead.record] = at + heads + i * ROW_WORDS;
+    head[DerivedHead.kind] = row[Derived.kind]!;
+    head.set(row.subarray(30, 32), DerivedHead.timestamp);
+    head.set(row.subarray(Derived.debitPrevious, Derived.effect), DerivedHead.debitPrevious);
+    head.set(row.subarray(Derived.effect, Derived.effect + 2), DerivedHead.effect);
+    head.set(row.subarray(Derived.decided, Derived.decided + 2), DerivedHead.decided);
+    section.set(row.subarray(0, ROW_WORDS), heads + i * ROW_WORDS);
+  }
+  return section;
 }

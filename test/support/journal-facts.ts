@@ -8,17 +8,17 @@ import { assert } from '../../engine/assert.ts';
 import { Columns, ROW_WORDS } from '../../engine/batch.ts';
 import { AccountFlags, RESOLVING, REWRITTEN, TransferFlags } from '../../engine/flags.ts';
 import {
+  DERIVED_HEAD_WORDS,
+  DerivedHead,
   BALANCE_WORDS,
   copyFrameRow,
-  Derived,
-  DERIVED_WORDS,
   DerivedKind,
   Head,
   HEAD_WORDS,
   Input,
   INPUT_WORDS,
   InputType,
-} from '../../engine/group.ts';
+} from '../../engine/frame.ts';
 import { positionRow, positionSequence, positionState, type Ledger } from '../../engine/ledger.ts';
 import type { ShardOf } from './model-ledger.ts';
 import type { RecordedTimes } from './serial-order.ts';
@@ -99,9 +99,7 @@ export class JournalFacts {
         const decided = bigintOf(words, at + Input.stamp, 2) + BigInt(within * this.#shards);
         if (!isTransfers) this.#addAccount(record, decided);
         else if (((record[29]! >>> 16) & REWRITTEN) === 0) {
-          const section = words[Head.previous]! / 4;
-          const previous =
-            section === 0 ? NO_PREVIOUS : words.slice(section + row * 4, section + row * 4 + 4);
+          const previous = previousOf(words, row);
           const timestamp = bigintOf(record, 30, 2);
           const entry = {
             ...this.#entryOf(record),
@@ -121,16 +119,18 @@ export class JournalFacts {
     words: Uint32Array,
     { sequence, row }: { readonly sequence: number; readonly row: number },
   ): void {
-    const from = words[Head.derived]! / 4 + (row - words[Head.inputRows]!) * DERIVED_WORDS;
-    const record = words.slice(from, from + ROW_WORDS);
-    const kind = words[from + Derived.kind]!;
-    const decided = bigintOf(words, from + Derived.decided, 2);
-    const effect = bigintOf(words, from + Derived.effect, 2);
+    const from = words[Head.derived]! / 4 + (row - words[Head.inputRows]!) * DERIVED_HEAD_WORDS;
+    const at = words[from + DerivedHead.record]!;
+    const record = words.slice(at, at + ROW_WORDS);
+    record.set(words.subarray(from + DerivedHead.timestamp, from + DerivedHead.timestamp + 2), 30);
+    const kind = words[from + DerivedHead.kind]!;
+    const decided = bigintOf(words, from + DerivedHead.decided, 2);
+    const effect = bigintOf(words, from + DerivedHead.effect, 2);
     if ((kind & DerivedKind.account) !== 0) {
       this.#addAccount(record, decided);
       return;
     }
-    const start = from + Derived.debitPrevious;
+    const start = from + DerivedHead.debitPrevious;
     const previous = words.slice(start, start + 4);
     const timestamp = bigintOf(record, 30, 2);
     const entry = { ...this.#entryOf(record), previous, decided, timestamp, effect };
@@ -310,4 +310,24 @@ function bigintOf(words: Uint32Array, at: number, count: number): bigint {
   let value = 0n;
   for (let w = count - 1; w >= 0; w--) value = (value << 32n) | BigInt(words[at + w]!);
   return value;
+}
+
+/** Four words: the positions before an input row, of its debit and of its credit account. */
+function previousOf(words: Uint32Array, row: number): Uint32Array {
+  const section = words[Head.previous]!;
+  if (section === 0) return NO_PREVIOUS;
+  const bytes = new Uint8Array(words.buffer);
+  const halves = new Uint16Array(words.buffer);
+  const n = words[Head.inputRows]!;
+  const sides = bytes[section + 12 * n + row]!;
+  const previous = new Uint32Array(4);
+  for (const side of [0, 1]) {
+    const at = 2 * row + side;
+    const upperAt = words[Head.previousUpper]!;
+    const upper = upperAt === 0 ? 0 : bytes[upperAt + at]!;
+    previous[2 * side] = words[section / 4 + at]!;
+    previous[2 * side + 1] =
+      upper * 2 ** 24 + halves[section / 2 + 4 * n + at]! * 256 + ((sides >> (4 * side)) & 15);
+  }
+  return previous;
 }

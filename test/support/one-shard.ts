@@ -1,7 +1,8 @@
 /** One state machine with its journal, driven by hand: request frames in, outcomes and messages out. */
 import { batchOfObjects } from '../../client/rows.ts';
 import { BatchKind, type Batch } from '../../engine/batch.ts';
-import { Group, Input, INPUT_WORDS, InputType } from '../../engine/group.ts';
+import { Input, INPUT_WORDS, InputType } from '../../engine/frame.ts';
+import { Group } from '../../engine/group.ts';
 import { Reply, REPLY_HEAD_WORDS } from '../../engine/open-requests.ts';
 import { shardOf } from '../../engine/placement.ts';
 import { StateMachine } from '../../engine/state-machine.ts';

@@ -1,6 +1,6 @@
 /** What the clients of a scenario ask, and what the router makes of it: the requests to each shard, and the rest of a batch. */
 import { BatchKind } from '../../engine/batch.ts';
-import { Input } from '../../engine/group.ts';
+import { Input } from '../../engine/frame.ts';
 import type { AccountInput, ShardOf, TransferInput } from './model-ledger.ts';
 import { placementOf } from './placement.ts';
 import type { LedgerEvent } from './serial-order.ts';

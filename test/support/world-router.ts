@@ -6,7 +6,7 @@ import { batchOfObjects } from '../../client/rows.ts';
 import { assert } from '../../engine/assert.ts';
 import { BatchKind, Columns, Transfer, type Batch } from '../../engine/batch.ts';
 import { AccountFlags, TransferFlags } from '../../engine/flags.ts';
-import { Input, INPUT_WORDS, InputFlag, InputType } from '../../engine/group.ts';
+import { Input, INPUT_WORDS, InputFlag, InputType } from '../../engine/frame.ts';
 import { shardOf } from '../../engine/placement.ts';
 import { BatchOrder, lowestShard } from '../../sharding/batch-order.ts';
 import { importFlag } from '../../sharding/create-rounds.ts';

@@ -98,10 +98,11 @@ export class AccountTable {
     target[to + 31] = this.stampHigh(row);
   }
 
-  /** Takes over balances and flags of a row that was changed elsewhere; its head stays. */
+  /** Takes over what was changed elsewhere: {id 4, balances 16, code and flags}. */
   change(row: number, source: Uint32Array, at: number): void {
     const chunk = this.chunk(row);
     const to = this.offset(row);
-    for (let w = 0; w < HEAD_LOW; w++) chunk[to + w] = source[at + w]!;
+    for (let w = 4; w < 20; w++) chunk[to + w] = source[at + w]!;
+    chunk[to + 29] = source[at + 20]!;
   }
 }

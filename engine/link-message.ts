@@ -3,8 +3,8 @@
  *
  *   walk   {…, path low, path high, accounts, records, failed, newest, kind of batch, 0} events: 32 words each; their marks: a word each;
  *          accounts: 32 words each; records: {record 32, state, 0}; failed ids: {id 4, home, 0}; newest timestamps: {shard, low, high, 0}
- *   apply  {…, accounts, failed, outcomes, resolved, balances, made, transfers, 0} transfers: {record 32, state, 0, decided 2}; changed accounts, made
- *          accounts: 32 words each; failed ids: 4 words; resolved pending transfers: {id 4, state, timestamp 2, 0};
+ *   apply  {…, accounts, failed, outcomes, resolved, balances, made, transfers, 0} transfers: {record 32, state, 0, decided 2}; changed accounts: {id 4, balances 16,
+ *          code and flags, 0}; made accounts: 32 words each; failed ids: 4 words; resolved pending transfers: {id 4, state, timestamp 2, 0};
  *          balances: {transfer of this message, side, balances 16}; outcomes: {status, timestamp 2, 0}
  *   ack    {…}
  *   expire {…} record of a pending transfer whose time is over; from its home to the shard where its walk begins
@@ -36,6 +36,7 @@ export const ApplyHead = {
 
 export const RECORD_WORDS = 34;
 export const TRANSFER_WORDS = 36;
+export const CHANGED_WORDS = 22;
 export const FAILED_WORDS = 6;
 export const NEWEST_WORDS = 4;
 export const RESOLVED_WORDS = 8;

@@ -11,7 +11,13 @@ import { TransferFlags } from './flags.ts';
 import { DerivedKind } from './frame.ts';
 import { type Group } from './group.ts';
 import { HistorySide, positionHigh, raise, TransferState, type Ledger } from './ledger.ts';
-import { ApplyHead, LINK_HEAD_WORDS, RESOLVED_WORDS, TRANSFER_WORDS } from './link-message.ts';
+import {
+  ApplyHead,
+  CHANGED_WORDS,
+  LINK_HEAD_WORDS,
+  RESOLVED_WORDS,
+  TRANSFER_WORDS,
+} from './link-message.ts';
 import { shardOf } from './placement.ts';
 import type { Units } from './units.ts';
 
@@ -37,7 +43,7 @@ export class WalkApply {
     const transfers = message + LINK_HEAD_WORDS;
     let at = transfers + count(ApplyHead.transfers) * TRANSFER_WORDS;
     this.#changeAccounts(body, at, count(ApplyHead.accounts));
-    at += count(ApplyHead.accounts) * ROW_WORDS;
+    at += count(ApplyHead.accounts) * CHANGED_WORDS;
     this.#makeAccounts(body, at, count(ApplyHead.made));
     at += count(ApplyHead.made) * ROW_WORDS;
     this.#addTransfers(body, transfers, count(ApplyHead.transfers));
@@ -53,7 +59,7 @@ export class WalkApply {
 
   #changeAccounts(body: Uint32Array, from: number, n: number): void {
     const { accountIndex, accounts } = this.#parts.ledger;
-    for (let i = 0, at = from; i < n; i++, at += ROW_WORDS) {
+    for (let i = 0, at = from; i < n; i++, at += CHANGED_WORDS) {
       const row = accountIndex.find(body, at, accountIndex.hash(body, at));
       assert(row !== -1, 'a changed account exists');
       accounts.change(row, body, at);

@@ -10,6 +10,7 @@ import { HistorySide, type Ledger } from './ledger.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
 import {
   ApplyHead,
+  CHANGED_WORDS,
   FAILED_WORDS,
   LINK_HEAD_WORDS,
   LinkHead,
@@ -26,6 +27,7 @@ import {
 import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
 import { isTransient, TransferStatus } from './status.ts';
+import { CODE_FLAGS } from './transfer-accounts.ts';
 import type { Units } from './units.ts';
 
 export interface DecisionParts {
@@ -137,8 +139,8 @@ export class WalkDecision {
     body.extend(LINK_HEAD_WORDS);
     body.words.fill(0, 0, LINK_HEAD_WORDS);
     const sent = this.#appendTransfers(shard);
-    const changed = this.#appendAccounts(shard, 0, this.#brought);
-    const made = this.#appendAccounts(shard, this.#brought, this.#parts.carried.accounts);
+    const changed = this.#appendChanged(shard);
+    const made = this.#appendMade(shard);
     const failed = this.#appendFailed(shard, walk);
     const resolved = this.#appendResolved(shard, walk);
     const balances = this.#appendBalances(shard, sent.places);
@@ -182,10 +184,28 @@ export class WalkDecision {
     return { count, places };
   }
 
-  #appendAccounts(shard: number, from: number, to: number): number {
+  /** Accounts that came along: of what they are, only the balances and flags can have changed. */
+  #appendChanged(shard: number): number {
+    const { carried, ledger } = this.#parts;
+    const body = this.#body;
+    let count = 0;
+    for (let row = 0; row < this.#brought; row++) {
+      const at = row * ROW_WORDS;
+      if (!carried.isTouched(row)) continue;
+      if (shardOf(carried.rows, at, ledger.shards) !== shard) continue;
+      body.append(carried.rows, at, CHANGED_WORDS - 2);
+      const to = body.extend(2);
+      body.words[to] = carried.rows[at + CODE_FLAGS]!;
+      body.words[to + 1] = 0;
+      count++;
+    }
+    return count;
+  }
+
+  #appendMade(shard: number): number {
     const { carried, ledger } = this.#parts;
     let count = 0;
-    for (let row = from; row < to; row++) {
+    for (let row = this.#brought; row < carried.accounts; row++) {
       const at = row * ROW_WORDS;
       if (!carried.isTouched(row)) continue;
       if (shardOf(carried.rows, at, ledger.shards) !== shard) continue;

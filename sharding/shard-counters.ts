@@ -1,5 +1,5 @@
-import { Head } from '../engine/frame.ts';
 /** The counters of one shard in shared memory: written by its actor, read by the main thread for metrics and for the watchdog. */
+import { Head } from '../engine/frame.ts';
 import type { Group } from '../engine/group.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
 import { COMMIT_BUCKETS, Counter, COUNTERS, GROUP_BUCKETS } from './shard-protocol.ts';

@@ -82,6 +82,8 @@ export class FrameView {
   #nextInputAt = HEAD_WORDS * 4;
   readonly #opening = new Uint32Array(OPENING_WORDS);
   readonly #scratch = new Uint32Array(4);
+  readonly #pair = new Uint32Array(2);
+  readonly #both = new Uint32Array(4);
   readonly #derivedHead = new Uint32Array(DERIVED_HEAD_WORDS);
 
   constructor(bytes: FrameBytes, sequence: number, shards: number) {
@@ -118,8 +120,7 @@ export class FrameView {
       return;
     }
     this.#inputEntry(row, target);
-    this.#inputPrevious(row, Side.debit, target, Derived.debitPrevious);
-    this.#inputPrevious(row, Side.credit, target, Derived.creditPrevious);
+    this.#inputPrevious(row, target, Derived.debitPrevious);
     target[Derived.effect] = target[TIMESTAMP_WORD]!;
     target[Derived.effect + 1] = target[TIMESTAMP_WORD + 1]!;
     target[Derived.kind] = isTransfers(this.#opening[Input.type]!)
@@ -133,7 +134,10 @@ export class FrameView {
     assert(side === Side.debit || side === Side.credit, 'a chain is on one side of a transfer');
     if (row >= this.rows) throw this.#damaged(`there is no row ${row}`);
     if (row < this.inputRows) {
-      this.#inputPrevious(row, side, target, 0);
+      const both = this.#both;
+      this.#inputPrevious(row, both, 0);
+      target[0] = both[2 * side - 2]!;
+      target[1] = both[2 * side - 1]!;
       return;
     }
     const index = (row - this.inputRows) * DERIVED_HEAD_WORDS;
@@ -159,22 +163,24 @@ export class FrameView {
     target[Derived.kind + 1] = 0;
   }
 
-  /** Writes the previous position of one side of an input row, two words, to target[to]. */
-  #inputPrevious(row: number, side: number, target: Uint32Array, to: number): void {
+  /** Writes the previous positions of both sides of an input row, four words, to target[to...]. */
+  #inputPrevious(row: number, target: Uint32Array, to: number): void {
     const section = this.#head[Head.previous]!;
-    target[to] = 0;
-    target[to + 1] = 0;
+    target.fill(0, to, to + 4);
     if (section === 0) return;
     const n = this.inputRows;
-    const index = 2 * row + side - 1;
-    this.#copy(section + index * 4, target, to, 1);
-    const rowAt = section + 8 * n + index * 2;
+    const pair = this.#pair;
+    this.#copy(section + 8 * row, pair, 0, 2);
+    target[to] = pair[0]!;
+    target[to + 2] = pair[1]!;
+    this.#copy(section + 8 * n + 4 * row, pair, 0, 1);
+    const rows = pair[0]!;
     const sides = this.#byte(section + 12 * n + row);
     const upperAt = this.#head[Head.previousUpper]!;
-    const upper = upperAt === 0 ? 0 : this.#byte(upperAt + index);
-    const lower = this.#byte(rowAt) | (this.#byte(rowAt + 1) << 8);
-    const tag = side === Side.debit ? sides & 15 : sides >>> 4;
-    target[to + 1] = ((upper << 24) | (lower << 8) | tag) >>> 0;
+    const upperDr = upperAt === 0 ? 0 : this.#byte(upperAt + 2 * row);
+    const upperCr = upperAt === 0 ? 0 : this.#byte(upperAt + 2 * row + 1);
+    target[to + 1] = ((upperDr << 24) | ((rows & 0xffff) << 8) | (sides & 15)) >>> 0;
+    target[to + 3] = ((upperCr << 24) | ((rows >>> 16) << 8) | (sides >>> 4)) >>> 0;
   }
 
   #byte(at: number): number {

@@ -7,6 +7,7 @@ import { parentPort, Worker } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import type { AccountFilter, ChangesFilter, QueryFilter } from '../engine/query.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
+import { lowerThreadPriority } from '../lib/thread-priority.ts';
 import type { AccountHead, HistoryBalancesPage, HistoryPage } from './account-history.ts';
 import type { FoundAccounts } from './account-query.ts';
 import type { FoundChanges } from './change-feed.ts';
@@ -21,6 +22,8 @@ import type { FoundTransfers } from './transfer-query.ts';
 export type QueryThreadOptions = QueryDeskOptions;
 
 const QUESTIONS_MAX = 256;
+/** Of priority, so that where cores are fewer than threads the actors go first. A third of an actor's share is left then. */
+const STEPS_BACK = 5;
 
 type ToThread =
   | {
@@ -156,6 +159,7 @@ function unavailable(cause: unknown): SyceeError {
 export function runQueryThread(options: QueryThreadOptions): void {
   assert(parentPort !== null, 'the reader runs on a thread of its own');
   const port = parentPort;
+  lowerThreadPriority(STEPS_BACK);
   const desk = new QueryDesk(options, {
     answered: (id, answer) => {
       const moved = Object.values(answer).flatMap((value) =>

@@ -80,7 +80,10 @@ async function runAsked(options: BenchOptions): Promise<number> {
     return report.verified ? EXIT_OK : EXIT_FAILED;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
+    if (options.directory === undefined) {
+      await rm(directory, { recursive: true, force: true });
+      await rm(`${directory}.head`, { force: true });
+    }
   }
 }
 

@@ -16,6 +16,8 @@ export interface JournalRow {
 export interface Journal extends Disposable {
   /** 0 when empty. */
   readonly lastSequence: number;
+  /** Makes it ready to append. Nothing where the journal lies is changed before. */
+  begin(): void;
   /** Makes one group durable as row `lastSequence + 1`, which must be the row's sequence. The frame is not kept by reference. */
   append(row: JournalRow): void;
   /** The frame of one durable row. Throws JOURNAL_CORRUPT when it is missing or altered. */

@@ -46,6 +46,10 @@ export class MemoryJournal implements Journal {
     return this.#lastSequence;
   }
 
+  begin(): void {
+    this.#assertUsable();
+  }
+
   append(row: JournalRow): void {
     this.#assertUsable();
     assertAppendable(row, this.#lastSequence);

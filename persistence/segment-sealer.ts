@@ -18,13 +18,14 @@ import {
   Worker,
 } from 'node:worker_threads';
 import { assert, unreachable } from '../engine/assert.ts';
-import { emptyWal, fsyncDirectory, openForWriting, removeDatabase } from './database.ts';
+import { emptyWal, fsyncDirectory, fsyncPath, openForWriting, removeDatabase } from './database.ts';
 import { createEmptySegment, PREPARED_NAME } from './segment.ts';
 
-/** From a journal. `prepare` has no answer: the journal takes what is there when it needs it. */
+/** From a journal. `prepare` has no answer: the journal takes what is there when it needs it. `sync` is for the head witness. */
 export type ToSealer =
   | { readonly type: 'prepare'; readonly directory: string }
-  | { readonly type: 'seal'; readonly path: string };
+  | { readonly type: 'seal'; readonly path: string }
+  | { readonly type: 'sync'; readonly paths: readonly string[] };
 /** To a journal: the sealer is through with this segment, and its connection to it is closed. */
 export interface FromSealer {
   readonly type: 'sealed';
@@ -113,11 +114,13 @@ function obey(message: ToSealer, port: MessagePort, report: (problem: string) =>
         return prepare(message.directory);
       case 'seal':
         return seal(message.path);
+      case 'sync':
+        return sync(message.paths);
       default:
         return unreachable(message);
     }
   } catch (error: unknown) {
-    report(`The sealer could not ${message.type} a segment: ${String(error)}`);
+    report(`The sealer could not ${message.type}: ${String(error)}`);
   } finally {
     if (message.type === 'seal') {
       port.postMessage({ type: 'sealed', path: message.path } satisfies FromSealer, []);
@@ -144,4 +147,9 @@ function seal(path: string): void {
   } finally {
     connection.close();
   }
+}
+
+/** What is not there was told of by whoever writes it. */
+function sync(paths: readonly string[]): void {
+  for (const path of paths) if (existsSync(path)) fsyncPath(path, 'r+');
 }

@@ -16,6 +16,7 @@ import type { JournalIdentity } from './checksum-chain.ts';
 import {
   type Connection,
   emptyWal,
+  openForReading,
   openForWriting,
   pragma,
   removeDatabase,
@@ -125,12 +126,15 @@ function hasSegmentHeader(path: string): boolean {
   return header.getUint32(60) === SEGMENT_FORMAT && header.getUint32(68) === SEGMENT_APPLICATION_ID;
 }
 
-/** Removes the segment when a crash has left it without `meta`. True when it did. One that then has rows is damage (I1). */
-export function removeUnfinishedSegment(path: string, firstSequence: number): boolean {
+/**
+ * Whether a crash has left the segment without `meta`, so that it may be removed. One that has rows all the same is damage (I1). Nothing is
+ * changed.
+ */
+export function isUnfinishedSegment(path: string, firstSequence: number): boolean {
   const where = { file: basename(path), sequence: firstSequence };
   let connection: Connection | undefined;
   try {
-    connection = openForWriting(path);
+    connection = openForReading(path);
     if (pragma(connection, 'user_version') !== 0) {
       if (countRows(connection, 'meta') > 0) return false;
       if (countRows(connection, 'journal_row') > 0) {
@@ -145,7 +149,6 @@ export function removeUnfinishedSegment(path: string, firstSequence: number): bo
   } finally {
     connection?.close();
   }
-  removeDatabase(path);
   return true;
 }
 

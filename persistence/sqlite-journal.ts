@@ -9,26 +9,30 @@
  * I3 The sealer is an accelerator, not a part of durability: when it is late, slow, or gone, this thread makes the segments itself, and a
  *    full one that nobody sealed is whole with its WAL, and sealed at the next opening.
  *
+ * I4 Nothing in the directory is changed before `begin`: not by opening, and not by reading. So a start that is refused leaves it as it was.
+ *
  * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, and at most one prepared segment without rows.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import { assertAppendable, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
-import { fsyncDirectory, fsyncPath } from './database.ts';
+import { fsyncDirectory, fsyncPath, removeDatabase } from './database.ts';
 import { journalCorrupt, JournalError } from './errors.ts';
+import { checkHead, type HeadWitness, newestHead, readWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
 import type { Journal, JournalRow } from './journal.ts';
 import type { FromSealer, ToSealer } from './segment-sealer.ts';
 import {
+  isUnfinishedSegment,
   LiveSegment,
-  removeUnfinishedSegment,
   SEGMENT_BYTES_MAX,
   segmentName,
   segmentsAmong,
   takePreparedSegment,
 } from './segment.ts';
+import { preflightWals } from './wal-preflight.ts';
 
 /**
  * Full segments that are kept open for the sealer. Beyond that the eldest is closed, and whoever is the last to close it moves its WAL: a
@@ -46,56 +50,81 @@ export interface SqliteJournalOptions extends JournalIdentity {
   readonly sealer?: MessagePort | undefined;
   /** Smaller in tests. */
   readonly segmentBytesMax?: number | undefined;
+  /** Says how far this journal was, and is told how far it is; closed with the journal. */
+  readonly witness?: HeadWitness | undefined;
+  /** Whether the directory stays as it is until `begin` is called. */
+  readonly isHeld?: boolean | undefined;
 }
 
 export class SqliteJournal implements Journal {
   readonly #options: SqliteJournalOptions;
   readonly #reader: JournalReader;
   readonly #segmentBytesMax: number;
+  readonly #names: ReadonlySet<string>;
   /** By path, the eldest first. */
   readonly #unsealed = new Map<string, LiveSegment>();
-  #live: LiveSegment;
+  /** Undefined until `begin`. */
+  #live: LiveSegment | undefined;
   #lastSequence: number;
   /** Size of the WAL when it was last asked for, and what at most has been written since. */
-  #walBytes: number;
+  #walBytes = 0;
   #writtenMax = 0;
   #lastChecksum: number;
   #failure: JournalError | undefined;
   #isClosed = false;
 
-  private constructor(options: SqliteJournalOptions, reader: JournalReader, live: LiveSegment) {
+  private constructor(
+    options: SqliteJournalOptions,
+    reader: JournalReader,
+    names: ReadonlySet<string>,
+  ) {
     this.#options = options;
+    this.#names = names;
     this.#reader = reader;
-    this.#live = live;
-    this.#walBytes = live.walBytes();
     this.#segmentBytesMax = options.segmentBytesMax ?? SEGMENT_BYTES_MAX;
     this.#lastSequence = reader.lastSequence();
     this.#lastChecksum = reader.checksum(this.#lastSequence);
-    this.#tellSealer({ type: 'prepare', directory: options.directory });
   }
 
   /**
-   * Opens or begins the journal in an existing directory. What a crash left is taken up: SQLite recovers the WAL, a new segment without
-   * rows is removed, full segments are sealed. Checks that the segments follow each other; the rows are checked as they are read.
+   * Opens the journal in an existing directory, which may be empty. Checks the WALs, that the segments follow each other, and that nothing is
+   * missing which the witness knows of; the rows are checked as they are read.
    */
   static open(options: SqliteJournalOptions): SqliteJournal {
-    const reader = JournalReader.open(options);
+    preflightWals(options.directory);
+    const names = new Set(readdirSync(options.directory));
+    let reader: JournalReader | undefined;
     try {
-      openRemoveUnfinished(options, reader);
+      reader = JournalReader.open(options);
+      openCheckUnfinished(options, reader);
       reader.checkSegments();
-      const firsts = segmentsAmong(readdirSync(options.directory));
-      for (const first of firsts.slice(0, -1)) openSealLeftover(options, first);
-      const live = openLive(options, reader, firsts.at(-1));
-      try {
-        return new SqliteJournal(options, reader, live);
-      } catch (error: unknown) {
-        live.close();
-        throw error;
-      }
+      openCheckWitness(options, reader);
+      openSyncWal(options);
+      const journal = new SqliteJournal(options, reader, names);
+      if (options.isHeld !== true) journal.begin();
+      return journal;
     } catch (error: unknown) {
-      reader.close();
+      reader?.close();
+      if (options.isHeld === true) removeSideFiles(options.directory, names);
       throw error;
     }
+  }
+
+  /**
+   * Makes it ready to append: what a crash left is taken up, so that a segment without rows is removed and full ones are sealed, and the next
+   * segment is made. The first append does so if nobody has.
+   */
+  begin(): void {
+    if (this.#live !== undefined) return;
+    const { directory, witness } = this.#options;
+    beginRemoveUnfinished(this.#options, this.#reader);
+    const firsts = segmentsAmong(readdirSync(directory));
+    for (const first of firsts.slice(0, -1)) sealLeftover(this.#options, first);
+    this.#live = beginLive(this.#options, this.#reader, firsts.at(-1));
+    this.#walBytes = this.#live.walBytes();
+    this.#tellSealer({ type: 'prepare', directory });
+    witness?.open();
+    witness?.write(this.#lastSequence, this.#lastChecksum);
   }
 
   get lastSequence(): number {
@@ -107,11 +136,12 @@ export class SqliteJournal implements Journal {
     assertAppendable(row, this.#lastSequence);
     const checksum = rowChecksum(this.#lastChecksum, row);
     try {
+      this.begin();
       if (this.#isFull()) this.#goOn();
-      this.#live.append(row, checksum);
+      this.#live!.append(row, checksum);
       this.#writtenMax += 2 * row.frame.byteLength + APPEND_BYTES_MAX;
     } catch (error: unknown) {
-      const file = basename(this.#live.path);
+      const file = basename(this.#live?.path ?? segmentName(row.sequence));
       this.#failure = new JournalError(
         'JOURNAL_WRITE_FAILED',
         `The outcome of appending sequence ${row.sequence} to ${file} is unknown: ${String(error)}. ` +
@@ -122,6 +152,7 @@ export class SqliteJournal implements Journal {
     }
     this.#lastSequence = row.sequence;
     this.#lastChecksum = checksum;
+    this.#options.witness?.write(row.sequence, checksum);
     this.#closeSealed();
   }
 
@@ -139,14 +170,14 @@ export class SqliteJournal implements Journal {
       if (row.sequence === this.#lastSequence) return;
     }
     throw journalCorrupt(
-      { file: basename(this.#live.path), sequence: this.#lastSequence },
+      { file: segmentName(this.#reader.firsts.at(-1) ?? 1), sequence: this.#lastSequence },
       'a row that was durable is missing',
     );
   }
 
   /** For tests and the start of a shard: what SQLite says of its own setting; 2 is FULL. */
   synchronous(): unknown {
-    return this.#live.synchronous();
+    return this.#live?.synchronous();
   }
 
   close(): void {
@@ -155,7 +186,9 @@ export class SqliteJournal implements Journal {
     this.#reader.close();
     for (const segment of this.#unsealed.values()) segment.close();
     this.#unsealed.clear();
-    this.#live.close();
+    this.#live?.close();
+    if (this.#live === undefined) removeSideFiles(this.#options.directory, this.#names);
+    this.#options.witness?.close();
     this.#options.sealer?.close();
   }
 
@@ -166,14 +199,14 @@ export class SqliteJournal implements Journal {
   /** Asks for the WAL's size only when enough may have been written since the last time to make it full. */
   #isFull(): boolean {
     if (this.#walBytes + this.#writtenMax < this.#segmentBytesMax) return false;
-    this.#walBytes = this.#live.walBytes();
+    this.#walBytes = this.#live!.walBytes();
     this.#writtenMax = 0;
     return this.#walBytes >= this.#segmentBytesMax;
   }
 
   #goOn(): void {
     const { directory } = this.#options;
-    const full = this.#live;
+    const full = this.#live!;
     this.#walBytes = 0;
     this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum);
     if (this.#options.sealer === undefined) {
@@ -184,6 +217,7 @@ export class SqliteJournal implements Journal {
     this.#unsealed.set(full.path, full);
     this.#tellSealer({ type: 'seal', path: full.path });
     this.#tellSealer({ type: 'prepare', directory });
+    this.#tellSealer({ type: 'sync', paths: this.#options.witness?.paths ?? [] });
     if (this.#unsealed.size > SEGMENTS_UNSEALED_MAX) {
       const [eldest] = this.#unsealed.keys();
       this.#closeUnsealed(eldest!);
@@ -221,22 +255,60 @@ export class SqliteJournal implements Journal {
   }
 }
 
-/** Only the last segment can be unfinished, and only where the next sequence would begin. */
-function openRemoveUnfinished(options: SqliteJournalOptions, reader: JournalReader): void {
-  const last = segmentsAmong(readdirSync(options.directory)).at(-1);
+/** What reading has left beside segments: a read-only connection may not remove it. `names` are those that were there before. */
+function removeSideFiles(directory: string, names: ReadonlySet<string>): void {
+  for (const name of readdirSync(directory)) {
+    if (names.has(name) || !/-(wal|shm)$/.test(name)) continue;
+    const path = join(directory, name);
+    if (name.endsWith('-shm') || statSync(path).size === 0) rmSync(path);
+  }
+}
+
+/** The last segment when it has no `meta`. Only that one can be unfinished, and only where the next sequence would begin. */
+function openCheckUnfinished(
+  { directory }: SqliteJournalOptions,
+  reader: JournalReader,
+): { readonly path: string } | null {
+  const last = segmentsAmong(readdirSync(directory)).at(-1);
   const lastSequence = reader.lastSequence();
-  if (last === undefined || last <= lastSequence || reader.hasSegment(last)) return;
+  if (last === undefined || last <= lastSequence || reader.hasSegment(last)) return null;
   const file = segmentName(last);
   if (last !== lastSequence + 1) {
     const rule = `the rows ${lastSequence + 1} to ${last - 1} before this segment are missing`;
     throw journalCorrupt({ file, sequence: last }, rule);
   }
-  const isRemoved = removeUnfinishedSegment(join(options.directory, file), last);
-  assert(isRemoved, 'an unfinished segment stays unfinished while nobody writes it');
+  const path = join(directory, file);
+  assert(isUnfinishedSegment(path, last), 'a segment without meta is unfinished');
+  return { path };
+}
+
+function openCheckWitness(
+  { witness, clusterId, shard, shards }: SqliteJournalOptions,
+  reader: JournalReader,
+): void {
+  if (witness === undefined) return;
+  const head = newestHead(readWitness(witness.directory, { clusterId, shards }), shard);
+  const journal = { shard, lastSequence: reader.lastSequence() };
+  checkHead(head, journal, (sequence) => reader.checksum(sequence));
+}
+
+/** A row that a killed process wrote and did not sync is readable now. It must not be lost after somebody was told of it. */
+function openSyncWal({ directory }: SqliteJournalOptions): void {
+  const last = segmentsAmong(readdirSync(directory)).at(-1);
+  if (last === undefined) return;
+  const wal = `${join(directory, segmentName(last))}-wal`;
+  if (statSync(wal, { throwIfNoEntry: false }) !== undefined) fsyncPath(wal, 'r+');
+  fsyncDirectory(directory);
+}
+
+function beginRemoveUnfinished(options: SqliteJournalOptions, reader: JournalReader): void {
+  const unfinished = openCheckUnfinished(options, reader);
+  if (unfinished === null) return;
+  removeDatabase(unfinished.path);
   fsyncDirectory(options.directory);
 }
 
-function openSealLeftover(options: SqliteJournalOptions, first: number): void {
+function sealLeftover(options: SqliteJournalOptions, first: number): void {
   const path = join(options.directory, segmentName(first));
   const wal = statSync(`${path}-wal`, { throwIfNoEntry: false });
   if (wal === undefined || wal.size === 0) return;
@@ -244,21 +316,16 @@ function openSealLeftover(options: SqliteJournalOptions, first: number): void {
   else options.sealer.postMessage({ type: 'seal', path } satisfies ToSealer, []);
 }
 
-function openLive(
+function beginLive(
   options: SqliteJournalOptions,
   reader: JournalReader,
   first: number | undefined,
 ): LiveSegment {
   if (first === undefined) return createLive(options, 1, reader.checksum(0));
-  const path = join(options.directory, segmentName(first));
-  const wal = `${path}-wal`;
-  // A row that a killed process wrote and did not sync is readable now. It must not be lost after somebody was told of it.
-  if (statSync(wal, { throwIfNoEntry: false }) !== undefined) fsyncPath(wal, 'r+');
-  fsyncDirectory(options.directory);
   const lastSequence = reader.lastSequence();
-  if (lastSequence < first) return LiveSegment.open(path);
+  if (lastSequence < first) return LiveSegment.open(join(options.directory, segmentName(first)));
   // What an earlier life wrote is sealed: then it lies where large frames can be read in part.
-  openSealLeftover(options, first);
+  sealLeftover(options, first);
   return createLive(options, lastSequence + 1, reader.checksum(lastSequence));
 }
 

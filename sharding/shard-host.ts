@@ -57,6 +57,7 @@ export class ShardHost {
   #looks = 0;
   readonly #rebuilds: number[] = [];
   #exited: Promise<void> = Promise.resolve();
+  #begun = Promise.withResolvers<void>();
 
   constructor(parts: HostParts) {
     this.#parts = parts;
@@ -86,8 +87,11 @@ export class ShardHost {
     }
   }
 
-  /** Begins a life. Resolves with what its journal says of its links when it has recovered; rejects with what it failed of before. */
-  start(): Promise<LinkCounters> {
+  /**
+   * Begins a life. Resolves with what its journal says of its links when it has recovered; rejects with what it failed of before. Held, it waits
+   * then for `begin`.
+   */
+  start({ isHeld }: { readonly isHeld: boolean }): Promise<LinkCounters> {
     const { shard, shards, seed, clusterId, clockOffset, manualClock } = this.#parts;
     const { directory, counters, doorbells } = this.#parts;
     const { port1, port2 } = new MessageChannel();
@@ -108,6 +112,7 @@ export class ShardHost {
       doorbells,
       control: port2,
       sealer,
+      isHeld,
     };
     this.failure = undefined;
     this.#looks = 0;
@@ -126,12 +131,22 @@ export class ShardHost {
     return this.#follow(worker, port1);
   }
 
+  /** Lets a held shard begin. Resolves when it can append. */
+  begin(bell: Doorbell): Promise<void> {
+    this.tell({ type: 'begin' }, bell);
+    return this.#begun.promise;
+  }
+
   #follow(worker: Worker, control: MessagePort): Promise<LinkCounters> {
+    const begun = Promise.withResolvers<void>();
+    begun.promise.catch(() => undefined); // Nobody may be waiting for it.
+    this.#begun = begun;
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromShard) => {
         if (message.type === 'failed') this.failure = message.error;
         this.#parts.onMessage(message);
         if (message.type === 'recovered') resolve(message.links);
+        if (message.type === 'begun') begun.resolve();
       });
       worker.on('error', (error) => {
         this.failure ??= serializeError(error);
@@ -141,7 +156,9 @@ export class ShardHost {
           control.close();
           this.#worker = undefined;
           this.#control = undefined;
-          reject(this.failure ?? new Error(`shard ${this.shard} ended before it had recovered`));
+          const why = this.failure ?? new Error(`shard ${this.shard} ended before it began`);
+          reject(why);
+          begun.reject(why);
           exited();
           if (!this.#isStopping) this.#parts.onExit();
         });

@@ -50,9 +50,12 @@ export interface ShardThreadOptions {
   readonly doorbells: SharedArrayBuffer;
   readonly control: MessagePort;
   readonly sealer: MessagePort;
+  /** Whether it changes nothing on disk, and takes nothing, before it is told to begin: the other shards may refuse the start. */
+  readonly isHeld: boolean;
 }
 
 export type ControlMessage =
+  | { readonly type: 'begin' }
   | { readonly type: 'relink'; readonly rings: LinkRings }
   | { readonly type: 'stop' }
   | { readonly type: 'fault'; readonly fault: ShardFault };
@@ -76,6 +79,10 @@ export type FromShard =
       readonly seconds: number;
       readonly links: LinkCounters;
     }
+  /** The journal can be appended to. */
+  | { readonly type: 'begun' }
+  /** A line for the log. */
+  | { readonly type: 'note'; readonly line: string }
   | { readonly type: 'failed'; readonly error: SerializedError }
   | { readonly type: 'stopped' };
 

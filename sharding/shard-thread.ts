@@ -31,7 +31,7 @@ const STEPS_BETWEEN_TURNS = 256;
 
 export async function runShardThread(
   options: ShardThreadOptions,
-  openJournal: () => Journal,
+  openJournal: (onProblem: (problem: string) => void) => Journal,
 ): Promise<void> {
   assert(parentPort !== null, 'an actor runs on a thread of its own');
   const port = parentPort;
@@ -39,7 +39,7 @@ export async function runShardThread(
   const counters = new ShardCounters(options.counters);
   counters.setState(ShardState.recovering);
   try {
-    using journal = openJournal();
+    using journal = openJournal((line) => tell({ type: 'note', line }));
     const links = linksOf(options);
     const actor = new ShardActor({
       ...options,
@@ -52,11 +52,15 @@ export async function runShardThread(
       wall: () => process.hrtime.bigint() + options.clockOffset,
     });
     const replayed = actor.recover();
-    counters.setState(ShardState.running);
     const { sent, received, acknowledged } = actor.machine;
     tell({ type: 'recovered', ...replayed, links: { sent, received, acknowledged } });
-    await runLoop(options, actor, counters, links);
-    actor.writeDigest();
+    if (!options.isHeld || untilBegin(options, counters, links)) {
+      journal.begin();
+      counters.setState(ShardState.running);
+      tell({ type: 'begun' });
+      await runLoop(options, actor, counters, links);
+      actor.writeDigest();
+    }
     counters.setState(ShardState.stopped);
   } catch (error: unknown) {
     counters.setState(ShardState.failed);
@@ -78,6 +82,22 @@ function linksOf({ shard, shards, links }: ShardThreadOptions): (Link | undefine
   return byPeer;
 }
 
+/** Waits until the supervisor lets the shard begin. False: it is to stop, and nothing was changed. */
+function untilBegin(
+  options: ShardThreadOptions,
+  counters: ShardCounters,
+  links: readonly (Link | undefined)[],
+): boolean {
+  const own = doorbellsOf(options.doorbells, options.shards)[options.shard]!;
+  for (;;) {
+    counters.beat();
+    const seen = own.seen();
+    const told = followControl(options, links);
+    if (told !== null) return told === 'begin';
+    own.wait(seen, IDLE_WAIT_MS);
+  }
+}
+
 async function runLoop(
   options: ShardThreadOptions,
   actor: ShardActor,
@@ -95,7 +115,7 @@ async function runLoop(
     const moved = counters.values[Counter.control]!;
     if (moved !== control) {
       control = moved;
-      if (followControl(options, links)) return;
+      if (followControl(options, links) === 'stop') return;
       continue;
     }
     if (!isBusy) own.wait(seen, actor.hasBacklog ? BACKLOG_WAIT_MS : actor.idleMs(IDLE_WAIT_MS));
@@ -107,21 +127,22 @@ export function doorbellsOf(buffer: SharedArrayBuffer, shards: number): Doorbell
   return Array.from({ length: shards + 1 }, (_, i) => new Doorbell(buffer, i * DOORBELL_BYTES));
 }
 
-/** Does what the supervisor says. True: stop. */
+/** Does what the supervisor says, up to where it says that the shard is to begin or to stop. */
 function followControl(
   { control }: ShardThreadOptions,
   links: readonly (Link | undefined)[],
-): boolean {
+): 'begin' | 'stop' | null {
   for (;;) {
     const received = receiveMessageOnPort(control);
-    if (received === undefined) return false;
+    if (received === undefined) return null;
     const message = received.message as ControlMessage;
     switch (message.type) {
       case 'relink':
         links[message.rings.peer]?.relink(message.rings);
         break;
+      case 'begin':
       case 'stop':
-        return true;
+        return message.type;
       case 'fault':
         suffer(message.fault);
     }

@@ -8,6 +8,7 @@
  */
 import { DataDirectory } from '../persistence/data-directory.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
+import { makeWitness } from '../persistence/head-witness.ts';
 import { SegmentSealer } from '../persistence/segment-sealer.ts';
 import { QueryThread } from '../query/query-thread.ts';
 import { type Doorbell, DOORBELL_BYTES } from './doorbell.ts';
@@ -147,7 +148,7 @@ export class Supervisor {
 
   async #start(): Promise<void> {
     this.#drained = this.#drainLoop();
-    const recovered = this.#hosts.map((host) => host.start());
+    const recovered = this.#hosts.map((host) => host.start({ isHeld: true }));
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     this.#watch.unref();
     const outcomes = await Promise.allSettled(recovered);
@@ -162,7 +163,20 @@ export class Supervisor {
     if (defect !== null) throw new DataDirectoryError('DATA_DAMAGED', defect);
     const dead = this.#hosts.find(({ state }) => state === 'failed');
     if (dead !== undefined) throw asStartError(dead.failure ?? new Error('a shard has ended'));
+    await this.#begin();
     this.#state = 'ready';
+  }
+
+  /** Nothing speaks against the directory: from here on it is changed. */
+  async #begin(): Promise<void> {
+    const { directory, meta } = this.#directory;
+    const hasRows = this.#hosts.some(({ counters }) => counters[Counter.sequence]! > 0);
+    makeWitness(directory, meta, hasRows ? this.#log : (): void => undefined);
+    try {
+      await Promise.all(this.#hosts.map((host, k) => host.begin(this.#bells[k]!)));
+    } catch (error: unknown) {
+      throw asStartError(error as SerializedError | Error);
+    }
   }
 
   get shards(): number {
@@ -279,6 +293,8 @@ export class Supervisor {
       const rate = seconds > 0 ? Math.round(events / seconds) : 0;
       if (sequence > 0)
         this.#log(`shard ${k} recovered to sequence ${sequence}: ${events} events at ${rate}/s`);
+    } else if (message.type === 'note') {
+      this.#log(`shard ${k}: ${message.line}`);
     } else if (message.type === 'failed') {
       this.#log(`shard ${k}: ${message.error.message}`);
     }
@@ -323,7 +339,7 @@ export class Supervisor {
     }
     host.renew();
     this.#clients[k]!.renew(host);
-    host.start().catch(() => undefined);
+    host.start({ isHeld: false }).catch(() => undefined);
   }
 }
 

@@ -1,18 +1,11 @@
 /** What a start must refuse, through the command line: with an exit code and a sentence that says where, and without changing anything. */
-import {
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { open } from '../../client/in-process-client.ts';
 import { Child, TempDirectory } from '../support/cluster.ts';
+import { contentOf } from '../support/directory-content.ts';
 import {
   alterSegment,
   rewriteJournal,
@@ -200,16 +193,12 @@ test.each(CASES)(
     const directory = join(own.path, 'ledger');
     cpSync(whole.path, directory, { recursive: true });
     const more = damage(directory) ?? [];
-    const before = readdirSync(directory).toSorted();
+    const before = contentOf(directory);
     const refused = await init(directory, ...args);
     expect(refused).toMatchObject({ code });
     for (const words of [...says, ...more]) expect(refused.sentence).toContain(String(words));
     expect(refused.sentence).not.toMatch(/\bat .*\.ts:\d/);
-    expect(
-      readdirSync(directory)
-        .filter((name) => !name.startsWith('lock'))
-        .toSorted(),
-    ).toEqual(before.filter((name) => !name.startsWith('lock')));
+    expect(contentOf(directory)).toEqual(before);
   },
 );
 

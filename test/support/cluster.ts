@@ -32,7 +32,7 @@ export function placementOf(shards: number): ShardOf {
   };
 }
 
-/** A fresh directory, removed with all that is in it. */
+/** A fresh directory, removed with all that is in it, and with the head witness beside it. */
 export class TempDirectory implements AsyncDisposable {
   readonly path: string;
 
@@ -42,6 +42,7 @@ export class TempDirectory implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     rmSync(this.path, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(`${this.path}.head`, { force: true });
   }
 }
 

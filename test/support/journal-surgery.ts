@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { resetWitness } from '../../persistence/head-witness.ts';
 import { JournalReader } from '../../persistence/journal-reader.ts';
 import type { JournalRow } from '../../persistence/journal.ts';
 import { SqliteJournal } from '../../persistence/sqlite-journal.ts';
@@ -42,7 +43,10 @@ export function alterSegment(path: string, alter: (connection: Database.Database
   }
 }
 
-/** Writes the journal of a shard anew, with a sound chain: rows as `change` gives them, a segment for each so many bytes. */
+/**
+ * Writes the journal of a shard anew, with a sound chain: rows as `change` gives them, a segment for each so many bytes. The head witness is
+ * forgotten, so that it is not what speaks.
+ */
 export function rewriteJournal(
   directory: string,
   shard: number,
@@ -57,6 +61,7 @@ export function rewriteJournal(
   const { change = (row) => row, segmentBytesMax } = options;
   using journal = SqliteJournal.open({ ...identity, segmentBytesMax });
   for (const row of rows) journal.append(change(row));
+  resetWitness(directory);
 }
 
 function readRows(identity: Parameters<typeof JournalReader.open>[0]): readonly JournalRow[] {

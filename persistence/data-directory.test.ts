@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { DataDirectory } from './data-directory.ts';
+import { DataDirectory, metaChecksum } from './data-directory.ts';
 
 const MODULE = JSON.stringify(new URL('./data-directory.ts', import.meta.url).href);
 
@@ -75,7 +75,10 @@ describe('making a data directory', () => {
     expect(made.meta).toMatchObject({ format: 3, shards: 3 });
     expect(made.meta.clusterId).toMatch(/^[0-9a-f]{32}$/);
     expect(made.shardDirectory(2)).toBe(join(at.directory, 'shard-002'));
-    expect(JSON.parse(readFileSync(join(at.directory, 'sycee.json'), 'utf8'))).toEqual(made.meta);
+    expect(JSON.parse(readFileSync(join(at.directory, 'sycee.json'), 'utf8'))).toEqual({
+      ...made.meta,
+      checksum: metaChecksum(made.meta),
+    });
   });
 
   test('an existing one keeps what it says of itself', () => {
@@ -143,6 +146,28 @@ describe('a directory is refused, and left as it is,', () => {
     }
     writeFileSync(join(at.directory, 'sycee.json'), '{"format": 2');
     expect(() => make(at.directory, 2)).toThrow(refusal('DATA_DAMAGED', 3, /not readable as JSON/));
+  });
+
+  test('when any bit of its sycee.json is flipped', () => {
+    using at = place();
+    make(at.directory, 1).close();
+    const file = join(at.directory, 'sycee.json');
+    const whole = readFileSync(file);
+    for (let byte = 0; byte < whole.length; byte++) {
+      const bytes = Buffer.from(whole);
+      bytes[byte]! ^= 1 << (byte % 7);
+      writeFileSync(file, bytes);
+      expect(() => make(at.directory, 1), `byte ${byte}`).toThrow(
+        expect.objectContaining({ exitCode: 3 }),
+      );
+    }
+    for (const change of [{ checksum: '00000000' }, { checksum: undefined }, { seed: 1 }]) {
+      writeFileSync(file, whole);
+      changeMeta(at.directory, change);
+      expect(() => make(at.directory, 1)).toThrow(
+        refusal('DATA_DAMAGED', 3, /sycee\.json: the fields do not match their checksum/),
+      );
+    }
   });
 
   test('when the directory of a shard is missing', () => {

@@ -6,6 +6,7 @@
  * I2 `lock` is a SQLite file that is held with BEGIN EXCLUSIVE for the life of the process; the kernel drops it with the process, however
  *    that ends. It holds no bytes. Nobody opens it by other means: closing any other descriptor on it would drop the lock.
  * I3 A directory that is refused is not changed, but for the lock file of one that is ours.
+ * I4 `sycee.json` has a checksum over what it says: a flipped bit in the cluster's id or in the seed is not taken for another cluster.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -21,6 +22,7 @@ import {
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { assert } from '../engine/assert.ts';
 import { SHARDS_MAX } from '../engine/limits.ts';
 import { type Connection, fsyncDirectory, fsyncPath, openAsLock, sqliteCode } from './database.ts';
@@ -186,13 +188,20 @@ function initialise(directory: string, shards: number): DirectoryMeta {
     created: new Date().toISOString(),
   };
   const file = join(directory, META_NAME_NEW);
-  writeFileSync(file, `${JSON.stringify(meta, undefined, 2)}\n`, { mode: 0o600 });
+  const text = JSON.stringify({ ...meta, checksum: metaChecksum(meta) }, undefined, 2);
+  writeFileSync(file, `${text}\n`, { mode: 0o600 });
   fsyncPath(file, 'r+');
   fsyncDirectory(directory);
   // After this point the directory counts as initialised.
   renameSync(file, join(directory, META_NAME));
   fsyncDirectory(directory);
   return meta;
+}
+
+/** CRC-32 of the fields in this form, eight hexadecimal digits. */
+export function metaChecksum({ format, clusterId, shards, seed, created }: DirectoryMeta): string {
+  const text = `sycee.json/${format}/${clusterId}/${shards}/${seed}/${created}`;
+  return crc32(text).toString(16).padStart(8, '0');
 }
 
 function openCheck(directory: string, shards: number | undefined): DirectoryMeta {
@@ -220,8 +229,9 @@ function readMeta(file: string): DirectoryMeta {
     throw damaged(file, `it is not readable as JSON (${String(error)})`, error);
   }
   if (typeof meta !== 'object' || meta === null) throw damaged(file, 'it is not a JSON object');
-  const { format, clusterId, shards, seed, created } = meta as Record<string, unknown>;
-  if (!Number.isSafeInteger(format)) throw damaged(file, 'format is not an integer');
+  const { format, clusterId, shards, seed, created, checksum } = meta as Record<string, unknown>;
+  if (typeof format !== 'number' || !Number.isSafeInteger(format))
+    throw damaged(file, 'format is not an integer');
   if (format !== DIRECTORY_FORMAT) {
     throw new DataDirectoryError(
       'DATA_OTHER_VERSION',
@@ -236,7 +246,11 @@ function readMeta(file: string): DirectoryMeta {
     throw damaged(file, 'seed is not an unsigned 32-bit integer');
   }
   if (typeof created !== 'string') throw damaged(file, 'created is not a string');
-  return { format: DIRECTORY_FORMAT, clusterId, shards, seed, created };
+  const read: DirectoryMeta = { format, clusterId, shards, seed, created };
+  if (checksum !== metaChecksum(read)) {
+    throw damaged(file, 'the fields do not match their checksum');
+  }
+  return read;
 }
 
 function isShardCount(shards: unknown): shards is number {

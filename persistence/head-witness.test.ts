@@ -50,7 +50,8 @@ function place(): Place {
     inside,
     beside,
     lines,
-    make: (owner = CLUSTER) => makeWitness(directory, owner, (line) => lines.push(line)),
+    make: (owner = CLUSTER) =>
+      makeWitness(directory, { ...owner, hasRows: false }, (line) => lines.push(line)),
     write: (shard, ...sequences) => {
       using witness = new HeadWitness(directory, { ...CLUSTER, shard }, (line) => lines.push(line));
       witness.open();
@@ -157,6 +158,13 @@ describe('making', () => {
     chmodSync(join(at.directory, '..'), 0o700);
     expect(at.lines).toEqual([expect.stringMatching(/ledger\.head cannot be written/)]);
     expect(existsSync(at.inside)).toBe(true);
+  });
+
+  test('a journal with rows and without any is told of', () => {
+    using at = place();
+    const lines: string[] = [];
+    makeWitness(at.directory, { ...CLUSTER, hasRows: true }, (line) => lines.push(line));
+    expect(lines).toHaveLength(2);
   });
 
   test('a reset forgets both', () => {

@@ -147,11 +147,11 @@ const REMEDY =
 
 /**
  * Makes the files that are not there, and replaces one beside the directory that belongs to another cluster. Once at a start, when nothing
- * speaks against the directory. `log` gets a line for what an operator should know.
+ * speaks against the directory. `log` gets a line for what an operator should know; that a journal without rows has none is as it should be.
  */
 export function makeWitness(
   directory: string,
-  owner: WitnessOwner,
+  { hasRows, ...owner }: WitnessOwner & { readonly hasRows: boolean },
   log: (line: string) => void,
 ): void {
   const files = readWitness(directory, owner);
@@ -163,7 +163,7 @@ export function makeWitness(
     const was = isForeign ? 'of another cluster' : isDamaged ? 'damaged' : 'missing';
     try {
       writeEmpty(path, owner.shards);
-      if (!isNew) log(`the head witness ${path} was ${was}: it is made anew`);
+      if (!isNew || hasRows) log(`the head witness ${path} was ${was}: it is made anew`);
     } catch (error: unknown) {
       log(`the head witness ${path} cannot be written (${String(error)}): a lost end shows less`);
     }

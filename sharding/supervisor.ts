@@ -170,8 +170,9 @@ export class Supervisor {
   /** Nothing speaks against the directory: from here on it is changed. */
   async #begin(): Promise<void> {
     const { directory, meta } = this.#directory;
+    const { clusterId, shards } = meta;
     const hasRows = this.#hosts.some(({ counters }) => counters[Counter.sequence]! > 0);
-    makeWitness(directory, meta, hasRows ? this.#log : (): void => undefined);
+    makeWitness(directory, { clusterId, shards, hasRows }, this.#log);
     try {
       await Promise.all(this.#hosts.map((host, k) => host.begin(this.#bells[k]!)));
     } catch (error: unknown) {

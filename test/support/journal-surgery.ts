@@ -2,25 +2,23 @@
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
+import { type DirectoryMeta, metaChecksum } from '../../persistence/data-directory.ts';
 import { resetWitness } from '../../persistence/head-witness.ts';
 import { JournalReader } from '../../persistence/journal-reader.ts';
 import type { JournalRow } from '../../persistence/journal.ts';
 import { SqliteJournal } from '../../persistence/sqlite-journal.ts';
 
-interface Meta {
-  format: number;
-  readonly clusterId: string;
-  readonly shards: number;
-}
-
 const metaFile = (directory: string): string => join(directory, 'sycee.json');
 
-export function readMeta(directory: string): Meta {
-  return JSON.parse(readFileSync(metaFile(directory), 'utf8')) as Meta;
+export function readMeta(directory: string): DirectoryMeta {
+  return JSON.parse(readFileSync(metaFile(directory), 'utf8')) as DirectoryMeta;
 }
 
-export function writeMeta(directory: string, change: Partial<Meta>): void {
-  writeFileSync(metaFile(directory), JSON.stringify({ ...readMeta(directory), ...change }));
+/** With a checksum that fits. */
+export function writeMeta(directory: string, change: Partial<DirectoryMeta>): void {
+  const meta = { ...readMeta(directory), ...change };
+  const text = JSON.stringify({ ...meta, checksum: metaChecksum(meta) });
+  writeFileSync(metaFile(directory), text);
 }
 
 export function shardDirectory(directory: string, shard: number): string {

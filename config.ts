@@ -36,6 +36,7 @@ export interface Config {
   readonly token: string | undefined;
   readonly requestsMax: number;
   readonly bytesMax: number;
+  readonly reserveMib: number;
 }
 
 export type Source = 'flag' | 'environment' | 'file' | 'default';
@@ -100,6 +101,12 @@ const OPTIONS = [
     preset: String(128 << 20),
     hint: 'bytes of requests in flight',
     parse: whole(8 << 20, 2 ** 40),
+  },
+  {
+    name: 'reserve-mib',
+    preset: '256',
+    hint: 'MiB of the disk kept free, then storage_full; 0 for none',
+    parse: whole(0, 2 ** 30),
   },
 ] as const satisfies readonly Option[];
 
@@ -275,6 +282,7 @@ function assemble(parsed: ReadonlyMap<OptionName, unknown>, directory: string): 
     token: parsed.get('token') as string | undefined,
     requestsMax: parsed.get('requests-max') as number,
     bytesMax: parsed.get('bytes-max') as number,
+    reserveMib: parsed.get('reserve-mib') as number,
   };
 }
 

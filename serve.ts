@@ -31,6 +31,7 @@ export async function serve(
     supervisor = await Supervisor.start({
       directory: config.data,
       shards: config.shards,
+      reserveBytes: config.reserveMib * 2 ** 20,
       log: (line: string) => output.log(line),
     });
     const edges = await startGateway(config, supervisor, {

@@ -10,7 +10,10 @@ import type { Ledger } from './ledger.ts';
 import { WordList } from './link-message.ts';
 
 export const REPLY_HEAD_WORDS = 8;
-/** `late`: the request's deadline had passed; `overloaded`: too much waits on the shard. Nothing of the request was started. */
+/**
+ * `late`: the request's deadline had passed; `overloaded`: too much waits on the shard; `storageFull`: there is no room on its disk. Nothing of the
+ * request was started.
+ */
 export const ReplyKind = {
   created: 1,
   accounts: 2,
@@ -20,6 +23,7 @@ export const ReplyKind = {
   overloaded: 6,
   heads: 7,
   watermark: 8,
+  storageFull: 9,
 } as const;
 export const Reply = { kind: 0, request: 1, n: 2, session: 3, sequence: 4, clock: 6 } as const;
 

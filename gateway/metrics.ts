@@ -36,6 +36,8 @@ export interface ShardReading {
   readonly accounts?: number | undefined;
   readonly transfers?: number | undefined;
   readonly tableBytes?: number | undefined;
+  readonly storageFull?: number | undefined;
+  readonly storageRefused?: number | undefined;
 }
 
 export interface MetricsSources {
@@ -159,6 +161,18 @@ export class Metrics {
     perShard('gauge', 'pendings_open', 'Open pending transfers', (one) => one.pendings);
     perShard('gauge', 'pendings_expiring', 'Of these, expiry has begun', (one) => one.expiring);
     perShard('counter', 'restarts_total', 'Times the shard was rebuilt', (one) => one.restarts);
+    perShard(
+      'gauge',
+      'storage_full',
+      '1: no room on the disk for creates, 2: for nothing',
+      (one) => one.storageFull ?? 0,
+    );
+    perShard(
+      'counter',
+      'storage_refused_total',
+      'Create requests refused as storage_full',
+      (one) => one.storageRefused ?? 0,
+    );
     perShard('gauge', 'accounts', 'Accounts held', (one) => one.accounts ?? 0);
     perShard('gauge', 'transfers', 'Transfers known by their ids', (one) => one.transfers ?? 0);
     perShard('gauge', 'table_bytes', 'Bytes of the tables', (one) => one.tableBytes ?? 0);

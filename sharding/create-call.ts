@@ -35,7 +35,8 @@ export class CreateCall implements Call {
   #notStarted = 0;
   #isStarted = false;
   #isLost = false;
-  #isOverloaded = false;
+  /** Why a shard did not start its part, when it was not for the deadline. */
+  #refusal: SyceeError | null = null;
   #nextRows = 0;
   #next: (() => void) | null = null;
   #onOutcomes: ((statuses: Uint16Array) => void) | null = null;
@@ -110,9 +111,10 @@ export class CreateCall implements Call {
   #take(shard: number, words: Uint32Array, at: number, rows: Uint16Array | null): void {
     const count = rows === null ? this.events : rows.length;
     const kind = words[at + Reply.kind]!;
-    if (kind === ReplyKind.late || kind === ReplyKind.overloaded) {
+    if (kind !== ReplyKind.created) {
       this.#notStarted += count;
-      if (kind === ReplyKind.overloaded) this.#isOverloaded = true;
+      if (kind === ReplyKind.overloaded) this.#refusal ??= overloaded();
+      if (kind === ReplyKind.storageFull) this.#refusal = storageFull();
       return;
     }
     assert(words[at + Reply.n] === count, 'an outcome for every row');
@@ -163,10 +165,8 @@ export class CreateCall implements Call {
         timestamps: this.#timestamps,
         positions: this.#positions,
       });
-    } else if (this.#notStarted === this.events && this.#isOverloaded) {
-      this.#settle(overloaded());
     } else if (this.#notStarted === this.events) {
-      this.#settle(late());
+      this.#settle(this.#refusal ?? late());
     } else {
       this.#settle(
         new SyceeError(
@@ -206,6 +206,13 @@ export function overloaded(): SyceeError {
   return new SyceeError(
     'overloaded',
     'more is under way than the ledger takes; nothing was done, ask again with the same ids',
+  );
+}
+
+function storageFull(): SyceeError {
+  return new SyceeError(
+    'storage_full',
+    'there is no room on the disk; nothing was done, ask again with the same ids when there is',
   );
 }
 

@@ -2,11 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { batchOfIds, batchOfObjects } from '../client/rows.ts';
 import { assert } from '../engine/assert.ts';
 import { BatchKind, ROW_WORDS } from '../engine/batch.ts';
+import { TransferFlags } from '../engine/flags.ts';
 import { InputType } from '../engine/frame.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind } from '../engine/link-message.ts';
 import { Reply, REPLY_HEAD_WORDS, ReplyKind } from '../engine/open-requests.ts';
 import { TransferStatus } from '../engine/status.ts';
 import { MemoryJournal, type MemoryJournalStore } from '../persistence/memory-journal.ts';
+import { StorageRoom } from '../persistence/storage-room.ts';
 import {
   accountOf,
   accountsFrame,
@@ -25,6 +27,7 @@ import { Counter, RequestType } from './shard-protocol.ts';
 
 const RING_BYTES = 1 << 16;
 const TIME = 1_000_000n;
+const RESERVE = 1 << 20;
 const BANK = 1n;
 const ALICE = 2n;
 
@@ -42,6 +45,9 @@ class Bench {
   readonly #requests: RingWriter;
   readonly #replies: RingReader;
   time = TIME;
+  /** Bytes on the disk. */
+  free = 2 * RESERVE;
+  ms = 0;
 
   constructor(
     store: MemoryJournalStore,
@@ -67,6 +73,11 @@ class Bench {
       replies: new RingWriter(replies),
       links: shards === 1 ? [undefined] : [undefined, link],
       counters: this.counters,
+      room: new StorageRoom({
+        reserveBytes: RESERVE,
+        free: () => this.free,
+        now: () => this.ms++ * 1e3,
+      }),
       now: () => this.time,
       wall: () => this.time,
     });
@@ -113,6 +124,52 @@ function fundedStore(): MemoryJournalStore {
 }
 
 describe('a shard actor', () => {
+  test('refuses creates when the disk is full, answers look-ups, and goes on when there is room', () => {
+    const store = fundedStore();
+    const { rows } = store;
+    const bench = new Bench(store);
+    bench.free = RESERVE - 1;
+    bench.ask(transfersFrame([transferOf(2n, BANK, ALICE, 1n)], 5));
+    bench.look(RequestType.lookupAccounts, [ALICE], 6);
+    bench.actor.step();
+    expect(bench.told().map(({ kind, request }) => [kind, request])).toEqual([
+      [ReplyKind.storageFull, 5],
+      [ReplyKind.accounts, 6],
+    ]);
+    expect(rows).toHaveLength(1);
+    expect(bench.counters.values[Counter.storageFull]).toBe(1);
+    expect(bench.counters.values[Counter.storageRefused]).toBe(1);
+    bench.free = 2 * RESERVE;
+    bench.ask(transfersFrame([transferOf(2n, BANK, ALICE, 1n)], 7));
+    bench.actor.step();
+    expect(bench.told()).toMatchObject([{ kind: ReplyKind.created, request: 7 }]);
+    expect(bench.counters.values[Counter.storageFull]).toBe(0);
+  });
+
+  test('lets pending transfers expire while the reserve lasts, and journals nothing when it is used up', () => {
+    const store = fundedStore();
+    const bench = new Bench(store);
+    const pending = {
+      ...transferOf(2n, BANK, ALICE, 1n),
+      flags: TransferFlags.pending,
+      timeout: 1,
+    };
+    bench.ask(transfersFrame([pending]));
+    bench.actor.step();
+    const { length } = store.rows;
+    bench.time += 2_000_000_000n;
+    bench.free = RESERVE / 8 - 1;
+    expect(bench.actor.step()).toBe(false);
+    expect(bench.actor.idleMs(100)).toBe(100);
+    bench.actor.writeDigest();
+    expect(store.rows).toHaveLength(length);
+    bench.free = RESERVE / 8;
+    expect(bench.actor.step()).toBe(true);
+    expect(store.rows).toHaveLength(length + 1);
+    bench.actor.writeDigest();
+    expect(store.rows).toHaveLength(length + 2);
+  });
+
   test('answers requests in order, all that were there as one group', () => {
     const store: MemoryJournalStore = { rows: [] };
     const bench = new Bench(store);

@@ -20,6 +20,7 @@ import { ReplyKind } from '../engine/open-requests.ts';
 import { StateMachine } from '../engine/state-machine.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import type { Journal } from '../persistence/journal.ts';
+import type { StorageRoom } from '../persistence/storage-room.ts';
 import { type Link } from './link.ts';
 import { RecordReader } from './record-reader.ts';
 import { replayJournal, type Replayed } from './replay.ts';
@@ -40,6 +41,7 @@ export interface ShardActorOptions {
   /** By peer; a hole for the shard itself. */
   readonly links: readonly (Link | undefined)[];
   readonly counters: ShardCounters;
+  readonly room: StorageRoom;
   /** The ledger's time, nanoseconds since the epoch. */
   readonly now: () => bigint;
   /** The clock by which callers set their deadlines. The same as `now`, but in tests. */
@@ -95,15 +97,19 @@ export class ShardActor {
 
   /** One group, if there is work. False when there was none; then the caller waits for the doorbell. */
   step(): boolean {
-    const { journal, counters, links } = this.#options;
+    const { journal, counters, links, room } = this.#options;
     counters.beat();
     this.written.fill(0);
     const sequence = journal.lastSequence + 1;
     this.#group.reset(sequence);
-    this.#drainExpiries();
-    this.#drainLinks();
+    room.look();
+    counters.setStorage(room);
+    if (!room.isExhausted) {
+      this.#drainExpiries();
+      this.#drainLinks();
+    }
     this.#drainRequests();
-    let isBusy = this.#group.inputs > 0 || this.#machine.pumpAgain;
+    let isBusy = this.#group.inputs > 0 || (this.#machine.pumpAgain && !room.isExhausted);
     if (isBusy) this.#commit(sequence);
     if (this.#reads.count > 0) {
       this.#reads.answer(journal.lastSequence, this.#options.session, this.#options.now());
@@ -118,7 +124,7 @@ export class ShardActor {
   /** How long to sleep when there is nothing to do: until the next pending transfer expires, and no longer than `most`. */
   idleMs(most: number): number {
     const next = this.#machine.ledger.pendings.nextExpiry();
-    if (next === 0n) return most;
+    if (next === 0n || this.#options.room.isExhausted) return most;
     const left = Number((next - this.#options.now()) / 1_000_000n) + 1;
     return Math.min(most, Math.max(1, left));
   }
@@ -129,9 +135,10 @@ export class ShardActor {
     return this.#options.links.some((link) => link !== undefined && link.isBlocked);
   }
 
-  /** Journals the digest of the state, which the next recovery compares with its own. */
+  /** Journals the digest of the state, which the next recovery compares with its own. Not where there is no room for it: it is not needed. */
   writeDigest(): void {
-    const { journal } = this.#options;
+    const { journal, room } = this.#options;
+    if (room.isExhausted) return;
     const sequence = journal.lastSequence + 1;
     this.#group.reset(sequence);
     this.#group.addMessage(InputType.digest, 0, null);
@@ -187,12 +194,21 @@ export class ShardActor {
       const bytes = words[at + Input.bytes]!;
       const rows = words[at + INPUT_WORDS]! & 0xffffff;
       if (!this.#group.takes(bytes, rows)) return;
-      if (this.#isLate(words, at)) this.#reads.refuse(words[at + Input.request]!, ReplyKind.late);
-      else if (this.#isFull(rows)) {
-        this.#reads.refuse(words[at + Input.request]!, ReplyKind.overloaded);
-      } else this.#addRequest(words, at, bytes / 4);
+      const refusal = this.#refusalOf(words, at, rows);
+      if (refusal === null) this.#addRequest(words, at, bytes / 4);
+      else this.#reads.refuse(words[at + Input.request]!, refusal);
       requests.release();
     }
+  }
+
+  /** Why a create request is not started, or null. */
+  #refusalOf(words: Uint32Array, at: number, rows: number): number | null {
+    if (this.#isLate(words, at)) return ReplyKind.late;
+    if (this.#isFull(rows)) return ReplyKind.overloaded;
+    const { room, counters } = this.#options;
+    if (!room.isFull) return null;
+    counters.refusedForStorage();
+    return ReplyKind.storageFull;
   }
 
   /**
@@ -245,7 +261,7 @@ export class ShardActor {
   // ---- Execute, make durable, release.
 
   #commit(sequence: number): void {
-    const { journal, counters, now, links } = this.#options;
+    const { journal, counters, now, links, room } = this.#options;
     const machine = this.#machine;
     this.#addAcknowledgements();
     machine.want();
@@ -258,6 +274,7 @@ export class ShardActor {
     const began = counters.beginCommit();
     journal.append({ sequence, timestamp, frame });
     assert(journal.lastSequence === sequence, 'a commit moves the journal on by one');
+    room.wrote(frame.byteLength);
     this.#records.keep(sequence, frame);
     for (const link of links) link?.committed();
     this.#keepMessages();

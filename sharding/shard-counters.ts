@@ -2,6 +2,7 @@
 import { Head } from '../engine/frame.ts';
 import type { Group } from '../engine/group.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
+import type { StorageRoom } from '../persistence/storage-room.ts';
 import { COMMIT_BUCKETS, Counter, COUNTERS, GROUP_BUCKETS } from './shard-protocol.ts';
 
 export function countersBuffer(): SharedArrayBuffer {
@@ -33,6 +34,14 @@ export class ShardCounters {
     machine.outcomes.transfers.fill(0);
     this.values[Counter.sequence] = sequence;
     this.#state(machine);
+  }
+
+  setStorage({ isFull, isExhausted }: StorageRoom): void {
+    this.values[Counter.storageFull] = Number(isFull) + Number(isExhausted);
+  }
+
+  refusedForStorage(): void {
+    this.#add(Counter.storageRefused, 1);
   }
 
   /** Returns what `endCommit` wants. */

@@ -13,6 +13,7 @@ import {
   type LinkCounters,
   type LinkRings,
   type SerializedError,
+  type ShardStorage,
   type ShardThreadOptions,
 } from './shard-protocol.ts';
 
@@ -29,6 +30,7 @@ export interface HostParts {
   /** The rings to and from the other shards, as they are now. */
   readonly linksOf: () => readonly LinkRings[];
   readonly sealer: () => MessagePort;
+  readonly storage: Omit<ShardStorage, 'wasFull'>;
   readonly onMessage: (message: FromShard) => void;
   /** The thread has ended; not called for a stop that was asked for. */
   readonly onExit: () => void;
@@ -40,6 +42,9 @@ export type HostState = 'recovering' | 'running' | 'failed' | 'stopped';
 const YOUNG_MIB_MAX = 12;
 /** How long a thread may take to finish its group, and to close its journal. */
 const STOP_WAIT_MS = 10_000;
+
+/** What SQLite and Node say of a full disk. */
+const FULL_CODES = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'ENOSPC', 'EDQUOT']);
 
 export class ShardHost {
   readonly #parts: HostParts;
@@ -113,6 +118,7 @@ export class ShardHost {
       control: port2,
       sealer,
       isHeld,
+      storage: { ...this.#parts.storage, wasFull: saysFull(this.failure) },
     };
     this.failure = undefined;
     this.#looks = 0;
@@ -216,6 +222,14 @@ export class ShardHost {
     this.#beat = beat;
     return this.#looks;
   }
+}
+
+/** Whether a life has ended because there was no room on the disk. */
+function saysFull(failure: SerializedError | undefined): boolean {
+  for (let error = failure; error !== undefined; error = error.cause) {
+    if (error.code !== undefined && FULL_CODES.has(error.code)) return true;
+  }
+  return false;
 }
 
 function drawSession(): number {

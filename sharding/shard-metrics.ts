@@ -33,6 +33,9 @@ export interface ShardMetrics {
   /** Pending transfers that are open, and those of them whose expiry has begun. */
   readonly pendings: number;
   readonly expiring: number;
+  /** 1: creates are refused, since there is no room on the disk; 2: nothing is appended at all. */
+  readonly storageFull: number;
+  readonly storageRefused: number;
   /** Bytes of the tables of accounts, ids, and open pending transfers. */
   readonly tableBytes: number;
 }
@@ -68,6 +71,8 @@ export function readShardMetrics(host: ShardHost, client: ShardClient): ShardMet
     transfers: counters[Counter.transfers]!,
     pendings: counters[Counter.pendings]!,
     expiring: counters[Counter.expiring]!,
+    storageFull: counters[Counter.storageFull]!,
+    storageRefused: counters[Counter.storageRefused]!,
     tableBytes: counters[Counter.tableBytes]!,
   };
 }

@@ -52,6 +52,16 @@ export interface ShardThreadOptions {
   readonly sealer: MessagePort;
   /** Whether it changes nothing on disk, and takes nothing, before it is told to begin: the other shards may refuse the start. */
   readonly isHeld: boolean;
+  readonly storage: ShardStorage;
+}
+
+/** What a shard goes by to know whether there is room on its disk. */
+export interface ShardStorage {
+  readonly reserveBytes: number;
+  /** Tests only: the free bytes, as one BigInt64, instead of what the file system says. */
+  readonly free: SharedArrayBuffer | undefined;
+  /** The life before found no room: it is not believed in at once. */
+  readonly wasFull: boolean;
 }
 
 export type ControlMessage =
@@ -138,6 +148,8 @@ export const Counter = {
   control: 13,
   /** The actor is inside a commit, which may take as long as the disk does. */
   isCommitting: 14,
+  /** 1: no room for creates; 2: none for anything. */
+  storageFull: 16,
   replayed: 17,
   accounts: 18,
   transfers: 19,
@@ -145,6 +157,8 @@ export const Counter = {
   /** Open pending transfers, and those whose expiry is under way or due. */
   pendings: 21,
   expiring: 22,
+  /** Create requests that were refused for it. */
+  storageRefused: 23,
   commitBuckets: 24,
   groupBuckets: 40,
   accountOutcomes: 56,

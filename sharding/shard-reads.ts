@@ -75,7 +75,7 @@ export class ShardReads {
     this.#reads.push({ type, request, ids });
   }
 
-  /** A create request of which nothing is started: `late` or `overloaded`. */
+  /** A create request of which nothing is started: `late`, `overloaded`, or `storageFull`. */
   refuse(request: number, kind: number): void {
     const head = new Uint32Array(REPLY_HEAD_WORDS);
     head[Reply.kind] = kind;

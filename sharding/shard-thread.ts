@@ -5,6 +5,7 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import type { Journal } from '../persistence/journal.ts';
+import { freeBytes, StorageRoom } from '../persistence/storage-room.ts';
 import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { Link } from './link.ts';
 import { RingReader, RingWriter } from './ring.ts';
@@ -29,6 +30,9 @@ const BACKLOG_WAIT_MS = 1;
  */
 const STEPS_BETWEEN_TURNS = 256;
 
+/** After a commit that found no room, whatever the file system says: longer than the window of rebuilds by their number. */
+const DISBELIEF_MS = 15_000;
+
 export async function runShardThread(
   options: ShardThreadOptions,
   openJournal: (onProblem: (problem: string) => void) => Journal,
@@ -41,11 +45,13 @@ export async function runShardThread(
   try {
     using journal = openJournal((line) => tell({ type: 'note', line }));
     const links = linksOf(options);
+    const room = roomOf(options);
     const actor = new ShardActor({
       ...options,
       journal,
       links,
       counters,
+      room,
       requests: new RingReader(options.requests),
       replies: new RingWriter(options.replies),
       now: clockOf(options),
@@ -55,7 +61,8 @@ export async function runShardThread(
     const { sent, received, acknowledged } = actor.machine;
     tell({ type: 'recovered', ...replayed, links: { sent, received, acknowledged } });
     if (!options.isHeld || untilBegin(options, counters, links)) {
-      journal.begin();
+      room.look();
+      if (!room.isExhausted) journal.begin();
       counters.setState(ShardState.running);
       tell({ type: 'begun' });
       await runLoop(options, actor, counters, links);
@@ -74,6 +81,16 @@ function clockOf({ manualClock, clockOffset }: ShardThreadOptions): () => bigint
   if (manualClock === undefined) return () => process.hrtime.bigint() + clockOffset;
   const time = new BigInt64Array(manualClock);
   return () => Atomics.load(time, 0);
+}
+
+function roomOf({ directory, storage }: ShardThreadOptions): StorageRoom {
+  const { reserveBytes, free, wasFull } = storage;
+  const given = free === undefined ? undefined : new BigInt64Array(free);
+  return new StorageRoom({
+    reserveBytes,
+    free: () => (given === undefined ? freeBytes(directory) : Number(Atomics.load(given, 0))),
+    fullUntilMs: wasFull ? performance.now() + DISBELIEF_MS : undefined,
+  });
 }
 
 function linksOf({ shard, shards, links }: ShardThreadOptions): (Link | undefined)[] {

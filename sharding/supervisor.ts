@@ -6,10 +6,12 @@
  * are told `unknown`, its rings are new, and its peers are told to say again what they have. Tries are bounded; then it stays down.
  * Damage found while starting refuses the start (DataDirectoryError); found later it keeps that shard down.
  */
+import { Ballast } from '../persistence/ballast.ts';
 import { DataDirectory } from '../persistence/data-directory.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import { makeWitness } from '../persistence/head-witness.ts';
 import { SegmentSealer } from '../persistence/segment-sealer.ts';
+import { freeBytes, RESERVE_BYTES_DEFAULT } from '../persistence/storage-room.ts';
 import { QueryThread } from '../query/query-thread.ts';
 import { type Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { RecordThread } from './record-thread.ts';
@@ -34,6 +36,10 @@ export interface SupervisorOptions {
   /** Fixed when the directory is made. One less than the cores unless given, at least 1. */
   readonly shards?: number | undefined;
   readonly log?: ((line: string) => void) | undefined;
+  /** Creates are refused when less than this is free on the disk; 0 for never. */
+  readonly reserveBytes?: number | undefined;
+  /** Tests only: the free bytes of the disk, as one BigInt64. */
+  readonly freeBytes?: SharedArrayBuffer | undefined;
   /** Tests only: the ledger's time, ns, as one BigInt64. Whoever moves it calls `wake`. */
   readonly manualClock?: SharedArrayBuffer | undefined;
 }
@@ -71,15 +77,28 @@ export class Supervisor {
   /** links[i][j]: the ring from shard i to shard j. */
   readonly #links: SharedArrayBuffer[][];
   readonly #manualClock: SharedArrayBuffer | undefined;
+  readonly #storage: {
+    readonly reserveBytes: number;
+    readonly free: SharedArrayBuffer | undefined;
+  };
+  readonly #ballast: Ballast;
   readonly router: Router;
   #state: SupervisorState = 'starting';
   #watch: NodeJS.Timeout | undefined;
   #drained: Promise<void> = Promise.resolve();
 
-  private constructor(directory: DataDirectory, { log, manualClock }: SupervisorOptions) {
+  private constructor(directory: DataDirectory, options: SupervisorOptions) {
     this.#directory = directory;
-    this.#log = log ?? ((): void => undefined);
-    this.#manualClock = manualClock;
+    this.#log = options.log ?? ((): void => undefined);
+    this.#manualClock = options.manualClock;
+    const reserveBytes = options.reserveBytes ?? RESERVE_BYTES_DEFAULT;
+    this.#storage = { reserveBytes, free: options.freeBytes };
+    this.#ballast = new Ballast({
+      directory: directory.directory,
+      reserveBytes,
+      free: () => this.#freeBytes(),
+      log: this.#log,
+    });
     const { shards, clusterId } = directory.meta;
     this.#sealer = SegmentSealer.start((problem) => this.#log(`segment sealer: ${problem}`));
     const directories = Array.from({ length: shards }, (_, k) => directory.shardDirectory(k));
@@ -114,6 +133,7 @@ export class Supervisor {
       doorbells: this.#doorbells,
       linksOf: () => this.#linksOf(k),
       sealer: () => this.#sealer.connect(),
+      storage: this.#storage,
       onMessage: (message) => this.#onMessage(k, message),
       onExit: () => this.#onExit(k),
     };
@@ -195,15 +215,17 @@ export class Supervisor {
   /** Answers what was taken, closes the journals, and lets the directory go. */
   async stop(): Promise<void> {
     if (this.#state === 'stopping' || this.#state === 'stopped') return this.#stopping;
+    const wasReady = this.#state === 'ready';
     this.#state = 'stopping';
-    this.#stopping = this.#stop();
+    this.#stopping = this.#stop(wasReady);
     return this.#stopping;
   }
 
   #stopping: Promise<void> = Promise.resolve();
 
-  async #stop(): Promise<void> {
+  async #stop(wasReady: boolean): Promise<void> {
     clearInterval(this.#watch);
+    if (wasReady) this.#ballast.giveBack();
     const waited = new Promise((resolve) => setTimeout(resolve, STOP_WAIT_MS).unref());
     await Promise.race([this.router.close(), waited]);
     await Promise.all(this.#hosts.map((host, k) => host.stop(this.#bells[k]!)));
@@ -217,6 +239,7 @@ export class Supervisor {
     await this.#records.stop();
     await this.#queries.stop();
     await this.#sealer.stop();
+    await this.#ballast.rest();
     this.#directory.close();
   }
 
@@ -309,7 +332,14 @@ export class Supervisor {
     if (this.#state === 'ready') this.#rebuild(k);
   }
 
+  #freeBytes(): number {
+    const { free } = this.#storage;
+    if (free === undefined) return freeBytes(this.#directory.directory);
+    return Number(Atomics.load(new BigInt64Array(free), 0));
+  }
+
   #look(): void {
+    if (this.#state === 'ready') this.#ballast.look();
     for (let k = 0; k < this.#hosts.length; k++) {
       const host = this.#hosts[k]!;
       const looks = host.looksWithoutBeat();
@@ -330,6 +360,7 @@ export class Supervisor {
       return;
     }
     this.#log(`shard ${k} is rebuilt from its journal`);
+    this.#ballast.giveBack();
     const bytes = linkRingBytes(this.shards);
     for (let peer = 0; peer < this.shards; peer++) {
       if (peer === k) continue;

@@ -11,7 +11,7 @@
  * over both go on from frame to frame. SQLite writes the pages of one commit in ascending order.
  * Only for a file that nobody writes.
  */
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { journalCorrupt } from './errors.ts';
@@ -50,7 +50,9 @@ export function preflightWal(segment: string, first: number): void {
     throw error;
   }
   try {
-    new WalCheck(file, first).run();
+    const check = new WalCheck(file, first);
+    if (statSync(segment).size < PAGE_BYTES_MIN) check.refuseContent();
+    else check.run();
   } finally {
     closeSync(file);
   }
@@ -74,6 +76,12 @@ class WalCheck {
     this.#file = file;
     this.#first = first;
     this.#bytes = fstatSync(file).size;
+  }
+
+  /** SQLite deletes the WAL of a file of no bytes, or of one, even when it only reads. The file has its first page before a commit can be. */
+  refuseContent(): void {
+    if (!this.#hasContentFrom(HEADER_BYTES)) return;
+    throw this.#corrupt('the WAL has commits, and its segment has been cut off', 0);
   }
 
   run(): void {

@@ -1,0 +1,214 @@
+/**
+ * One bit flipped in every 512 bytes of every file of a data directory, cuts at and around every frame, each file gone, and files of two moments or
+ * two ledgers mixed: each is refused, with nothing changed, or the state is the same. Of a directory as a kill leaves it, with the
+ * WALs of its live segments, and of one that was stopped in order.
+ *
+ * A sample, drawn with SEED; SWEEP=all takes every place.
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Client, TransferInput } from '../../client/client.ts';
+import { open } from '../../client/in-process-client.ts';
+import { TransferFlags } from '../../engine/flags.ts';
+import { Prng } from '../../lib/prng.ts';
+import { TempDirectory } from '../support/cluster.ts';
+import { coldStart } from '../support/cold-start.ts';
+import { BESIDE, copyDirectory, filesOf, Judge, pathOf } from '../support/damaged-directory.ts';
+
+const SEED = Number(process.env['SEED'] ?? 20_261_125);
+const IS_ALL = process.env['SWEEP'] === 'all';
+const ALL_MS_MAX = 3_600_000;
+const SHARDS = 2;
+const ACCOUNTS = 16;
+const BLOCK_BYTES = 512;
+/** Of a sample: so many places in each file, whatever its size. */
+const FLIPS = 6;
+const CUTS = 1;
+const WAL_HEADER_BYTES = 32;
+const WAL_STRIDE = 8192 + 24;
+
+const temp = new TempDirectory();
+const place = (name: string): string => join(temp.path, name);
+/** As a kill leaves it; the same ledger before; after an orderly stop; and another ledger. */
+const killed = place('killed');
+const yesterday = place('yesterday');
+const stopped = place('stopped');
+const other = place('other');
+
+beforeAll(async () => {
+  await build(place('live'), 1, [yesterday, killed]);
+  copyDirectory(place('live'), stopped);
+  await build(other, 2, []);
+}, 60_000);
+afterAll(() => temp[Symbol.asyncDispose]());
+
+/** Several lives, so that there are sealed segments; copies are taken while the last one is idle. */
+async function build(directory: string, seed: number, copies: readonly string[]): Promise<void> {
+  const prng = new Prng(seed);
+  const ids = { next: 1n };
+  for (let life = 0; life < 3; life++) {
+    await using client = await open({ directory, shards: SHARDS });
+    if (life === 0) {
+      const accounts = Array.from({ length: ACCOUNTS }, (_, i) => ({
+        id: BigInt(i + 1),
+        ledger: 1,
+        code: 1,
+      }));
+      await client.createAccounts(accounts);
+    }
+    await pay(client, prng, ids);
+    if (life < 2) continue;
+    for (const copy of copies) {
+      await client.digests();
+      copyDirectory(directory, copy);
+      await pay(client, prng, ids);
+    }
+    if (copies.length > 0) {
+      await client.digests();
+      copyDirectory(directory, copies.at(-1)!);
+    }
+  }
+}
+
+/** Single transfers, batches, and pending transfers that are posted later. */
+async function pay(client: Client, prng: Prng, ids: { next: bigint }): Promise<void> {
+  for (let i = 0; i < 6; i++) {
+    const batch: TransferInput[] = [];
+    const size = i % 3 === 2 ? 200 : 1;
+    for (let row = 0; row < size; row++) {
+      const debit = prng.between(1, ACCOUNTS);
+      batch.push({
+        id: ids.next++,
+        debitAccountId: BigInt(debit),
+        creditAccountId: BigInt((debit % ACCOUNTS) + 1),
+        amount: BigInt(prng.between(1, 1000)),
+        ledger: 1,
+        code: 1,
+        flags: prng.chance(20) ? TransferFlags.pending : 0,
+      });
+    }
+    await client.createTransfers(batch);
+  }
+}
+
+/** All of them, or some. */
+function sample(count: number, some: number, prng: Prng): readonly number[] {
+  const all = Array.from({ length: count }, (_, i) => i);
+  if (IS_ALL || count <= some) return all;
+  return Array.from({ length: some }, () => prng.below(count));
+}
+
+function expectSound(judge: Judge): void {
+  expect(judge.wrong, `run it again with SEED=${SEED}`).toEqual([]);
+  expect(judge.refused).toBeGreaterThan(0);
+}
+
+describe.each([
+  { what: 'as a kill leaves it', directory: killed },
+  { what: 'after an orderly stop', directory: stopped },
+])('a directory $what', ({ directory }) => {
+  test('with one bit flipped is refused, or is the same', { timeout: ALL_MS_MAX }, () => {
+    const judge = new Judge(directory);
+    const prng = new Prng(SEED);
+    for (const name of filesOf(directory)) {
+      const whole = readFileSync(pathOf(directory, name));
+      for (const block of sample(Math.ceil(whole.length / BLOCK_BYTES), FLIPS, prng)) {
+        const at = Math.min(whole.length - 1, block * BLOCK_BYTES + prng.below(BLOCK_BYTES));
+        const bit = prng.below(8);
+        const bytes = Buffer.from(whole);
+        bytes[at]! ^= 1 << bit;
+        judge.withFile(name, bytes, `bit ${bit} of byte ${at} flipped`);
+      }
+    }
+    expectSound(judge);
+  });
+
+  test('with a file cut off is refused, or is the same', { timeout: ALL_MS_MAX }, () => {
+    const judge = new Judge(directory);
+    const prng = new Prng(SEED);
+    for (const name of filesOf(directory)) {
+      const whole = readFileSync(pathOf(directory, name));
+      for (const at of cutsOf(name, whole.length, prng)) {
+        judge.withFile(name, whole.subarray(0, at), `cut to ${at} of ${whole.length} bytes`);
+      }
+    }
+    expectSound(judge);
+  });
+
+  test('with a file missing is refused, or is the same', () => {
+    const judge = new Judge(directory);
+    for (const name of filesOf(directory)) judge.withFile(name, null, 'missing');
+    expectSound(judge);
+  });
+
+  test('with a file of another ledger is refused, or is the same', () => {
+    const judge = new Judge(directory);
+    for (const name of filesOf(other)) {
+      judge.withFile(name, readFileSync(pathOf(other, name)), 'of another ledger');
+    }
+    expectSound(judge);
+  });
+
+  test('with a file of yesterday is refused, or is the same', () => {
+    const judge = new Judge(directory);
+    for (const name of filesOf(yesterday)) {
+      judge.withFile(name, readFileSync(pathOf(yesterday, name)), 'of yesterday');
+    }
+    expectSound(judge);
+  });
+
+  test('with the file of another shard is refused', () => {
+    const judge = new Judge(directory);
+    for (const name of filesOf(directory).filter((one) => one.startsWith('shard-000'))) {
+      const bytes = readFileSync(pathOf(directory, name));
+      judge.withFile(name.replace('shard-000', 'shard-001'), bytes, 'of shard 0');
+    }
+    expectSound(judge);
+  });
+});
+
+/** Where a file is cut: a WAL at and around its frames, others at pages. */
+function cutsOf(name: string, bytes: number, prng: Prng): readonly number[] {
+  const [header, stride] = name.endsWith('-wal') ? [WAL_HEADER_BYTES, WAL_STRIDE] : [0, 4096];
+  const cuts = [0, 1, bytes - 1];
+  const frames = Math.max(0, Math.ceil((bytes - header) / stride));
+  for (const frame of sample(frames, CUTS, prng)) {
+    const at = header + frame * stride;
+    cuts.push(at - 1, at, at + 1, at + 24);
+  }
+  return cuts.filter((at) => at >= 0 && at < bytes);
+}
+
+describe('an older copy', () => {
+  const own = place('own');
+
+  test('of the whole directory is refused by the witness beside it', () => {
+    copyDirectory(yesterday, own);
+    expect(coldStart(own).type).toBe('sound');
+    const newer = readFileSync(pathOf(killed, BESIDE));
+    const judge = new Judge(own);
+    const verdict = judge.withFile(BESIDE, newer, 'the witness beside is newer');
+    expect(verdict).toMatchObject({ type: 'refused', code: 'DATA_DAMAGED' });
+    expect(JSON.stringify(verdict)).toMatch(
+      /ends with sequence \d+, and the head witness .*own\.head says that sequence \d+ was committed.*sycee restore/,
+    );
+  });
+
+  test('of one shard is refused by the witness inside, even without the one beside', () => {
+    for (let shard = 0; shard < SHARDS; shard++) {
+      copyDirectory(killed, own);
+      rmSync(pathOf(own, BESIDE));
+      const name = `shard-00${shard}`;
+      copyDirectory(join(yesterday, name), join(own, name));
+      expect(coldStart(own)).toMatchObject({ type: 'refused', code: 'DATA_DAMAGED' });
+    }
+  });
+
+  test('is another ledger when the witness of another lies beside it', () => {
+    copyDirectory(yesterday, own);
+    const judge = new Judge(own);
+    judge.withFile(BESIDE, readFileSync(pathOf(other, BESIDE)), 'the witness of another ledger');
+    expect([judge.wrong, judge.harmless]).toEqual([[], 1]);
+  });
+});

@@ -57,8 +57,8 @@ export class Judge {
     this.#whole = whole;
   }
 
-  get whole(): Verdict & { readonly type: 'sound' } {
-    return this.#whole;
+  get outcome(): { readonly wrong: readonly string[]; readonly hasRefused: boolean } {
+    return { wrong: this.wrong, hasRefused: this.refused > 0 };
   }
 
   /** Writes these bytes over a file, or removes it, judges, and puts it right. */

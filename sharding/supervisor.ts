@@ -353,7 +353,9 @@ export class Supervisor {
 
   #rebuild(k: number): void {
     const host = this.#hosts[k]!;
-    const isDamaged = host.failure?.exitCode !== undefined;
+    const { failure } = host;
+    // Nothing mends a damaged journal by trying again.
+    const isDamaged = failure?.exitCode !== undefined || failure?.code === 'JOURNAL_CORRUPT';
     if (isDamaged || host.rebuildsSince(Date.now() - REBUILDS_WINDOW_MS) >= REBUILDS_MAX) {
       host.giveUp();
       this.#log(`shard ${k} stays down: ${host.failure?.message ?? 'it ended too often'}`);

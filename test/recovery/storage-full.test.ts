@@ -198,13 +198,13 @@ test('on a file system that others fill to the last byte nothing that was answer
   const why = mountSmall(directory.path);
   if (why !== null) context.skip(why);
   try {
-    const data = join(directory.path, 'ledger');
+    const ledger = join(directory.path, 'ledger');
     const others = join(directory.path, 'others');
-    const options = { directory: data, shards: 1, reserveBytes: 2 * RESERVE };
+    const options = { directory: ledger, shards: 1, reserveBytes: 2 * RESERVE };
     const client = await open(options);
     await fund(client);
     const payer = new Payer(client);
-    await payer.until(() => payer.created.length >= 50 && existsSync(join(data, 'ballast')));
+    await payer.until(() => payer.created.length >= 50 && existsSync(join(ledger, 'ballast')));
     // Faster than anybody looks: a commit finds no room.
     fillUp(directory.path, 0);
     await payer.until((said) => said.startsWith('storage_full'));
@@ -216,7 +216,7 @@ test('on a file system that others fill to the last byte nothing that was answer
     rmSync(others);
     for (const said of payer.refusals) expect(said).toMatch(/^(storage_full|unknown|shard_un)/);
 
-    expect(replayDirectory(data)).toHaveLength(1);
+    expect(replayDirectory(ledger)).toHaveLength(1);
     await using again = await open(options);
     const { transfers } = await again.lookupTransfers(payer.created);
     expect(transfers).toHaveLength(payer.created.length);

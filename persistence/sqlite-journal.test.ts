@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openForWriting, removeDatabase } from './database.ts';
+import { HeadWitness, makeWitness, newestHead, readWitness, resetWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
 import type { Journal } from './journal.ts';
 import { SegmentSealer } from './segment-sealer.ts';
@@ -44,7 +45,10 @@ function place(): Place {
     },
     path: (firstSequence) => join(directory, segmentName(firstSequence)),
     firsts: () => segmentsAmong(readdirSync(directory)),
-    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
+    [Symbol.dispose]: () => {
+      rmSync(directory, { recursive: true, force: true });
+      rmSync(`${directory}.head`, { force: true });
+    },
   };
 }
 
@@ -263,6 +267,52 @@ describe('what a crash leaves', () => {
       corrupt(/segment-000000000006\.sqlite, sequence 6: the rows 4 to 5 .* missing/),
     );
     expect(at.firsts()).toEqual([1, 6]);
+  });
+});
+
+describe('a journal that is held', () => {
+  test('changes nothing before it begins, and leaves nothing when it is closed', () => {
+    using at = place();
+    fillAndClose(at, 5);
+    createEmptySegment(at.path(6));
+    const before = readdirSync(at.options.directory);
+    {
+      using journal = SqliteJournal.open({ ...at.options, isHeld: true });
+      expect(sequences(journal)).toEqual(upTo(5));
+      expect(at.firsts()).toEqual([1, 4, 6]);
+    }
+    expect(readdirSync(at.options.directory)).toEqual(before);
+    using journal = SqliteJournal.open({ ...at.options, isHeld: true });
+    fill(journal, 6);
+    expect(at.firsts()).toEqual([1, 4, 6]);
+    expect(sequences(journal)).toEqual(upTo(6));
+  });
+
+  test('is not opened behind its witness, and tells it of every row', () => {
+    using at = place();
+    const { clusterId, shard, shards, directory } = at.options;
+    const identity = { clusterId, shards };
+    makeWitness(directory, { ...identity, hasRows: false }, (line) => expect(line).toBe(''));
+    const open = (): SqliteJournal =>
+      SqliteJournal.open({
+        ...at.options,
+        isHeld: true,
+        witness: new HeadWitness(directory, { ...identity, shard }),
+      });
+    const head = (): unknown => newestHead(readWitness(directory, identity), shard)?.sequence;
+    {
+      using journal = open();
+      expect(head()).toBeUndefined();
+      for (let last = 1; last <= 8; last++) {
+        fill(journal, last);
+        expect(head()).toBe(last);
+      }
+    }
+    removeDatabase(at.path(7));
+    expect(() => open()).toThrow(/ends with sequence 6, .* sequence 8 was committed/);
+    resetWitness(directory);
+    using journal = open();
+    expect(journal.lastSequence).toBe(6);
   });
 });
 

@@ -7,9 +7,9 @@ import type { ShardThreadOptions } from './shard-protocol.ts';
 import { runShardThread } from './shard-thread.ts';
 
 const options = workerData as ShardThreadOptions;
-const { directory, clusterId, shard, shards, sealer, isHeld } = options;
+const { directory, clusterId, shard, shards, sealer } = options;
 const identity = { clusterId, shard, shards };
 await runShardThread(options, (onProblem) => {
   const witness = new HeadWitness(dirname(directory), identity, onProblem);
-  return SqliteJournal.open({ directory, ...identity, sealer, witness, isHeld });
+  return SqliteJournal.open({ directory, ...identity, sealer, witness, isHeld: true });
 });

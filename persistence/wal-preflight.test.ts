@@ -124,6 +124,13 @@ describe('damage before a later commit', () => {
     }
   });
 
+  test('a commit that lost the mark of its end, before the last one: the order of pages shows it', () => {
+    const begin = ends.at(-3)!;
+    expect(ends.slice(-2)).toEqual([begin + STRIDE, begin + 2 * STRIDE]);
+    const wal = Buffer.from(whole).fill(0, begin + 4, begin + 8);
+    expect(() => check(wal)).toThrow(/later commit/);
+  });
+
   test('a segment of no bytes or of one, whose WAL SQLite would delete', () => {
     const file = readFileSync(segment);
     for (const left of ['', 'S']) {

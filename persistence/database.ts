@@ -24,6 +24,7 @@
 import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { assert } from '../engine/assert.ts';
+import type { ReadConnection } from './immutable-file.ts';
 
 export type Connection = Database.Database;
 export type Statement = Database.Statement;
@@ -101,7 +102,7 @@ export function emptyWal(connection: Connection): boolean {
   return result.busy === 0;
 }
 
-export function pragma(connection: Connection, name: string): unknown {
+export function pragma(connection: Pick<ReadConnection, 'pragma'>, name: string): unknown {
   return connection.pragma(name, { simple: true });
 }
 

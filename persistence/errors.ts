@@ -2,6 +2,13 @@
 
 export type JournalErrorCode = 'JOURNAL_WRITE_FAILED' | 'JOURNAL_CORRUPT';
 
+/** Where a journal is damaged first, and what is wrong there. */
+export interface JournalDamage {
+  readonly file: string;
+  readonly sequence: number;
+  readonly rule: string;
+}
+
 /**
  * JOURNAL_WRITE_FAILED: the outcome of an append is unknown; the journal instance refuses everything from then on.
  * JOURNAL_CORRUPT: a row or a segment is missing, altered, or somebody else's; the message names the file, the sequence, and the rule.
@@ -9,10 +16,13 @@ export type JournalErrorCode = 'JOURNAL_WRITE_FAILED' | 'JOURNAL_CORRUPT';
 export class JournalError extends Error {
   override readonly name = 'JournalError';
   readonly code: JournalErrorCode;
+  /** Of JOURNAL_CORRUPT. */
+  readonly damage: JournalDamage | undefined;
 
-  constructor(code: JournalErrorCode, message: string, cause?: unknown) {
+  constructor(code: JournalErrorCode, message: string, cause?: unknown, damage?: JournalDamage) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
+    this.damage = damage;
   }
 }
 
@@ -51,5 +61,6 @@ export function journalCorrupt(
     `The journal is damaged: ${where.file}, sequence ${where.sequence}: ${rule}. Nothing was changed. ` +
       `Keep a copy of the directory as it is, check its disk, and put back a copy of this file that is whole.`,
     cause,
+    { ...where, rule },
   );
 }

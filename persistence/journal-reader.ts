@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { chainStart, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
 import { journalCorrupt } from './errors.ts';
+import { openImmutable } from './immutable-file.ts';
+import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
 import { SegmentPages } from './segment-pages.ts';
 import { SegmentReader } from './segment-reader.ts';
@@ -21,6 +23,8 @@ const SEGMENTS_OPEN_MAX = 8;
 
 export interface JournalReaderOptions extends JournalIdentity {
   readonly directory: string;
+  /** Reads these segments, and looks for no others: the directory as it was at one moment (journal-view.ts). */
+  readonly view?: readonly ViewedSegment[] | undefined;
 }
 
 export class JournalReader implements Disposable {
@@ -155,7 +159,8 @@ export class JournalReader implements Disposable {
 
   /** Sees segments that came since. */
   refresh(): void {
-    const firsts = segmentsAmong(readdirSync(this.#options.directory));
+    const { directory, view } = this.#options;
+    const firsts = view?.map(({ first }) => first) ?? segmentsAmong(readdirSync(directory));
     const last = firsts.at(-1);
     if (last !== undefined && this.#tryOpen(last) === undefined) firsts.pop();
     this.#firsts = firsts;
@@ -209,8 +214,7 @@ export class JournalReader implements Disposable {
   #tryOpen(first: number): SegmentReader | undefined {
     let segment = this.#open.get(first);
     if (segment === undefined) {
-      const path = join(this.#options.directory, segmentName(first));
-      segment = SegmentReader.open(path, first, this.#options);
+      segment = this.#read(first);
       if (segment === undefined) return undefined;
       this.#closeEldest();
     } else {
@@ -218,6 +222,13 @@ export class JournalReader implements Disposable {
     }
     this.#open.set(first, segment);
     return segment;
+  }
+
+  #read(first: number): SegmentReader | undefined {
+    const viewed = this.#options.view?.find((one) => one.first === first);
+    if (viewed === undefined) return SegmentReader.open(this.path(first), first, this.#options);
+    const open = viewed.isInPlace ? openImmutable : undefined;
+    return SegmentReader.open(viewed.path, first, this.#options, open);
   }
 
   #closeEldest(): void {

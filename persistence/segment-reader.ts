@@ -7,14 +7,9 @@
  */
 import { basename } from 'node:path';
 import type { JournalIdentity } from './checksum-chain.ts';
-import {
-  type Connection,
-  openForReading,
-  pragma,
-  saysDamaged,
-  type Statement,
-} from './database.ts';
+import { openForReading, pragma, saysDamaged } from './database.ts';
 import { type JournalError, journalCorrupt } from './errors.ts';
+import type { ReadConnection, ReadStatement } from './immutable-file.ts';
 import type { JournalRow } from './journal.ts';
 import { SEGMENT_APPLICATION_ID, SEGMENT_FORMAT } from './segment.ts';
 
@@ -30,14 +25,14 @@ export class SegmentReader implements Disposable {
   readonly firstSequence: number;
   /** Of the row before the first one. */
   readonly previousChecksum: number;
-  readonly #connection: Connection;
-  readonly #selectRow: Statement;
-  readonly #selectRows: Statement;
-  readonly #selectChecksum: Statement;
-  readonly #selectLast: Statement;
-  readonly #selectTimestamp: Statement;
+  readonly #connection: ReadConnection;
+  readonly #selectRow: ReadStatement;
+  readonly #selectRows: ReadStatement;
+  readonly #selectChecksum: ReadStatement;
+  readonly #selectLast: ReadStatement;
+  readonly #selectTimestamp: ReadStatement;
 
-  private constructor(path: string, connection: Connection, meta: MetaColumns) {
+  private constructor(path: string, connection: ReadConnection, meta: MetaColumns) {
     this.file = basename(path);
     this.firstSequence = meta.first_sequence;
     this.previousChecksum = meta.previous_checksum;
@@ -65,11 +60,12 @@ export class SegmentReader implements Disposable {
     path: string,
     firstSequence: number,
     identity: JournalIdentity,
+    open: (path: string) => ReadConnection = openForReading,
   ): SegmentReader | undefined {
     const where = { file: basename(path), sequence: firstSequence };
-    let connection: Connection | undefined;
+    let connection: ReadConnection | undefined;
     try {
-      connection = openForReading(path);
+      connection = open(path);
       const meta = readMeta(connection);
       if (meta !== undefined) {
         const broken = brokenRule(connection, meta, { ...identity, firstSequence });
@@ -144,13 +140,13 @@ export class SegmentReader implements Disposable {
     this.close();
   }
 
-  #read(statement: Statement, sequence?: number): unknown {
+  #read(statement: ReadStatement, sequence?: number): unknown {
     return this.#checked(sequence, () =>
       sequence === undefined ? statement.get() : statement.get(sequence),
     );
   }
 
-  #readAll(statement: Statement, sequence: number): unknown {
+  #readAll(statement: ReadStatement, sequence: number): unknown {
     return this.#checked(sequence, () => statement.all(sequence));
   }
 
@@ -183,14 +179,14 @@ interface RowColumns {
   readonly frame: Uint8Array;
 }
 
-function readMeta(connection: Connection): MetaColumns | undefined {
+function readMeta(connection: ReadConnection): MetaColumns | undefined {
   const isWhole = connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get();
   if (isWhole === undefined) return undefined;
   return connection.prepare('SELECT * FROM meta').get() as MetaColumns | undefined;
 }
 
 function brokenRule(
-  connection: Connection,
+  connection: ReadConnection,
   meta: MetaColumns,
   expected: JournalIdentity & { readonly firstSequence: number },
 ): string | undefined {

@@ -5,6 +5,7 @@ import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config
 import { nearest } from './lib/nearest.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
+import { REPLAY_HELP } from './tools/replay-options.ts';
 
 interface Verb {
   readonly line: string;
@@ -46,7 +47,6 @@ export async function main(args: readonly string[], output: Output): Promise<num
 
 const LATER_VERBS: readonly string[] = [
   'snapshot',
-  'replay',
   'verify',
   'inspect',
   'top',
@@ -61,6 +61,11 @@ const VERBS = {
     line: 'measure, and verify what was measured',
     usage: () => BENCH_USAGE,
     run: runBenchVerb,
+  },
+  replay: {
+    line: 'rebuild the state of any moment: balances, differences, statements',
+    usage: () => REPLAY_HELP,
+    run: runReplayVerb,
   },
   version: { line: 'print the version', usage: versionUsage, run: runVersion },
   help: { line: 'print this', usage: helpText, run: runHelp },
@@ -119,6 +124,11 @@ async function runInit(args: readonly string[], output: Output): Promise<number>
 async function runBenchVerb(args: readonly string[]): Promise<number> {
   const { runBench } = await import('./bench/run.ts');
   return runBench([...args]);
+}
+
+async function runReplayVerb(args: readonly string[], output: Output): Promise<number> {
+  const { runReplay } = await import('./tools/replay.ts');
+  return runReplay(args, output);
 }
 
 function runVersion(args: readonly string[], output: Output): Promise<number> {

@@ -221,6 +221,15 @@ export class PendingTable {
     return sum >>> 0;
   }
 
+  /** Calls back for every entry; `isExpiring`: its expiry has begun and is not decided. */
+  forEach(visit: (entry: number, isExpiring: boolean) => void): void {
+    for (let entry = 0; entry < this.#used; entry++) {
+      const words = this.#chunk(entry);
+      const at = this.#at(entry);
+      if (words[at + Entry.codeFlags] !== 0) visit(entry, words[at + Entry.heap] === UNDER_WAY);
+    }
+  }
+
   #push(entry: number): void {
     if (this.#heapSize === this.#heap.length) {
       const grown = new Int32Array(this.#heap.length * 2);

@@ -95,6 +95,15 @@ export class StateMachine {
     return this.#walks.underWay;
   }
 
+  /** Calls back with the record of every open pending transfer of this shard, 32 words that are valid during the call. */
+  forEachPending(visit: (record: Uint32Array, isExpiring: boolean) => void): void {
+    const record = new Uint32Array(ROW_WORDS);
+    this.ledger.pendings.forEach((entry, isExpiring) => {
+      this.#units.transferRules.store.copyOpen(entry, record);
+      visit(record, isExpiring);
+    });
+  }
+
   /** Whatever will be decided of this shard has at least this timestamp, ns, if the time is `now`. */
   watermark(now: bigint): bigint {
     const { clockLow, clockHigh } = this.ledger;

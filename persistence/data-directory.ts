@@ -102,6 +102,12 @@ export class DataDirectory implements Disposable {
   }
 }
 
+/** What a directory says of itself, for those who only look: takes no lock and changes nothing. Throws DataDirectoryError. */
+export function inspectDirectory(directory: string): DirectoryMeta {
+  openInspect(directory, false);
+  return openCheck(directory, undefined);
+}
+
 /** Whether it is a data directory already. Changes nothing. */
 function openInspect(directory: string, create: boolean): boolean {
   if (statSync(directory, { throwIfNoEntry: false }) !== undefined) {
@@ -257,7 +263,7 @@ function isShardCount(shards: unknown): shards is number {
   return Number.isSafeInteger(shards) && Number(shards) >= 1 && Number(shards) <= SHARDS_MAX;
 }
 
-function shardName(shard: number): string {
+export function shardName(shard: number): string {
   return `shard-${String(shard).padStart(3, '0')}`;
 }
 

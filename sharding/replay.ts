@@ -46,7 +46,11 @@ export function replayJournal(options: ReplayOptions): Replayed {
   return { sequence, groups: sequence, events, seconds: (performance.now() - began) / 1000 };
 }
 
-function replayGroup(row: JournalRow, { machine, group, records, beat }: ReplayOptions): void {
+/** Executes one row again. The machine must have `requests.isReplay` set. */
+export function replayGroup(
+  row: JournalRow,
+  { machine, group, records, beat }: Omit<ReplayOptions, 'journal'>,
+): void {
   const { sequence, frame } = row;
   const defect = group.load(frame, sequence);
   if (defect !== null) throw damaged(sequence, defect);

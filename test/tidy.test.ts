@@ -94,6 +94,11 @@ const LAYERS: readonly Layer[] = [
     ],
     packages: ['autocannon', 'fastify', 'piscina'],
   },
+  {
+    files: /^tools\//,
+    may: [...ENGINE_AND_LIB, NO_SQLITE, /^query\//, /^sharding\/(replay|record-reader)\.ts$/],
+    packages: ['piscina'],
+  },
   { files: /^config\.ts$/, may: [/^engine\/limits\.ts$/, /^lib\//], packages: [] },
   {
     files: /^(cli|serve)\.ts$/,
@@ -105,6 +110,7 @@ const LAYERS: readonly Layer[] = [
       /^bench\/(run|options)\.ts$/,
       /^sharding\/(router|supervisor)\.ts$/,
       /^persistence\/recovery\.ts$/,
+      /^tools\/(replay|verify|inspect)(-options)?\.ts$/,
     ],
     packages: [],
   },

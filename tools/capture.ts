@@ -1,0 +1,135 @@
+/**
+ * A data directory as it was at one moment: a copy, a stopped one, or one that a process is writing. No lock is taken and nothing in it is
+ * changed.
+ *
+ * I1 Over several shards the moment is a consistent cut: no shard has taken a message whose sending is not in it. In a directory at rest
+ *    that is the end of all journals. In a live one the shards are looked at twice. Whatever a row of the first look follows from was
+ *    committed before the second; of what came between, only the rows are kept whose messages were sent by rows that are kept as well.
+ */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Group, Input, InputType } from '../engine/group.ts';
+import { type DirectoryMeta, inspectDirectory, shardName } from '../persistence/data-directory.ts';
+import { JournalError } from '../persistence/errors.ts';
+import { JournalReader } from '../persistence/journal-reader.ts';
+import { type ViewedSegment, viewJournal } from '../persistence/journal-view.ts';
+import { Scratch } from './scratch.ts';
+
+const LOCK_PID_NAME = 'lock.pid';
+
+export interface CapturedShard {
+  readonly directory: string;
+  readonly view: readonly ViewedSegment[];
+  /** The last row that counts; undefined when the journal is damaged so that its end cannot be told. */
+  readonly last: number | undefined;
+}
+
+export class Capture implements Disposable {
+  readonly directory: string;
+  readonly meta: DirectoryMeta;
+  /** A process has it, or had it when it was killed. */
+  readonly isLive: boolean;
+  readonly scratch = new Scratch();
+  readonly shards: readonly CapturedShard[];
+
+  constructor(directory: string) {
+    this.directory = resolve(directory);
+    this.meta = inspectDirectory(this.directory);
+    this.isLive = existsSync(join(this.directory, LOCK_PID_NAME));
+    try {
+      this.shards = this.#look();
+    } catch (error: unknown) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #look(): readonly CapturedShard[] {
+    const numbers = Array.from({ length: this.meta.shards }, (_, shard) => shard);
+    const look = (name: string): CapturedShard[] =>
+      numbers.map((shard) => this.#lookAt(shard, name));
+    if (!this.isLive || this.meta.shards === 1) return look('only');
+    const first = look('first');
+    const second = look('second');
+    const ends = second.map(({ last }) => last);
+    if (!areNumbers(ends) || first.some(({ last }) => last === undefined)) return second;
+    const between = numbers.map((shard) => this.#rowsBehind(shard, second[shard]!, first[shard]!.last!));
+    const cut = consistentCut(between);
+    return second.map((one, shard) => ({ ...one, last: cut[shard]! }));
+  }
+
+  #lookAt(shard: number, name: string): CapturedShard {
+    const directory = join(this.directory, shardName(shard));
+    const view = viewJournal(directory, join(this.scratch.path, `${name}-${shardName(shard)}`));
+    try {
+      using journal = this.journal(shard, { directory, view });
+      return { directory, view, last: journal.lastSequence() };
+    } catch (error: unknown) {
+      if (!(error instanceof JournalError)) throw error;
+      return { directory, view, last: undefined };
+    }
+  }
+
+  /** Reads a shard's journal as it was at that moment. The caller closes it. */
+  journal(shard: number, { directory, view }: Pick<CapturedShard, 'directory' | 'view'>): JournalReader {
+    const { clusterId, shards } = this.meta;
+    return JournalReader.open({ directory, clusterId, shard, shards, view });
+  }
+
+  /** The row after `last` and those behind it; the first of the list is `last` itself, without messages. */
+  #rowsBehind(shard: number, captured: CapturedShard, last: number): readonly RowLinks[] {
+    const group = new Group();
+    using journal = this.journal(shard, captured);
+    const rows: RowLinks[] = [{ sequence: last, timestamp: journal.timestamp(last), messages: [] }];
+    for (const { sequence, timestamp, frame } of journal.rows(last + 1)) {
+      // What cannot be loaded is found by whoever executes it.
+      const messages = group.load(frame, sequence) === null ? messagesOf(group) : [];
+      rows.push({ sequence, timestamp, messages });
+    }
+    return rows;
+  }
+
+  [Symbol.dispose](): void {
+    this.scratch[Symbol.dispose]();
+  }
+}
+
+/** A row with the messages that it took: who sent each, and when, which is the timestamp of the row that did. */
+export interface RowLinks {
+  readonly sequence: number;
+  readonly timestamp: bigint;
+  readonly messages: readonly { readonly from: number; readonly sent: bigint }[];
+}
+
+function messagesOf({ inputAt, words }: Group): RowLinks['messages'] {
+  return inputAt
+    .filter((at) => words[at + Input.type] === InputType.link)
+    .map((at) => ({
+      from: words[at + Input.peer]!,
+      sent: (BigInt(words[at + Input.stamp + 1]!) << 32n) | BigInt(words[at + Input.stamp]!),
+    }));
+}
+
+/** The last sequences that count, of lists that begin with a row which does (I1). */
+export function consistentCut(shards: readonly (readonly RowLinks[])[]): readonly number[] {
+  const kept = shards.map((rows) => rows.length);
+  const isSent = ({ messages }: RowLinks): boolean =>
+    messages.every(({ from, sent }) => {
+      const end = shards[from]?.[kept[from]! - 1];
+      return end === undefined || sent <= end.timestamp;
+    });
+  for (let isStable = false; !isStable; ) {
+    isStable = true;
+    for (const [shard, rows] of shards.entries()) {
+      const bad = rows.findIndex((row, i) => i < kept[shard]! && !isSent(row));
+      if (bad === -1) continue;
+      kept[shard] = bad;
+      isStable = false;
+    }
+  }
+  return shards.map((rows, shard) => rows[kept[shard]! - 1]!.sequence);
+}
+
+function areNumbers(values: readonly (number | undefined)[]): values is readonly number[] {
+  return values.every((value) => value !== undefined);
+}

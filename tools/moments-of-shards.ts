@@ -1,0 +1,58 @@
+/** Turns a moment into the last row of each shard that belongs to it. */
+import type { Capture } from './capture.ts';
+import { formatTime, type Moment } from './moment.ts';
+import { UsageError } from './usage.ts';
+
+/** A moment that is not said is the end. */
+export function sequencesAt(
+  capture: Capture,
+  shards: readonly number[],
+  moment: Moment | undefined,
+  flag: string,
+): readonly number[] {
+  if (moment?.type === 'sequence' && shards.length > 1) {
+    throw new UsageError(
+      `${flag} ${moment.sequence} is a sequence of one shard: say which with --shard, or give a time`,
+    );
+  }
+  return shards.map((shard) => sequenceAt(capture, shard, moment, flag));
+}
+
+function sequenceAt(
+  capture: Capture,
+  shard: number,
+  moment: Moment | undefined,
+  flag: string,
+): number {
+  const captured = capture.shards[shard]!;
+  // Where it ends cannot be told: whoever reads it finds out why.
+  const last = captured.last ?? Number.MAX_SAFE_INTEGER;
+  if (moment === undefined || captured.last === undefined) return last;
+  if (moment.type === 'time') {
+    using journal = capture.journal(shard, captured);
+    return lastUpTo((sequence) => journal.timestamp(sequence), last, moment.time);
+  }
+  if (moment.sequence > last) {
+    throw new UsageError(
+      `${flag} ${moment.sequence} is not there: shard ${shard} ends with sequence ${last}`,
+    );
+  }
+  return moment.sequence;
+}
+
+/** The last row whose timestamp is at most `time`; timestamps never go down. */
+function lastUpTo(timestamp: (sequence: number) => bigint, last: number, time: bigint): number {
+  let low = 0;
+  let high = last;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (timestamp(middle) <= time) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+export function momentText(moment: Moment | undefined): string {
+  if (moment === undefined) return 'the end';
+  return moment.type === 'time' ? formatTime(moment.time) : `sequence ${moment.sequence}`;
+}

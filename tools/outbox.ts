@@ -1,0 +1,36 @@
+/** Messages that a shard has sent and that its peers are not known to have, as replay makes them again. Bounded by what is in flight. */
+import type { StateMachine } from '../engine/state-machine.ts';
+import type { SentMessage } from './shard-task.ts';
+
+export class Outbox {
+  readonly #machine: StateMachine;
+  readonly #kept: SentMessage[][];
+
+  constructor(machine: StateMachine) {
+    this.#machine = machine;
+    this.#kept = Array.from({ length: machine.ledger.shards }, () => []);
+  }
+
+  get messages(): readonly SentMessage[] {
+    return this.#kept.flat();
+  }
+
+  /** After each group: takes its messages in, and forgets those that were acknowledged. */
+  add(): void {
+    const { outgoing, sent, acknowledged } = this.#machine;
+    // The numbers of a group's messages to one peer end with the last one that was sent.
+    for (let i = outgoing.length - 1, behind = new Map<number, number>(); i >= 0; i--) {
+      const { to, body } = outgoing[i]!;
+      const after = behind.get(to) ?? 0;
+      behind.set(to, after + 1);
+      this.#kept[to]!.push({ to, number: sent[to]! - after, body });
+    }
+    for (const [to, kept] of this.#kept.entries()) {
+      if (kept.length === 0) continue;
+      const first = acknowledged[to]! + 1;
+      if (kept.some(({ number }) => number < first)) {
+        this.#kept[to] = kept.filter(({ number }) => number >= first);
+      }
+    }
+  }
+}

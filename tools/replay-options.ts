@@ -1,0 +1,77 @@
+/** The command line of `sycee replay`. */
+import { parseToolArguments, idOf, textOf, type ParsedArguments } from './arguments.ts';
+import { type Moment, parseMoment } from './moment.ts';
+import { checkOutside } from './sink.ts';
+import { UsageError } from './usage.ts';
+
+export interface ReplayOptions {
+  readonly directory: string;
+  readonly to: Moment | undefined;
+  readonly from: Moment | undefined;
+  readonly account: Uint32Array | undefined;
+  readonly json: boolean;
+  /** A file, or `-` for standard output. */
+  readonly csv: string | undefined;
+  readonly out: string | undefined;
+  readonly fromStart: boolean;
+  readonly parsed: ParsedArguments;
+}
+
+export const REPLAY_HELP = `usage: sycee replay [DIR] [options]
+
+Rebuilds the state of a ledger as it was at any moment, from its journals, and prints all balances. DIR (or SYCEE_DATA; ./data) is a
+copy, a stopped directory, or one that a process is writing: that one is read up to the last commit seen at the beginning. Nothing in it is
+changed, and no lock is taken.
+
+  --to SEQUENCE|TIME      the moment; the end when left out. A sequence is one of a shard and needs --shard when there are several
+  --from SEQUENCE|TIME    print what changed since this moment instead: every account with other balances
+  --shard K               this shard alone
+  --account ID            print the statement of one account instead: every transfer, with the balances after it
+  --json                  one JSON document on stdout
+  --csv FILE|-            accounts, changes, or the statement as CSV, into a file or to stdout
+  --out FILE              what would go to stdout, into a file
+  --from-start            replay from the first row, whatever snapshots there are
+
+A TIME is ISO 8601 (UTC unless it says otherwise) with up to nine digits behind the point, or nanoseconds since 1970.
+Digests are printed for each shard: two replays to the same moment give the same.
+
+examples:
+  sycee replay
+  sycee replay /backup/data --to 2026-11-25T17:00:00Z
+  sycee replay --from 2026-11-25 --to 2026-11-26 --csv changes.csv
+  sycee replay --account 42 --from 2026-11-01
+  sycee replay --shard 0 --to 8143 --json`;
+
+export function parseReplayOptions(args: readonly string[]): ReplayOptions {
+  const parsed = parseToolArguments(args, {
+    to: { type: 'string' },
+    from: { type: 'string' },
+    shard: { type: 'string' },
+    account: { type: 'string' },
+    csv: { type: 'string' },
+    out: { type: 'string' },
+    json: { type: 'boolean' },
+    'from-start': { type: 'boolean' },
+  });
+  const { directory, values } = parsed;
+  const [to, from, account, csv, out] = ['to', 'from', 'account', 'csv', 'out'].map((name) =>
+    textOf(parsed, name),
+  );
+  const json = values['json'] === true;
+  if (json && csv === '-' && out === undefined) {
+    throw new UsageError('--json and --csv - both want stdout: name a file for one of them');
+  }
+  checkOutside(csv, directory, '--csv');
+  checkOutside(out, directory, '--out');
+  return {
+    directory,
+    to: to === undefined ? undefined : parseMoment(to, '--to'),
+    from: from === undefined ? undefined : parseMoment(from, '--from'),
+    account: account === undefined ? undefined : idOf(account, '--account'),
+    json,
+    csv,
+    out,
+    fromStart: values['from-start'] === true,
+    parsed,
+  };
+}

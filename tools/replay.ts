@@ -1,0 +1,117 @@
+/**
+ * `sycee replay`: the state of a ledger at any moment. All shards are replayed at once; the balances of all of them are then put out in order of
+ * ids, with the digest of each shard, and what was under way between them.
+ */
+import { join } from 'node:path';
+import { shardOf } from '../engine/placement.ts';
+import { bigintOfUint128 } from '../engine/uint128.ts';
+import { shardOption } from './arguments.ts';
+import { Capture } from './capture.ts';
+import { ledgerTotals, messagesInFlight } from './conservation.ts';
+import { sequencesAt } from './moments-of-shards.ts';
+import { writeBalancesCsv, writeBalancesJson, writeBalancesTable } from './replay-output.ts';
+import { parseReplayOptions, type ReplayOptions } from './replay-options.ts';
+import type { ReplayReport } from './replay-report.ts';
+import { type Cleanup, EXIT, runTool } from './run-tool.ts';
+import { replayShards } from './shard-pool.ts';
+import type { ShardDamage, ShardState } from './shard-task.ts';
+import { Sink, type ToolOutput } from './sink.ts';
+import { writeStatementCsv, writeStatementJson, writeStatementTable } from './statement-output.ts';
+import { UsageError } from './usage.ts';
+
+const STATEMENT_FILE = 'statement';
+
+export function runReplay(args: readonly string[], output: ToolOutput): Promise<number> {
+  return runTool('replay', output, async (cleanup) => {
+    const options = parseReplayOptions(args);
+    const capture = cleanup.add(new Capture(options.directory));
+    const { states, damages } = await replayAll(capture, options);
+    if (damages.length > 0) {
+      for (const damage of damages) output.log(`sycee: ${damageText(damage)}`);
+      return EXIT.damaged;
+    }
+    write(reportOf(capture, options, states), options, { output, cleanup });
+    return EXIT.done;
+  });
+}
+
+export function damageText({ shard, sequence, file, rule }: ShardDamage): string {
+  return `shard ${shard}, ${file}, sequence ${sequence}: ${rule}`;
+}
+
+async function replayAll(
+  capture: Capture,
+  { account, parsed, to, from }: ReplayOptions,
+): Promise<{ readonly states: readonly ShardState[]; readonly damages: readonly ShardDamage[] }> {
+  const { meta } = capture;
+  const asked = shardOption(parsed, meta.shards);
+  const owner = account === undefined ? undefined : shardOf(account, 0, meta.shards);
+  if (owner !== undefined && asked !== undefined && asked !== owner) {
+    throw new UsageError(`account ${bigintOfUint128(account!, 0)} lives on shard ${owner}, not ${asked}`);
+  }
+  const only = asked ?? owner;
+  const shards = only === undefined ? Array.from({ length: meta.shards }, (_, i) => i) : [only];
+  const ends = sequencesAt(capture, shards, to, '--to');
+  const starts = from === undefined ? null : sequencesAt(capture, shards, from, '--from');
+  const answers = await replayShards(
+    capture,
+    shards.map((shard, i) => {
+      const start = starts?.[i] ?? null;
+      if (start !== null && start > ends[i]!) throw new UsageError('--from is later than --to');
+      const file = join(capture.scratch.path, STATEMENT_FILE);
+      const statement = account === undefined ? null : { account, file };
+      return {
+        shard,
+        from: start,
+        to: ends[i]!,
+        statement,
+        wantsIds: false,
+        wantsPendings: false,
+      };
+    }),
+    'replay',
+  );
+  return {
+    states: answers.flatMap((answer) => (answer.type === 'state' ? [answer.state] : [])),
+    damages: answers.flatMap((answer) => (answer.type === 'damage' ? [answer.damage] : [])),
+  };
+}
+
+function reportOf(
+  capture: Capture,
+  { from, to }: ReplayOptions,
+  states: readonly ShardState[],
+): ReplayReport {
+  const isWhole = states.length === capture.meta.shards;
+  const messages = isWhole ? messagesInFlight(states) : [];
+  const totals = ledgerTotals(states, messages);
+  const { directory, isLive } = capture;
+  return { directory, isLive, from, to, states, isWhole, messages, totals };
+}
+
+function write(
+  report: ReplayReport,
+  { account, json, csv, out }: ReplayOptions,
+  { output, cleanup }: { readonly output: ToolOutput; readonly cleanup: Cleanup },
+): void {
+  const [state] = report.states;
+  const statement = account === undefined ? null : state!.statement;
+  const id = account === undefined ? 0n : bigintOfUint128(account, 0);
+  if (statement?.isFound === false) {
+    throw new Error(`There is no account ${id} at that moment. Check the id, or name a later one.`);
+  }
+  if (csv !== undefined) {
+    const sink = cleanup.add(new Sink(output, csv));
+    if (statement === null) writeBalancesCsv(sink, report);
+    else writeStatementCsv(sink, statement);
+    sink.end();
+    if (csv === '-' && out === undefined) return;
+  }
+  const sink = cleanup.add(new Sink(output, out));
+  if (statement !== null) {
+    if (json) writeStatementJson(sink, report, { account: id, statement });
+    else writeStatementTable(sink, report, { account: id, statement });
+  } else if (json) writeBalancesJson(sink, report);
+  else writeBalancesTable(sink, report, { hasRows: csv === undefined });
+  sink.end();
+}

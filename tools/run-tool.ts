@@ -1,0 +1,63 @@
+/**
+ * Runs an offline tool as a verb of the command line: exit codes, sentences, signals. Nothing that it looks at is its own, so an interrupt ends it at
+ * once; only its scratch directory has to go.
+ */
+import { DataDirectoryError, JournalError } from '../persistence/errors.ts';
+import type { ToolOutput } from './sink.ts';
+import { UsageError } from './usage.ts';
+
+/** Exit codes as in docs/operations.md. */
+export const EXIT = { done: 0, failed: 1, usage: 2, damaged: 3 } as const;
+
+/** Exit codes of processes that a signal has ended, by the habit of shells. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** What has to be undone when the process ends in the middle. */
+export class Cleanup {
+  readonly #disposables = new Set<Disposable>();
+
+  add<T extends Disposable>(one: T): T {
+    this.#disposables.add(one);
+    return one;
+  }
+
+  run(): void {
+    for (const one of this.#disposables) one[Symbol.dispose]();
+    this.#disposables.clear();
+  }
+}
+
+export async function runTool(
+  name: string,
+  output: ToolOutput,
+  tool: (cleanup: Cleanup) => Promise<number>,
+): Promise<number> {
+  const cleanup = new Cleanup();
+  const handlers = Object.entries(SIGNALS).map(([signal, code]) => {
+    const onSignal = (): void => {
+      cleanup.run();
+      process.exit(code);
+    };
+    process.once(signal, onSignal);
+    return [signal, onSignal] as const;
+  });
+  try {
+    return await tool(cleanup);
+  } catch (error: unknown) {
+    return refusal(name, output, error);
+  } finally {
+    cleanup.run();
+    for (const [signal, onSignal] of handlers) process.off(signal, onSignal);
+  }
+}
+
+function refusal(name: string, output: ToolOutput, error: unknown): number {
+  if (error instanceof UsageError) {
+    output.log(`sycee: ${error.message}; try "sycee ${name} --help"`);
+    return EXIT.usage;
+  }
+  output.log(`sycee: ${error instanceof Error ? error.message : String(error)}`);
+  if (error instanceof DataDirectoryError) return error.exitCode;
+  if (error instanceof JournalError) return EXIT.damaged;
+  return EXIT.failed;
+}

@@ -6,6 +6,7 @@ import { nearest } from './lib/nearest.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
 import { REPLAY_HELP } from './tools/replay-options.ts';
+import { VERIFY_HELP } from './tools/verify-options.ts';
 
 interface Verb {
   readonly line: string;
@@ -47,7 +48,6 @@ export async function main(args: readonly string[], output: Output): Promise<num
 
 const LATER_VERBS: readonly string[] = [
   'snapshot',
-  'verify',
   'inspect',
   'top',
   'repl',
@@ -66,6 +66,11 @@ const VERBS = {
     line: 'rebuild the state of any moment: balances, differences, statements',
     usage: () => REPLAY_HELP,
     run: runReplayVerb,
+  },
+  verify: {
+    line: 'prove that a ledger is sound',
+    usage: () => VERIFY_HELP,
+    run: runVerifyVerb,
   },
   version: { line: 'print the version', usage: versionUsage, run: runVersion },
   help: { line: 'print this', usage: helpText, run: runHelp },
@@ -129,6 +134,11 @@ async function runBenchVerb(args: readonly string[]): Promise<number> {
 async function runReplayVerb(args: readonly string[], output: Output): Promise<number> {
   const { runReplay } = await import('./tools/replay.ts');
   return runReplay(args, output);
+}
+
+async function runVerifyVerb(args: readonly string[], output: Output): Promise<number> {
+  const { runVerify } = await import('./tools/verify.ts');
+  return runVerify(args, output);
 }
 
 function runVersion(args: readonly string[], output: Output): Promise<number> {

@@ -41,6 +41,23 @@ export function viewJournal(directory: string, scratch: string): readonly Viewed
   });
 }
 
+/** Segments in a directory in which nobody writes: an archive. */
+export function viewArchive(directory: string): readonly ViewedSegment[] {
+  return segmentsAmong(readdirSync(directory)).map((first) => {
+    const path = join(directory, segmentName(first));
+    return { first, path, isInPlace: true, bytes: statSync(path).size };
+  });
+}
+
+/** The segments of a shard and those that have gone into its archive; one that is in both is read where the shard is. */
+export function joinViews(
+  own: readonly ViewedSegment[],
+  archived: readonly ViewedSegment[],
+): readonly ViewedSegment[] {
+  const others = archived.filter(({ first }) => !own.some((one) => one.first === first));
+  return [...own, ...others].toSorted((one, two) => one.first - two.first);
+}
+
 /** Copies a segment and its WAL (I1), and returns how many bytes that were. */
 function copyAtRest(path: string, copy: string): number {
   for (let tries = 0; tries < COPY_TRIES; tries++) {

@@ -9,7 +9,7 @@ import { basename } from 'node:path';
 import type { JournalIdentity } from './checksum-chain.ts';
 import { openForReading, pragma, saysDamaged } from './database.ts';
 import { type JournalError, journalCorrupt } from './errors.ts';
-import type { ReadConnection, ReadStatement } from './immutable-file.ts';
+import { openImmutable, type ReadConnection, type ReadStatement } from './immutable-file.ts';
 import type { JournalRow } from './journal.ts';
 import { SEGMENT_APPLICATION_ID, SEGMENT_FORMAT } from './segment.ts';
 
@@ -157,6 +157,22 @@ export class SegmentReader implements Disposable {
       if (!saysDamaged(error)) throw error;
       throw this.corrupt(sequence ?? this.firstSequence, 'SQLite cannot read the row', error);
     }
+  }
+}
+
+/** Whose journal a sealed segment says it is of, for those who have nothing else to go by. Leaves nothing beside the file. */
+export function segmentIdentity(path: string): JournalIdentity {
+  const where = { file: basename(path), sequence: 0 };
+  let connection: ReadConnection | undefined;
+  try {
+    connection = openImmutable(path);
+    const meta = readMeta(connection);
+    if (meta === undefined) throw journalCorrupt(where, 'the segment does not say whose it is');
+    return { clusterId: meta.cluster_id, shard: meta.shard, shards: meta.shards };
+  } catch (error: unknown) {
+    throw saysDamaged(error) ? journalCorrupt(where, 'SQLite cannot read the file', error) : error;
+  } finally {
+    connection?.close();
   }
 }
 

@@ -12,7 +12,7 @@ import { Group, Input, InputType } from '../engine/group.ts';
 import { type DirectoryMeta, inspectDirectory, shardName } from '../persistence/data-directory.ts';
 import { JournalError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
-import { type ViewedSegment, viewJournal } from '../persistence/journal-view.ts';
+import { joinViews, viewArchive, type ViewedSegment, viewJournal } from '../persistence/journal-view.ts';
 import { Scratch } from './scratch.ts';
 
 const LOCK_PID_NAME = 'lock.pid';
@@ -31,8 +31,11 @@ export class Capture implements Disposable {
   readonly isLive: boolean;
   readonly scratch = new Scratch();
   readonly shards: readonly CapturedShard[];
+  readonly #archive: string | undefined;
 
-  constructor(directory: string) {
+  /** With an archive, sealed segments that are not in the directory any more are looked for there. */
+  constructor(directory: string, archive?: string) {
+    this.#archive = archive;
     this.directory = resolve(directory);
     this.meta = inspectDirectory(this.directory);
     this.isLive = existsSync(join(this.directory, LOCK_PID_NAME));
@@ -60,7 +63,8 @@ export class Capture implements Disposable {
 
   #lookAt(shard: number, name: string): CapturedShard {
     const directory = join(this.directory, shardName(shard));
-    const view = viewJournal(directory, join(this.scratch.path, `${name}-${shardName(shard)}`));
+    const own = viewJournal(directory, join(this.scratch.path, `${name}-${shardName(shard)}`));
+    const view = joinViews(own, this.#archived(shard));
     try {
       using journal = this.journal(shard, { directory, view });
       return { directory, view, last: journal.lastSequence() };
@@ -68,6 +72,12 @@ export class Capture implements Disposable {
       if (!(error instanceof JournalError)) throw error;
       return { directory, view, last: undefined };
     }
+  }
+
+  #archived(shard: number): readonly ViewedSegment[] {
+    if (this.#archive === undefined) return [];
+    const directory = join(this.#archive, this.meta.clusterId, shardName(shard));
+    return existsSync(directory) ? viewArchive(directory) : [];
   }
 
   /** Reads a shard's journal as it was at that moment. The caller closes it. */

@@ -1,0 +1,74 @@
+/**
+ * An archive: sealed segments of shards without the directory that they came from, as `CLUSTER/shard-NNN/segment-….sqlite`. What can be checked there
+ * is the rows: each one's checksum, the chain, density, and the form of its frame. They cannot be executed alone: the hashes' seed is in
+ * `sycee.json`, and the first rows may be elsewhere.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { Group } from '../engine/group.ts';
+import { JournalError } from '../persistence/errors.ts';
+import { JournalReader } from '../persistence/journal-reader.ts';
+import { viewArchive } from '../persistence/journal-view.ts';
+import { segmentIdentity } from '../persistence/segment-reader.ts';
+import { segmentName } from '../persistence/segment.ts';
+import type { Finding, Verification } from './verify-output.ts';
+
+const SHARD_NAME = /^shard-\d{3}$/;
+const CLUSTER_NAME = /^[0-9a-f]{32}$/;
+
+/** Whether a directory has segments of shards and does not say, as a data directory does, whose it is. */
+export function isArchive(directory: string): boolean {
+  if (!existsSync(directory) || existsSync(join(directory, 'sycee.json'))) return false;
+  return shardDirectories(directory).length > 0;
+}
+
+/** In the directory itself, in those of its clusters, or the directory itself is one. */
+function shardDirectories(directory: string): readonly string[] {
+  const isShard = (path: string): boolean =>
+    SHARD_NAME.test(basename(path)) && viewArchive(path).length > 0;
+  const within = (path: string, name: RegExp): readonly string[] =>
+    readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && name.test(entry.name))
+      .map((entry) => join(path, entry.name))
+      .toSorted();
+  if (isShard(resolve(directory))) return [resolve(directory)];
+  const clusters = [directory, ...within(directory, CLUSTER_NAME)];
+  return clusters.flatMap((path) => within(path, SHARD_NAME).filter(isShard));
+}
+
+export function verifyArchive(directory: string): Verification {
+  const findings: Finding[] = [];
+  const notes = ['an archive: its rows were checked, and not executed'];
+  for (const path of shardDirectories(directory)) {
+    try {
+      notes.push(verifyShard(path));
+    } catch (error: unknown) {
+      if (!(error instanceof JournalError) || error.damage === undefined) throw error;
+      const shard = Number(basename(path).slice(-3));
+      findings.push({ check: 'journal', shard, ...error.damage });
+    }
+  }
+  const none = { isLive: false, states: [], totals: [], messages: [] };
+  return { directory: resolve(directory), findings, notes, ...none };
+}
+
+/** Returns what was checked, as a sentence. */
+function verifyShard(directory: string): string {
+  const view = viewArchive(directory);
+  const [{ first, path }] = view as [(typeof view)[number]];
+  const identity = segmentIdentity(path);
+  using journal = JournalReader.open({ directory, view, ...identity });
+  const group = new Group();
+  let last = first - 1;
+  for (const { sequence, frame } of journal.rows(first)) {
+    const defect = group.load(frame, sequence);
+    if (defect !== null) {
+      const file = segmentName(view.findLast((one) => one.first <= sequence)!.first);
+      throw new JournalError('JOURNAL_CORRUPT', defect, undefined, { file, sequence, rule: defect });
+    }
+    last = sequence;
+  }
+  const { clusterId, shard, shards } = identity;
+  const which = `shard ${shard} of ${shards} of cluster ${clusterId}`;
+  return `${which}: ${view.length} segments, sequences ${first} to ${last}`;
+}

@@ -1,0 +1,80 @@
+/**
+ * `sycee verify`: whether a ledger is sound. Each shard's journal is read and executed from beginning to end; then what only all shards together can
+ * show is checked. What is wrong becomes a finding; no finding, sound.
+ */
+import { duplicateIds } from './duplicate-ids.ts';
+import { isArchive, verifyArchive } from './archive.ts';
+import { Capture } from './capture.ts';
+import {
+  ledgerTotals,
+  linkComplaints,
+  messagesInFlight,
+  totalComplaints,
+} from './conservation.ts';
+import { runTool } from './run-tool.ts';
+import { fileOf } from './shard-replay.ts';
+import { replayShards } from './shard-pool.ts';
+import type { ShardAnswer, ShardState } from './shard-task.ts';
+import type { ToolOutput } from './sink.ts';
+import { parseVerifyOptions } from './verify-options.ts';
+import { type Finding, type Verification, writeVerification } from './verify-output.ts';
+
+export function runVerify(args: readonly string[], output: ToolOutput): Promise<number> {
+  return runTool('verify', output, async (cleanup) => {
+    const options = parseVerifyOptions(args);
+    if (isArchive(options.directory)) {
+      return writeVerification(verifyArchive(options.directory), options, output);
+    }
+    const capture = cleanup.add(new Capture(options.directory, options.archive));
+    return writeVerification(await verify(capture), options, output);
+  });
+}
+
+async function verify(capture: Capture): Promise<Verification> {
+  const { meta, shards, directory, isLive } = capture;
+  const requests = shards.map(({ last }, shard) => ({
+    shard,
+    from: null,
+    // At rest, everything is read up to where the journal really ends, and not to where it was said to.
+    to: isLive ? (last ?? Number.MAX_SAFE_INTEGER) : Number.MAX_SAFE_INTEGER,
+    statement: null,
+    wantsIds: meta.shards > 1,
+    wantsPendings: false,
+  }));
+  const answers = await replayShards(capture, requests, 'verify');
+  const states = answers.flatMap((answer) => (answer.type === 'state' ? [answer.state] : []));
+  const findings: Finding[] = answers.flatMap(findingsOf);
+  const notes: string[] = [];
+  if (states.length < answers.length) {
+    notes.push('money and links over all shards were not checked, since not every shard could be');
+    return { directory, isLive, states, findings, notes, totals: [], messages: [] };
+  }
+  const messages = messagesInFlight(states);
+  const totals = ledgerTotals(states, messages);
+  for (const complaint of linkComplaints(states)) {
+    const file = fileOf(shards[complaint.shard]!.view, complaint.sequence);
+    findings.push({ check: 'links', file, ...complaint });
+  }
+  for (const rule of totalComplaints(totals)) {
+    findings.push({ check: 'conservation', shard: null, sequence: null, file: null, rule });
+  }
+  notes.push(...duplicateNotes(states));
+  return { directory, isLive, states, findings, notes, totals, messages };
+}
+
+function findingsOf(answer: ShardAnswer): readonly Finding[] {
+  if (answer.type === 'damage') return [{ check: 'journal', ...answer.damage }];
+  return answer.state.complaints.map((complaint) => ({ check: 'accounts', ...complaint }));
+}
+
+function duplicateNotes(states: readonly ShardState[]): readonly string[] {
+  const parted = states.flatMap(({ ids }) => (ids === null ? [] : [ids]));
+  if (parted.length < 2) return [];
+  const { count, first } = duplicateIds(parted);
+  if (count === 0) return [];
+  const some = first.map(({ id, shards }) => `${id} (shards ${shards.join(', ')})`).join(', ');
+  const ids = count === 1 ? 'id is' : 'ids are';
+  return [
+    `${count} transfer ${ids} used on several shards, which is allowed: ${some}${count > first.length ? ', …' : ''}`,
+  ];
+}

@@ -14,14 +14,14 @@ test('without a verb, and with help, the verbs are listed', async () => {
   for (const args of [[], ['help'], ['--help'], ['-h']]) {
     const { code, out } = await run(...args);
     expect(code).toBe(0);
-    for (const verb of ['serve', 'init', 'bench', 'version', 'help'])
+    for (const verb of ['serve', 'init', 'bench', 'replay', 'verify', 'inspect', 'version', 'help'])
       expect(out).toContain(`  ${verb} `);
   }
   expect(JSON.parse((await run('help', '--json')).out)).toMatchObject({ type: 'help' });
 });
 
 test('every verb has a usage with examples', async () => {
-  for (const verb of ['serve', 'init', 'bench', 'version']) {
+  for (const verb of ['serve', 'init', 'bench', 'replay', 'verify', 'inspect', 'version']) {
     for (const args of [
       [verb, '--help'],
       [verb, '-h'],
@@ -49,6 +49,14 @@ test.each([
   [['serve', '--prot', '1'], 'unknown option --prot'],
   [['serve', '--shards', 'many'], '--shards "many" must be a whole number from 1 to 64'],
   [['init', 'here'], 'unexpected argument "here"'],
+  [['replay', '--form', '2'], 'unknown option --form, did you mean --from?'],
+  [['replay', '--to', 'noon'], '--to "noon" is neither a sequence'],
+  [['replay', '--account', '-1'], '--account "-1" is not an id'],
+  [['replay', '--account'], '--account needs a value'],
+  [['verify', 'here', 'there'], 'unexpected argument "there"'],
+  [['verify', '--json', '--json'], '--json is given twice'],
+  [['inspect', '--frame', '1'], '--frame "1" is not SHARD:SEQUENCE'],
+  [['inspect', '--links', '--pending'], '--pending and --links: one at a time'],
   [['version', '--loud'], 'unknown option --loud'],
 ])('wrong usage %s is exit code 2 and a sentence', async (args, sentence) => {
   const { code, out, log } = await run(...args);
@@ -57,7 +65,7 @@ test.each([
   expect(out).toBe('');
 });
 
-test.each(['snapshot', 'replay', 'verify', 'inspect', 'top', 'repl', 'completion'])(
+test.each(['snapshot', 'top', 'repl', 'completion'])(
   'the verb %s is of a later version',
   async (verb) => {
     const { code, log } = await run(verb, '--help');

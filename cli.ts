@@ -5,6 +5,7 @@ import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config
 import { nearest } from './lib/nearest.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
+import { INSPECT_HELP } from './tools/inspect-options.ts';
 import { REPLAY_HELP } from './tools/replay-options.ts';
 import { VERIFY_HELP } from './tools/verify-options.ts';
 
@@ -46,13 +47,7 @@ export async function main(args: readonly string[], output: Output): Promise<num
   }
 }
 
-const LATER_VERBS: readonly string[] = [
-  'snapshot',
-  'inspect',
-  'top',
-  'repl',
-  'completion',
-];
+const LATER_VERBS: readonly string[] = ['snapshot', 'top', 'repl', 'completion'];
 
 const VERBS = {
   serve: { line: 'run the ledger and its edges', usage: serveUsage, run: runServe },
@@ -71,6 +66,11 @@ const VERBS = {
     line: 'prove that a ledger is sound',
     usage: () => VERIFY_HELP,
     run: runVerifyVerb,
+  },
+  inspect: {
+    line: 'show what is in a data directory',
+    usage: () => INSPECT_HELP,
+    run: runInspectVerb,
   },
   version: { line: 'print the version', usage: versionUsage, run: runVersion },
   help: { line: 'print this', usage: helpText, run: runHelp },
@@ -139,6 +139,11 @@ async function runReplayVerb(args: readonly string[], output: Output): Promise<n
 async function runVerifyVerb(args: readonly string[], output: Output): Promise<number> {
   const { runVerify } = await import('./tools/verify.ts');
   return runVerify(args, output);
+}
+
+async function runInspectVerb(args: readonly string[], output: Output): Promise<number> {
+  const { runInspect } = await import('./tools/inspect.ts');
+  return runInspect(args, output);
 }
 
 function runVersion(args: readonly string[], output: Output): Promise<number> {

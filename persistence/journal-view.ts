@@ -9,7 +9,7 @@
  *    which the file stayed as it was is sound, and what SQLite finds torn at the end of the copied WAL is a commit that nobody was told of.
  */
 import { constants, copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { removeDatabase } from './database.ts';
 import { segmentName, segmentsAmong } from './segment.ts';
 
@@ -39,6 +39,14 @@ export function viewJournal(directory: string, scratch: string): readonly Viewed
     const copy = join(scratch, segmentName(first));
     return { first, path: copy, isInPlace: false, bytes: copyAtRest(path, copy) };
   });
+}
+
+/** One segment by its path, wherever it lies; undefined when it is not named as one. It may be one that is written. */
+export function viewSegment(path: string, scratch: string): ViewedSegment | undefined {
+  const [first] = segmentsAmong([basename(path)]);
+  if (first === undefined) return undefined;
+  const copy = join(scratch, segmentName(first));
+  return { first, path: copy, isInPlace: false, bytes: copyAtRest(path, copy) };
 }
 
 /** Segments in a directory in which nobody writes: an archive. */

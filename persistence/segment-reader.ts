@@ -10,6 +10,7 @@ import type { JournalIdentity } from './checksum-chain.ts';
 import { openForReading, pragma, saysDamaged } from './database.ts';
 import { type JournalError, journalCorrupt } from './errors.ts';
 import { openImmutable, type ReadConnection, type ReadStatement } from './immutable-file.ts';
+import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
 import { SEGMENT_APPLICATION_ID, SEGMENT_FORMAT } from './segment.ts';
 
@@ -160,12 +161,12 @@ export class SegmentReader implements Disposable {
   }
 }
 
-/** Whose journal a sealed segment says it is of, for those who have nothing else to go by. Leaves nothing beside the file. */
-export function segmentIdentity(path: string): JournalIdentity {
-  const where = { file: basename(path), sequence: 0 };
+/** Whose journal a segment says it is of, for those who have nothing else to go by. */
+export function segmentIdentity({ path, first, isInPlace }: ViewedSegment): JournalIdentity {
+  const where = { file: basename(path), sequence: first };
   let connection: ReadConnection | undefined;
   try {
-    connection = openImmutable(path);
+    connection = isInPlace ? openImmutable(path) : openForReading(path);
     const meta = readMeta(connection);
     if (meta === undefined) throw journalCorrupt(where, 'the segment does not say whose it is');
     return { clusterId: meta.cluster_id, shard: meta.shard, shards: meta.shards };

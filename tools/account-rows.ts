@@ -77,7 +77,8 @@ export function copyAccounts({ ledger }: StateMachine): Uint32Array {
 export function orderById(rows: Uint32Array): Uint32Array {
   const order = sharedWords(rows.length / ROW_WORDS);
   for (let row = 0; row < order.length; row++) order[row] = row;
-  return order.sort((one, two) => compareIds(rows, one * ROW_WORDS, rows, two * ROW_WORDS));
+  order.sort((one, two) => compareIds(rows, one * ROW_WORDS, rows, two * ROW_WORDS));
+  return order;
 }
 
 // oxlint-disable-next-line max-params -- Two places in two buffers.
@@ -96,8 +97,7 @@ export interface AccountSet {
 }
 
 /** Word offset of the account with the id at `ids[at]`, or -1. */
-export function findAccount(
-  { accounts, order }: AccountSet, ids: Uint32Array, at: number): number {
+export function findAccount({ accounts, order }: AccountSet, ids: Uint32Array, at: number): number {
   let low = 0;
   let high = order.length - 1;
   while (low <= high) {

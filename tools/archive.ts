@@ -24,16 +24,21 @@ export function isArchive(directory: string): boolean {
 
 /** In the directory itself, in those of its clusters, or the directory itself is one. */
 function shardDirectories(directory: string): readonly string[] {
-  const isShard = (path: string): boolean =>
-    SHARD_NAME.test(basename(path)) && viewArchive(path).length > 0;
-  const within = (path: string, name: RegExp): readonly string[] =>
-    readdirSync(path, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && name.test(entry.name))
-      .map((entry) => join(path, entry.name))
-      .toSorted();
   if (isShard(resolve(directory))) return [resolve(directory)];
   const clusters = [directory, ...within(directory, CLUSTER_NAME)];
   return clusters.flatMap((path) => within(path, SHARD_NAME).filter(isShard));
+}
+
+function isShard(path: string): boolean {
+  return SHARD_NAME.test(basename(path)) && viewArchive(path).length > 0;
+}
+
+/** Directories of that name in a directory. */
+function within(path: string, name: RegExp): readonly string[] {
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && name.test(entry.name))
+    .map((entry) => join(path, entry.name))
+    .toSorted();
 }
 
 export function verifyArchive(directory: string): Verification {
@@ -55,8 +60,9 @@ export function verifyArchive(directory: string): Verification {
 /** Returns what was checked, as a sentence. */
 function verifyShard(directory: string): string {
   const view = viewArchive(directory);
-  const [{ first, path }] = view as [(typeof view)[number]];
-  const identity = segmentIdentity(path);
+  const eldest = view[0]!;
+  const { first } = eldest;
+  const identity = segmentIdentity(eldest);
   using journal = JournalReader.open({ directory, view, ...identity });
   const group = new Group();
   let last = first - 1;
@@ -64,7 +70,11 @@ function verifyShard(directory: string): string {
     const defect = group.load(frame, sequence);
     if (defect !== null) {
       const file = segmentName(view.findLast((one) => one.first <= sequence)!.first);
-      throw new JournalError('JOURNAL_CORRUPT', defect, undefined, { file, sequence, rule: defect });
+      throw new JournalError('JOURNAL_CORRUPT', defect, undefined, {
+        file,
+        sequence,
+        rule: defect,
+      });
     }
     last = sequence;
   }

@@ -12,7 +12,12 @@ import { Group, Input, InputType } from '../engine/group.ts';
 import { type DirectoryMeta, inspectDirectory, shardName } from '../persistence/data-directory.ts';
 import { JournalError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
-import { joinViews, viewArchive, type ViewedSegment, viewJournal } from '../persistence/journal-view.ts';
+import {
+  joinViews,
+  viewArchive,
+  type ViewedSegment,
+  viewJournal,
+} from '../persistence/journal-view.ts';
 import { Scratch } from './scratch.ts';
 
 const LOCK_PID_NAME = 'lock.pid';
@@ -56,7 +61,9 @@ export class Capture implements Disposable {
     const second = look('second');
     const ends = second.map(({ last }) => last);
     if (!areNumbers(ends) || first.some(({ last }) => last === undefined)) return second;
-    const between = numbers.map((shard) => this.#rowsBehind(shard, second[shard]!, first[shard]!.last!));
+    const between = numbers.map((shard) =>
+      this.#rowsBehind(shard, second[shard]!, first[shard]!.last!),
+    );
     const cut = consistentCut(between);
     return second.map((one, shard) => ({ ...one, last: cut[shard]! }));
   }
@@ -74,6 +81,11 @@ export class Capture implements Disposable {
     }
   }
 
+  /** Where the rows that are there begin. */
+  firstSequence(shard: number): number {
+    return this.shards[shard]!.view[0]?.first ?? 1;
+  }
+
   #archived(shard: number): readonly ViewedSegment[] {
     if (this.#archive === undefined) return [];
     const directory = join(this.#archive, this.meta.clusterId, shardName(shard));
@@ -81,7 +93,10 @@ export class Capture implements Disposable {
   }
 
   /** Reads a shard's journal as it was at that moment. The caller closes it. */
-  journal(shard: number, { directory, view }: Pick<CapturedShard, 'directory' | 'view'>): JournalReader {
+  journal(
+    shard: number,
+    { directory, view }: Pick<CapturedShard, 'directory' | 'view'>,
+  ): JournalReader {
     const { clusterId, shards } = this.meta;
     return JournalReader.open({ directory, clusterId, shard, shards, view });
   }
@@ -128,7 +143,7 @@ export function consistentCut(shards: readonly (readonly RowLinks[])[]): readonl
       const end = shards[from]?.[kept[from]! - 1];
       return end === undefined || sent <= end.timestamp;
     });
-  for (let isStable = false; !isStable; ) {
+  for (let isStable = false; !isStable;) {
     isStable = true;
     for (const [shard, rows] of shards.entries()) {
       const bad = rows.findIndex((row, i) => i < kept[shard]! && !isSent(row));

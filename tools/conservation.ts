@@ -5,19 +5,8 @@
  * still kept by the sender.
  */
 import { ROW_WORDS } from '../engine/batch.ts';
-import {
-  ApplyHead,
-  LINK_HEAD_WORDS,
-  LinkHead,
-  TRANSFER_WORDS,
-} from '../engine/link-message.ts';
-import {
-  balanceList,
-  balancesOf,
-  findAccount,
-  ledgerOf,
-  type AccountSet,
-} from './account-rows.ts';
+import { ApplyHead, LINK_HEAD_WORDS, LinkHead, TRANSFER_WORDS } from '../engine/link-message.ts';
+import { balanceList, balancesOf, findAccount, ledgerOf, type AccountSet } from './account-rows.ts';
 import type { ShardState } from './shard-task.ts';
 
 type LinkState = AccountSet &

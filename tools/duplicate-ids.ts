@@ -21,8 +21,6 @@ const partOf = (words: Uint32Array, at: number): number => hashId(words, at, SEE
 /** The ids of the stored transfers of a shard; those that only failed are left out. */
 export function partitionIds({ transferIndex }: Ledger): PartedIds {
   const starts = new Uint32Array(PARTS + 1);
-  const isStored = (words: Uint32Array, at: number): boolean =>
-    positionState(words[at + 5]!) !== TransferState.failed;
   transferIndex.forEach((words, at) => {
     if (!isStored(words, at)) return;
     const part = partOf(words, at) + 1;
@@ -39,6 +37,11 @@ export function partitionIds({ transferIndex }: Ledger): PartedIds {
     for (let w = 0; w < ID_WORDS; w++) ids[to + w] = words[at + w]!;
   });
   return { words: ids, starts };
+}
+
+/** Of a slot of the index. */
+function isStored(words: Uint32Array, at: number): boolean {
+  return positionState(words[at + 5]!) !== TransferState.failed;
 }
 
 export interface DuplicateIds {

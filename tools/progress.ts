@@ -24,7 +24,9 @@ export class Progress implements Disposable {
 
   #draw(): void {
     const done = this.#done.reduce((sum, one) => sum + one, 0);
-    process.stderr.write(`\r${progressLine(this.#what, done / this.#total, this.#elapsedMs())}\u001b[K`);
+    process.stderr.write(
+      `\r${progressLine(this.#what, done / this.#total, this.#elapsedMs())}\u001b[K`,
+    );
   }
 
   #elapsedMs(): number {

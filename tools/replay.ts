@@ -9,8 +9,8 @@ import { shardOption } from './arguments.ts';
 import { Capture } from './capture.ts';
 import { ledgerTotals, messagesInFlight } from './conservation.ts';
 import { sequencesAt } from './moments-of-shards.ts';
-import { writeBalancesCsv, writeBalancesJson, writeBalancesTable } from './replay-output.ts';
 import { parseReplayOptions, type ReplayOptions } from './replay-options.ts';
+import { writeBalancesCsv, writeBalancesJson, writeBalancesTable } from './replay-output.ts';
 import type { ReplayReport } from './replay-report.ts';
 import { type Cleanup, EXIT, runTool } from './run-tool.ts';
 import { replayShards } from './shard-pool.ts';
@@ -47,7 +47,9 @@ async function replayAll(
   const asked = shardOption(parsed, meta.shards);
   const owner = account === undefined ? undefined : shardOf(account, 0, meta.shards);
   if (owner !== undefined && asked !== undefined && asked !== owner) {
-    throw new UsageError(`account ${bigintOfUint128(account!, 0)} lives on shard ${owner}, not ${asked}`);
+    throw new UsageError(
+      `account ${bigintOfUint128(account!, 0)} lives on shard ${owner}, not ${asked}`,
+    );
   }
   const only = asked ?? owner;
   const shards = only === undefined ? Array.from({ length: meta.shards }, (_, i) => i) : [only];

@@ -61,7 +61,7 @@ export class Sink implements Disposable {
 
 function writeAll(file: number, text: string): void {
   const bytes = Buffer.from(text);
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+  for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
 }
 
 /** Refuses a file that would be written into the directory that is looked at. */

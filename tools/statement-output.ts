@@ -41,14 +41,17 @@ export function writeStatementTable(
   sink.line('');
   const titles =
     'time position transfer# what counter-account# debit# credit# pending_debit# pending_credit# debits_pending# debits_posted# credits_pending# credits_posted#';
-  const framed = (what: string, balances: readonly bigint[]): readonly string[] => [
-    '', '', '', what, '', '', '', '', '', ...balances.map(String),
-  ];
   writeTable(sink, columnsOf(titles), function* rows() {
     yield framed('opening', balanceList(statement.opening));
     for (const entry of readStatement(statement)) yield tableCells(entry);
     yield framed('closing', balanceList(statement.closing));
   });
+}
+
+/** A line of balances alone. */
+function framed(what: string, balances: readonly bigint[]): readonly string[] {
+  const blank = Array.from({ length: 9 }, (_, column) => (column === 3 ? what : ''));
+  return [...blank, ...balances.map(String)];
 }
 
 function tableCells(entry: StatementEntry): readonly string[] {

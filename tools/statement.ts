@@ -309,7 +309,7 @@ export function* readStatement({ file, entries }: StatementHead): Generator<Stat
   const words = new Uint32Array(BUFFER_ENTRIES * ENTRY_WORDS);
   const opened = openSync(file, 'r');
   try {
-    for (let done = 0; done < entries; ) {
+    for (let done = 0; done < entries;) {
       const count = Math.min(BUFFER_ENTRIES, entries - done);
       readSync(opened, words, 0, count * ENTRY_WORDS * 4, done * ENTRY_WORDS * 4);
       for (let i = 0; i < count; i++) yield entryAt(words, i * ENTRY_WORDS);

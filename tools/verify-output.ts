@@ -1,6 +1,13 @@
 /** Writes what a verification found, for people and for programs, and gives the exit code that belongs to it. */
 import type { LedgerTotal, MessageInFlight } from './conservation.ts';
-import { messageObject, shardObject, totalObject, writeMessages, writeShards, writeTotals } from './replay-report.ts';
+import {
+  messageObject,
+  shardObject,
+  totalObject,
+  writeMessages,
+  writeShards,
+  writeTotals,
+} from './replay-report.ts';
 import { EXIT } from './run-tool.ts';
 import type { ShardState } from './shard-task.ts';
 import { Sink, type ToolOutput } from './sink.ts';

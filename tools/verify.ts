@@ -2,18 +2,13 @@
  * `sycee verify`: whether a ledger is sound. Each shard's journal is read and executed from beginning to end; then what only all shards together can
  * show is checked. What is wrong becomes a finding; no finding, sound.
  */
-import { duplicateIds } from './duplicate-ids.ts';
 import { isArchive, verifyArchive } from './archive.ts';
 import { Capture } from './capture.ts';
-import {
-  ledgerTotals,
-  linkComplaints,
-  messagesInFlight,
-  totalComplaints,
-} from './conservation.ts';
+import { ledgerTotals, linkComplaints, messagesInFlight, totalComplaints } from './conservation.ts';
+import { duplicateIds } from './duplicate-ids.ts';
 import { runTool } from './run-tool.ts';
-import { fileOf } from './shard-replay.ts';
 import { replayShards } from './shard-pool.ts';
+import { fileOf } from './shard-replay.ts';
 import type { ShardAnswer, ShardState } from './shard-task.ts';
 import type { ToolOutput } from './sink.ts';
 import { parseVerifyOptions } from './verify-options.ts';

@@ -8,7 +8,8 @@
  */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { Group, Input, InputType } from '../engine/group.ts';
+import { Input, InputType } from '../engine/frame.ts';
+import { Group } from '../engine/group.ts';
 import { type DirectoryMeta, inspectDirectory, shardName } from '../persistence/data-directory.ts';
 import { JournalError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';

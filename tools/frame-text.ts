@@ -4,13 +4,13 @@ import {
   Derived,
   DERIVED_WORDS,
   DerivedKind,
-  type Group,
   Head,
   Input,
   INPUT_WORDS,
   InputType,
   isRequest,
-} from '../engine/group.ts';
+} from '../engine/frame.ts';
+import type { Group } from '../engine/group.ts';
 import { positionRow, positionSequence } from '../engine/ledger.ts';
 import { LinkHead } from '../engine/link-message.ts';
 import { ACCOUNT_STATUS_NAMES, EventState, TRANSFER_STATUS_NAMES } from '../engine/status.ts';

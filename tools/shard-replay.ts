@@ -5,7 +5,8 @@
  */
 import { performance } from 'node:perf_hooks';
 import { ROW_WORDS } from '../engine/batch.ts';
-import { Group, Head } from '../engine/group.ts';
+import { Head } from '../engine/frame.ts';
+import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
 import { DataDirectoryError, JournalError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';

@@ -4,7 +4,8 @@
  *
  * I1 Over several shards the moment is a consistent cut: no shard has taken a message whose sending is not in it. In a directory at rest
  *    that is the end of all journals. In a live one the shards are looked at twice. Whatever a row of the first look follows from was
- *    committed before the second; of what came between, only the rows are kept whose messages were sent by rows that are kept as well.
+ *    committed before the second; of what came between, only the rows are kept that follow from rows which are kept as well: a message
+ *    that was taken from the row that sent it, an acknowledgement from the row that took what it acknowledges.
  */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -102,15 +103,15 @@ export class Capture implements Disposable {
     return JournalReader.open({ directory, clusterId, shard, shards, view });
   }
 
-  /** The row after `last` and those behind it; the first of the list is `last` itself, without messages. */
+  /** The row after `last` and those behind it; the first of the list is `last` itself, which counts in any case. */
   #rowsBehind(shard: number, captured: CapturedShard, last: number): readonly RowLinks[] {
     const group = new Group();
     using journal = this.journal(shard, captured);
-    const rows: RowLinks[] = [{ sequence: last, timestamp: journal.timestamp(last), messages: [] }];
+    const rows: RowLinks[] = [{ sequence: last, timestamp: journal.timestamp(last), ...NO_LINKS }];
     for (const { sequence, timestamp, frame } of journal.rows(last + 1)) {
       // What cannot be loaded is found by whoever executes it.
-      const messages = group.load(frame, sequence) === null ? messagesOf(group) : [];
-      rows.push({ sequence, timestamp, messages });
+      const links = group.load(frame, sequence) === null ? linksOf(group) : NO_LINKS;
+      rows.push({ sequence, timestamp, ...links });
     }
     return rows;
   }
@@ -120,34 +121,53 @@ export class Capture implements Disposable {
   }
 }
 
-/** A row with the messages that it took: who sent each, and when, which is the timestamp of the row that did. */
+const NO_LINKS = { taken: [], acknowledged: [] };
+
+/** A row and what it follows from on other shards. */
 export interface RowLinks {
   readonly sequence: number;
   readonly timestamp: bigint;
-  readonly messages: readonly { readonly from: number; readonly sent: bigint }[];
+  /** Messages that it took: from whom, which, and when it was sent, which is the timestamp of the row that did. */
+  readonly taken: readonly {
+    readonly from: number;
+    readonly number: number;
+    readonly sent: bigint;
+  }[];
+  /** What peers are said to have taken. */
+  readonly acknowledged: readonly { readonly by: number; readonly number: number }[];
 }
 
-function messagesOf({ inputAt, words }: Group): RowLinks['messages'] {
-  return inputAt
-    .filter((at) => words[at + Input.type] === InputType.link)
-    .map((at) => ({
+function linksOf({ inputAt, words }: Group): Pick<RowLinks, 'taken' | 'acknowledged'> {
+  const numberOf = (at: number): number =>
+    words[at + Input.number]! + words[at + Input.number + 1]! * 4294967296;
+  const ofType = (type: number): number[] =>
+    inputAt.filter((at) => words[at + Input.type] === type);
+  return {
+    taken: ofType(InputType.link).map((at) => ({
       from: words[at + Input.peer]!,
+      number: numberOf(at),
       sent: (BigInt(words[at + Input.stamp + 1]!) << 32n) | BigInt(words[at + Input.stamp]!),
-    }));
+    })),
+    acknowledged: ofType(InputType.acknowledged).map((at) => ({
+      by: words[at + Input.peer]!,
+      number: numberOf(at),
+    })),
+  };
 }
 
 /** The last sequences that count, of lists that begin with a row which does (I1). */
 export function consistentCut(shards: readonly (readonly RowLinks[])[]): readonly number[] {
   const kept = shards.map((rows) => rows.length);
-  const isSent = ({ messages }: RowLinks): boolean =>
-    messages.every(({ from, sent }) => {
-      const end = shards[from]?.[kept[from]! - 1];
-      return end === undefined || sent <= end.timestamp;
+  const isFounded = ({ taken, acknowledged }: RowLinks, shard: number): boolean =>
+    taken.every(({ from, sent }) => sent <= shards[from]![kept[from]! - 1]!.timestamp) &&
+    acknowledged.every(({ by, number }) => {
+      const left = shards[by]!.slice(kept[by]).flatMap((row) => row.taken);
+      return !left.some((one) => one.from === shard && one.number <= number);
     });
   for (let isStable = false; !isStable;) {
     isStable = true;
     for (const [shard, rows] of shards.entries()) {
-      const bad = rows.findIndex((row, i) => i < kept[shard]! && !isSent(row));
+      const bad = rows.findIndex((row, i) => i < kept[shard]! && !isFounded(row, shard));
       if (bad === -1) continue;
       kept[shard] = bad;
       isStable = false;

@@ -25,10 +25,7 @@ async function statesOf(
 ): Promise<readonly ShardState[] | undefined> {
   const requests = capture.shards.map(({ last }, shard) => ({
     shard,
-    from: null,
     to: last ?? Number.MAX_SAFE_INTEGER,
-    statement: null,
-    wantsIds: false,
     wantsPendings: true,
   }));
   const answers = await replayShards(capture, requests, 'inspect');

@@ -1,13 +1,19 @@
-/** Messages that a shard has sent and that its peers are not known to have, as replay makes them again. Bounded by what is in flight. */
+/**
+ * Messages that a shard has sent and that its peers are not known to have, as replay makes them again. Bounded by what is in flight, unless older ones
+ * are asked for: at a moment that is a time, a sender can know already what its peer, whose clock is ahead, has not taken yet.
+ */
 import type { StateMachine } from '../engine/state-machine.ts';
 import type { SentMessage } from './shard-task.ts';
 
 export class Outbox {
   readonly #machine: StateMachine;
+  readonly #keepFrom: readonly number[] | null;
   readonly #kept: SentMessage[][];
 
-  constructor(machine: StateMachine) {
+  /** By peer: keep from this number on, whatever is acknowledged. */
+  constructor(machine: StateMachine, keepFrom: readonly number[] | null) {
     this.#machine = machine;
+    this.#keepFrom = keepFrom;
     this.#kept = Array.from({ length: machine.ledger.shards }, () => []);
   }
 
@@ -27,7 +33,7 @@ export class Outbox {
     }
     for (const [to, kept] of this.#kept.entries()) {
       if (kept.length === 0) continue;
-      const first = acknowledged[to]! + 1;
+      const first = Math.min(acknowledged[to]! + 1, this.#keepFrom?.[to] ?? Infinity);
       if (kept.some(({ number }) => number < first)) {
         this.#kept[to] = kept.filter(({ number }) => number >= first);
       }

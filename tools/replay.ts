@@ -9,6 +9,7 @@ import { shardOption } from './arguments.ts';
 import { Capture } from './capture.ts';
 import { ledgerTotals, messagesInFlight } from './conservation.ts';
 import { sequencesAt } from './moments-of-shards.ts';
+import { replayMoment, type ReplayedMoment } from './replay-moment.ts';
 import { parseReplayOptions, type ReplayOptions } from './replay-options.ts';
 import { writeBalancesCsv, writeBalancesJson, writeBalancesTable } from './replay-output.ts';
 import type { ReplayReport } from './replay-report.ts';
@@ -42,7 +43,7 @@ export function damageText({ shard, sequence, file, rule }: ShardDamage): string
 async function replayAll(
   capture: Capture,
   { account, parsed, to, from }: ReplayOptions,
-): Promise<{ readonly states: readonly ShardState[]; readonly damages: readonly ShardDamage[] }> {
+): Promise<ReplayedMoment> {
   const { meta } = capture;
   const asked = shardOption(parsed, meta.shards);
   const owner = account === undefined ? undefined : shardOf(account, 0, meta.shards);
@@ -55,28 +56,21 @@ async function replayAll(
   const shards = only === undefined ? Array.from({ length: meta.shards }, (_, i) => i) : [only];
   const ends = sequencesAt(capture, shards, to, '--to');
   const starts = from === undefined ? null : sequencesAt(capture, shards, from, '--from');
-  const answers = await replayShards(
-    capture,
-    shards.map((shard, i) => {
-      const start = starts?.[i] ?? null;
-      if (start !== null && start > ends[i]!) throw new UsageError('--from is later than --to');
-      const file = join(capture.scratch.path, STATEMENT_FILE);
-      const statement = account === undefined ? null : { account, file };
-      return {
-        shard,
-        from: start,
-        to: ends[i]!,
-        statement,
-        wantsIds: false,
-        wantsPendings: false,
-      };
-    }),
-    'replay',
-  );
-  return {
-    states: answers.flatMap((answer) => (answer.type === 'state' ? [answer.state] : [])),
-    damages: answers.flatMap((answer) => (answer.type === 'damage' ? [answer.damage] : [])),
-  };
+  const requests = shards.map((shard, i) => {
+    const start = starts?.[i] ?? null;
+    if (start !== null && start > ends[i]!) throw new UsageError('--from is later than --to');
+    const file = join(capture.scratch.path, STATEMENT_FILE);
+    const statement = account === undefined ? null : { account, file };
+    return {
+      shard,
+      from: start,
+      to: ends[i]!,
+      statement,
+    };
+  });
+  return replayMoment(requests, (some) => replayShards(capture, some, 'replay'), {
+    isTime: to?.type === 'time' && only === undefined,
+  });
 }
 
 function reportOf(

@@ -10,10 +10,16 @@ import type { Capture } from './capture.ts';
 import { Progress } from './progress.ts';
 import type { ShardAnswer, ShardTask } from './shard-task.ts';
 
-export type ShardRequest = Pick<
-  ShardTask,
-  'shard' | 'from' | 'to' | 'statement' | 'wantsIds' | 'wantsPendings'
->;
+export type ShardRequest = Pick<ShardTask, 'shard' | 'to'> &
+  Partial<Pick<ShardTask, 'from' | 'statement' | 'keepFrom' | 'wantsIds' | 'wantsPendings'>>;
+
+const NOTHING_MORE = {
+  from: null,
+  statement: null,
+  keepFrom: null,
+  wantsIds: false,
+  wantsPendings: false,
+};
 
 /** The answers, in the order of the requests. */
 export async function replayShards(
@@ -34,13 +40,21 @@ export async function replayShards(
     // A parked worker would hold up what a database closes in the background.
     atomics: 'disabled',
   });
-  const { clusterId, shards: count, seed } = meta;
   return await Promise.all(
     requests.map((request) => {
-      const { directory, view } = shards[request.shard]!;
-      return pool.run({ ...request, clusterId, shards: count, seed, directory, view, progress });
+      return pool.run({ ...taskOf({ meta, shards }, request), progress });
     }),
   );
+}
+
+/** All but for where its progress is told. */
+export function taskOf(
+  { meta, shards }: Pick<Capture, 'meta' | 'shards'>,
+  request: ShardRequest,
+): Omit<ShardTask, 'progress'> {
+  const { clusterId, shards: count, seed } = meta;
+  const { directory, view } = shards[request.shard]!;
+  return { ...NOTHING_MORE, ...request, clusterId, shards: count, seed, directory, view };
 }
 
 /** About how many bytes the rows up to a sequence take. */

@@ -81,7 +81,7 @@ class ShardReplay {
     this.#journal = JournalReader.open({ directory, clusterId, shard, shards, view });
     this.#machine = new StateMachine({ shard, shards, seed }, this.#group);
     this.#records = new RecordReader(this.#journal, shards);
-    this.#outbox = new Outbox(this.#machine);
+    this.#outbox = new Outbox(this.#machine, task.keepFrom);
     this.#statement =
       statement === null ? null : new StatementWriter(this.#machine, this.#group, statement);
   }

@@ -15,6 +15,8 @@ export interface ShardTask {
   readonly from: number | null;
   /** Write a statement of this account (four words) into a file, of what came after `from`. */
   readonly statement: { readonly account: Uint32Array; readonly file: string } | null;
+  /** By peer: messages to keep from this number on although they are acknowledged; null for none. */
+  readonly keepFrom: readonly number[] | null;
   /** Whether the pending transfers, and the ids of all transfers, are wanted too. */
   readonly wantsPendings: boolean;
   readonly wantsIds: boolean;

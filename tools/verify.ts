@@ -29,12 +29,9 @@ async function verify(capture: Capture): Promise<Verification> {
   const { meta, shards, directory, isLive } = capture;
   const requests = shards.map(({ last }, shard) => ({
     shard,
-    from: null,
     // At rest, everything is read up to where the journal really ends, and not to where it was said to.
     to: isLive ? (last ?? Number.MAX_SAFE_INTEGER) : Number.MAX_SAFE_INTEGER,
-    statement: null,
     wantsIds: meta.shards > 1,
-    wantsPendings: false,
   }));
   const answers = await replayShards(capture, requests, 'verify');
   const states = answers.flatMap((answer) => (answer.type === 'state' ? [answer.state] : []));

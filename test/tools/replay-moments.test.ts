@@ -15,8 +15,10 @@ import {
   totalComplaints,
 } from '../../tools/conservation.ts';
 import { sequencesAt } from '../../tools/moments-of-shards.ts';
+import { replayMoment } from '../../tools/replay-moment.ts';
+import { type ShardRequest, taskOf } from '../../tools/shard-pool.ts';
 import { replayShardTask } from '../../tools/shard-replay.ts';
-import type { ShardState } from '../../tools/shard-task.ts';
+import type { ShardAnswer, ShardState } from '../../tools/shard-task.ts';
 import { startSystem, type TestSystem } from '../support/cluster.ts';
 import { feedBatch } from '../support/feed-ledgers.ts';
 import { ModelLedger } from '../support/model-ledger.ts';
@@ -27,24 +29,29 @@ const BATCHES = 300;
 const EVENTS_MAX = 5;
 const TEST_MS_MAX = 60_000;
 
+/** In this thread. */
+function replay(capture: Capture, request: ShardRequest): ShardAnswer {
+  const progress = new SharedArrayBuffer(8 * capture.meta.shards);
+  return replayShardTask({ ...taskOf(capture, request), progress });
+}
+
 function replayTo(capture: Capture, shard: number, to: number): ShardState {
-  const { clusterId, shards, seed } = capture.meta;
-  const answer = replayShardTask({
-    ...capture.shards[shard]!,
-    clusterId,
-    shard,
-    shards,
-    seed,
-    to,
-    from: null,
-    statement: null,
-    wantsIds: false,
-    wantsPendings: false,
-    progress: new SharedArrayBuffer(8 * shards),
-  });
+  const answer = replay(capture, { shard, to });
   if (answer.type === 'damage') throw new Error(JSON.stringify(answer.damage));
   expect(answer.state.complaints).toEqual([]);
   return answer.state;
+}
+
+async function replayToTime(capture: Capture, time: bigint): Promise<readonly ShardState[]> {
+  const shards = capture.shards.map((_, shard) => shard);
+  const sequences = sequencesAt(capture, shards, { type: 'time', time }, '--to');
+  const { states, damages } = await replayMoment(
+    sequences.map((to, shard) => ({ shard, to })),
+    (some) => Promise.resolve(some.map((request) => replay(capture, request))),
+    { isTime: true },
+  );
+  expect(damages).toEqual([]);
+  return states;
 }
 
 /** All balances by id, as text. */
@@ -131,24 +138,19 @@ test(
     });
     await system.client.close();
     using capture = new Capture(system.directory);
-    const shards = [0, 1, 2];
-    const statesAt = (time: bigint): readonly ShardState[] =>
-      sequencesAt(capture, shards, { type: 'time', time }, '--to').map((sequence, shard) =>
-        replayTo(capture, shard, sequence),
-      );
     const prng = new Prng(12);
     for (let i = 0; i < REPLAYS / 20; i++) {
       const { time, balances } = prng.pick(expected);
-      expect(balancesIn(statesAt(time))).toBe(balances);
+      expect(balancesIn(await replayToTime(capture, time))).toBe(balances);
     }
     let changes = 0;
     for (let i = 0; i < REPLAYS / 10; i++) {
       const shard = prng.below(3);
       using journal = capture.journal(shard, capture.shards[shard]!);
       const sequence = 1 + prng.below(capture.shards[shard]!.last!);
-      const states = statesAt(journal.timestamp(sequence));
+      const states = await replayToTime(capture, journal.timestamp(sequence));
       const messages = messagesInFlight(states);
-      expect(linkComplaints(states)).toEqual([]);
+      expect(linkComplaints(states, true)).toEqual([]);
       expect(totalComplaints(ledgerTotals(states, messages))).toEqual([]);
       changes += messages.filter((one) => one.changes.size > 0).length;
     }

@@ -12,7 +12,7 @@ import { join, resolve } from 'node:path';
 import { Input, InputType } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { type DirectoryMeta, inspectDirectory, shardName } from '../persistence/data-directory.ts';
-import { JournalError } from '../persistence/errors.ts';
+import { type JournalDamage, JournalError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import {
   joinViews,
@@ -29,6 +29,8 @@ export interface CapturedShard {
   readonly view: readonly ViewedSegment[];
   /** The last row that counts; undefined when the journal is damaged so that its end cannot be told. */
   readonly last: number | undefined;
+  /** Its files cannot even be listed. */
+  readonly damage?: JournalDamage;
 }
 
 export class Capture implements Disposable {
@@ -72,14 +74,16 @@ export class Capture implements Disposable {
 
   #lookAt(shard: number, name: string): CapturedShard {
     const directory = join(this.directory, shardName(shard));
-    const own = viewJournal(directory, join(this.scratch.path, `${name}-${shardName(shard)}`));
-    const view = joinViews(own, this.#archived(shard));
+    let view: readonly ViewedSegment[] = [];
     try {
+      const own = viewJournal(directory, join(this.scratch.path, `${name}-${shardName(shard)}`));
+      view = joinViews(own, this.#archived(shard));
       using journal = this.journal(shard, { directory, view });
       return { directory, view, last: journal.lastSequence() };
     } catch (error: unknown) {
       if (!(error instanceof JournalError)) throw error;
-      return { directory, view, last: undefined };
+      const isListed = view.length > 0 || error.damage === undefined;
+      return { directory, view, last: undefined, ...(isListed ? {} : { damage: error.damage }) };
     }
   }
 

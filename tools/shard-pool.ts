@@ -41,8 +41,12 @@ export async function replayShards(
     atomics: 'disabled',
   });
   return await Promise.all(
-    requests.map((request) => {
-      return pool.run({ ...taskOf({ meta, shards }, request), progress });
+    requests.map(async (request): Promise<ShardAnswer> => {
+      const { damage } = shards[request.shard]!;
+      if (damage !== undefined) {
+        return { type: 'damage', damage: { shard: request.shard, ...damage } };
+      }
+      return await pool.run({ ...taskOf({ meta, shards }, request), progress });
     }),
   );
 }

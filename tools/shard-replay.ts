@@ -59,12 +59,15 @@ export function fileOf(view: ShardTask['view'], sequence: number): string {
   return segmentName(view.findLast(({ first }) => first <= sequence)?.first ?? 1);
 }
 
+/** A thread replays one shard after the other; the buffer has megabytes, and is used again. */
+const GROUP = new Group();
+
 class ShardReplay {
   /** The row under way. */
   sequence = 0;
   readonly #task: ShardTask;
   readonly #journal: JournalReader;
-  readonly #group = new Group();
+  readonly #group = GROUP;
   readonly #machine: StateMachine;
   readonly #records: RecordReader;
   readonly #outbox: Outbox;

@@ -2,6 +2,7 @@
  * `sycee verify`: whether a ledger is sound. Each shard's journal is read and executed from beginning to end; then what only all shards together can
  * show is checked. What is wrong becomes a finding; no finding, sound.
  */
+import { DataDirectoryError } from '../persistence/errors.ts';
 import { isArchive, verifyArchive } from './archive.ts';
 import { Capture } from './capture.ts';
 import { ledgerTotals, linkComplaints, messagesInFlight, totalComplaints } from './conservation.ts';
@@ -11,7 +12,7 @@ import { replayShards } from './shard-pool.ts';
 import { fileOf } from './shard-replay.ts';
 import type { ShardAnswer, ShardState } from './shard-task.ts';
 import type { ToolOutput } from './sink.ts';
-import { parseVerifyOptions } from './verify-options.ts';
+import { parseVerifyOptions, type VerifyOptions } from './verify-options.ts';
 import { type Finding, type Verification, writeVerification } from './verify-output.ts';
 
 export function runVerify(args: readonly string[], output: ToolOutput): Promise<number> {
@@ -20,9 +21,24 @@ export function runVerify(args: readonly string[], output: ToolOutput): Promise<
     if (isArchive(options.directory)) {
       return writeVerification(verifyArchive(options.directory), options, output);
     }
-    const capture = cleanup.add(new Capture(options.directory, options.archive));
+    const capture = captureOf(options);
+    if (!(capture instanceof Capture)) return writeVerification(capture, options, output);
+    cleanup.add(capture);
     return writeVerification(await verify(capture), options, output);
   });
+}
+
+/** A damaged directory is a finding too. */
+function captureOf({ directory, archive }: VerifyOptions): Capture | Verification {
+  try {
+    return new Capture(directory, archive);
+  } catch (error: unknown) {
+    if (!(error instanceof DataDirectoryError) || error.code !== 'DATA_DAMAGED') throw error;
+    const rule = error.message;
+    const finding = { check: 'directory', shard: null, sequence: null, file: null, rule } as const;
+    const none = { isLive: false, states: [], notes: [], totals: [], messages: [] };
+    return { directory, findings: [finding], ...none };
+  }
 }
 
 async function verify(capture: Capture): Promise<Verification> {

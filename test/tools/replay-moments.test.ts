@@ -25,7 +25,6 @@ import { ModelLedger } from '../support/model-ledger.ts';
 import { WholeBatches } from '../support/whole-batches.ts';
 
 const REPLAYS = Number(process.env['REPLAYS'] ?? 1000);
-const BATCHES = 300;
 const EVENTS_MAX = 5;
 const TEST_MS_MAX = 60_000;
 
@@ -79,7 +78,7 @@ function balancesOfModel(model: ModelLedger): string {
 /** Feeds a system and the model, and calls back after each batch, when nothing is under way. */
 async function feed(
   system: TestSystem,
-  seed: number,
+  { seed, batches: count }: { readonly seed: number; readonly batches: number },
   after: (model: ModelLedger) => Promise<void>,
 ): Promise<void> {
   const { shards, shardOf, client } = system;
@@ -92,7 +91,7 @@ async function feed(
   });
   const advance = (seconds: number): Promise<void> => system.advance(seconds);
   const sizes = new Prng(seed);
-  for (let i = 0; i < BATCHES; i++) {
+  for (let i = 0; i < count; i++) {
     await feedBatch({ client, model, batches, advance }, batches.next(1 + sizes.below(EVENTS_MAX)));
     await after(model);
   }
@@ -104,7 +103,7 @@ test(
   async () => {
     await using system = await startSystem({ shards: 1, hasManualClock: true });
     const expected: { readonly sequence: number; readonly balances: string }[] = [];
-    await feed(system, 5, async (model) => {
+    await feed(system, { seed: 5, batches: 300 }, async (model) => {
       const { sequence } = (await system.client.digests())[0]!;
       if (sequence === expected.at(-1)?.sequence) expected.pop();
       expected.push({ sequence, balances: balancesOfModel(model) });
@@ -130,7 +129,7 @@ test(
   async () => {
     await using system = await startSystem({ shards: 3, hasManualClock: true });
     const expected: { readonly time: bigint; readonly balances: string }[] = [];
-    await feed(system, 6, async (model) => {
+    await feed(system, { seed: 6, batches: 150 }, async (model) => {
       // All that was done is earlier than this.
       await system.advance(0.001);
       model.advance(0.001);
@@ -139,12 +138,12 @@ test(
     await system.client.close();
     using capture = new Capture(system.directory);
     const prng = new Prng(12);
-    for (let i = 0; i < REPLAYS / 20; i++) {
+    for (let i = 0; i < REPLAYS / 50; i++) {
       const { time, balances } = prng.pick(expected);
       expect(balancesIn(await replayToTime(capture, time))).toBe(balances);
     }
     let changes = 0;
-    for (let i = 0; i < REPLAYS / 10; i++) {
+    for (let i = 0; i < REPLAYS / 20; i++) {
       const shard = prng.below(3);
       using journal = capture.journal(shard, capture.shards[shard]!);
       const sequence = 1 + prng.below(capture.shards[shard]!.last!);

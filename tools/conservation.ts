@@ -4,8 +4,15 @@
  * going to be. And whether links add up: a shard has taken no more of a peer's messages than that has sent, and all that it has not taken is
  * still kept by the sender.
  */
+import { assert } from '../engine/assert.ts';
 import { ROW_WORDS } from '../engine/batch.ts';
-import { ApplyHead, LINK_HEAD_WORDS, LinkHead, TRANSFER_WORDS } from '../engine/link-message.ts';
+import {
+  ApplyHead,
+  CHANGED_WORDS,
+  LINK_HEAD_WORDS,
+  LinkHead,
+  TRANSFER_WORDS,
+} from '../engine/link-message.ts';
 import { balanceList, balancesOf, findAccount, ledgerOf, type AccountSet } from './account-rows.ts';
 import type { ShardState } from './shard-task.ts';
 
@@ -116,11 +123,12 @@ export function messagesInFlight(states: readonly LinkState[]): readonly Message
 function changesOf(body: Uint32Array, receiver: AccountSet): Map<number, bigint[]> {
   const changes = new Map<number, bigint[]>();
   let at = LINK_HEAD_WORDS + body[ApplyHead.transfers]! * TRANSFER_WORDS;
-  for (let i = 0; i < body[ApplyHead.accounts]!; i++, at += ROW_WORDS) {
+  for (let i = 0; i < body[ApplyHead.accounts]!; i++, at += CHANGED_WORDS) {
     const found = findAccount(receiver, body, at);
-    const old = found === -1 ? [0n, 0n, 0n, 0n] : balanceList(balancesOf(receiver.accounts, found));
+    assert(found !== -1, 'a claimed account exists');
+    const old = balanceList(balancesOf(receiver.accounts, found));
     const change = balanceList(balancesOf(body, at)).map((balance, j) => balance - old[j]!);
-    const ledger = ledgerOf(body, at);
+    const ledger = ledgerOf(receiver.accounts, found);
     const sum = changes.get(ledger) ?? [0n, 0n, 0n, 0n];
     addTo(sum, change);
     changes.set(ledger, sum);

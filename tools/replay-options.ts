@@ -13,7 +13,6 @@ export interface ReplayOptions {
   /** A file, or `-` for standard output. */
   readonly csv: string | undefined;
   readonly out: string | undefined;
-  readonly fromStart: boolean;
   readonly parsed: ParsedArguments;
 }
 
@@ -30,7 +29,6 @@ changed, and no lock is taken.
   --json                  one JSON document on stdout
   --csv FILE|-            accounts, changes, or the statement as CSV, into a file or to stdout
   --out FILE              what would go to stdout, into a file
-  --from-start            replay from the first row, whatever snapshots there are
 
 A TIME is ISO 8601 (UTC unless it says otherwise) with up to nine digits behind the point, or nanoseconds since 1970.
 Digests are printed for each shard: two replays to the same moment give the same.
@@ -51,7 +49,6 @@ export function parseReplayOptions(args: readonly string[]): ReplayOptions {
     csv: { type: 'string' },
     out: { type: 'string' },
     json: { type: 'boolean' },
-    'from-start': { type: 'boolean' },
   });
   const { directory, values } = parsed;
   const [to, from, account, csv, out] = ['to', 'from', 'account', 'csv', 'out'].map((name) =>
@@ -71,7 +68,6 @@ export function parseReplayOptions(args: readonly string[]): ReplayOptions {
     json,
     csv,
     out,
-    fromStart: values['from-start'] === true,
     parsed,
   };
 }

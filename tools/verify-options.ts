@@ -6,7 +6,6 @@ export interface VerifyOptions {
   readonly directory: string;
   readonly archive: string | undefined;
   readonly json: boolean;
-  readonly fromStart: boolean;
 }
 
 export const VERIFY_HELP = `usage: sycee verify [DIR] [options]
@@ -17,7 +16,6 @@ stopped directory, one that a process is writing, or an archive of sealed segmen
 Nothing in it is changed, and no lock is taken.
 
   --archive DIR           where sealed segments that are not in the directory any more have gone
-  --from-start            replay from the first row, whatever snapshots there are
   --json                  one JSON document on stdout
 
 The exit code is 0 when everything is sound, and 3 when something is not: then the first wrong sequence of each shard is named, and its file.
@@ -30,7 +28,6 @@ examples:
 export function parseVerifyOptions(args: readonly string[]): VerifyOptions {
   const parsed = parseToolArguments(args, {
     archive: { type: 'string' },
-    'from-start': { type: 'boolean' },
     json: { type: 'boolean' },
   });
   const { directory, values } = parsed;
@@ -39,6 +36,5 @@ export function parseVerifyOptions(args: readonly string[]): VerifyOptions {
     directory,
     archive: archive === undefined ? undefined : resolve(archive),
     json: values['json'] === true,
-    fromStart: values['from-start'] === true,
   };
 }

@@ -94,6 +94,7 @@ function contentOf(directory: string): readonly string[] {
     .toSorted();
 }
 
+// oxlint-disable-next-line typescript/no-explicit-any -- Documents of many shapes, whose fields are then compared.
 type Json = Readonly<Record<string, any>>;
 const parsed = (ran: Ran): Json => JSON.parse(ran.out) as Json;
 const sumOf = (rows: readonly Json[], name: string): bigint =>
@@ -211,10 +212,10 @@ test('a live directory is verified and replayed up to its last commits while it 
   const client = connectHttp(served.url);
   const ids = Array.from({ length: ACCOUNTS }, (_, i) => BigInt(i + 1));
   await client.createAccounts(ids.map((id) => ({ id, ledger: 1, code: 1 })));
-  let isOver = false;
+  const load = { isOver: false };
   let last = 0n;
-  const load = async (first: number): Promise<void> => {
-    for (let id = first; !isOver; id += 4) {
+  const send = async (first: number): Promise<void> => {
+    for (let id = first; !load.isOver; id += 4) {
       const transfers = ids.map((debitAccountId, i) => ({
         id: BigInt(id * 100 + i),
         debitAccountId,
@@ -227,7 +228,7 @@ test('a live directory is verified and replayed up to its last commits while it 
       last += 1n;
     }
   };
-  const loads = [1, 2, 3, 4].map((first) => load(first));
+  const loads = [1, 2, 3, 4].map((first) => send(first));
   for (let i = 0; i < 3; i++) {
     const answered = last;
     const verified = await sycee('verify', served.directory, '--json');
@@ -237,7 +238,7 @@ test('a live directory is verified and replayed up to its last commits while it 
     const posted = BigInt(document['ledgers'][0]['debits_posted'] as string);
     expect(posted).toBeGreaterThanOrEqual(answered * BigInt(ACCOUNTS));
   }
-  isOver = true;
+  load.isOver = true;
   await Promise.all(loads);
   await client.close();
   expect(parsed(await sycee('replay', served.directory, '--json'))).toMatchObject({ live: true });

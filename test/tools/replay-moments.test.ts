@@ -26,6 +26,8 @@ import { WholeBatches } from '../support/whole-batches.ts';
 
 const REPLAYS = Number(process.env['REPLAYS'] ?? 1000);
 const EVENTS_MAX = 5;
+/** So that some of them are in the middle of a walk. */
+const MOMENTS_MIN = 60;
 const TEST_MS_MAX = 60_000;
 
 /** In this thread. */
@@ -143,7 +145,7 @@ test(
       expect(balancesIn(await replayToTime(capture, time))).toBe(balances);
     }
     let changes = 0;
-    for (let i = 0; i < REPLAYS / 20; i++) {
+    for (let i = 0; i < Math.max(MOMENTS_MIN, REPLAYS / 20); i++) {
       const shard = prng.below(3);
       using journal = capture.journal(shard, capture.shards[shard]!);
       const sequence = 1 + prng.below(capture.shards[shard]!.last!);

@@ -38,7 +38,7 @@ export class Capture implements Disposable {
   readonly meta: DirectoryMeta;
   /** A process has it, or had it when it was killed. */
   readonly isLive: boolean;
-  readonly scratch = new Scratch();
+  readonly scratch: Scratch;
   readonly shards: readonly CapturedShard[];
   readonly #archive: string | undefined;
 
@@ -47,6 +47,7 @@ export class Capture implements Disposable {
     this.#archive = archive;
     this.directory = resolve(directory);
     this.meta = inspectDirectory(this.directory);
+    this.scratch = new Scratch();
     this.isLive = existsSync(join(this.directory, LOCK_PID_NAME));
     try {
       this.shards = this.#look();

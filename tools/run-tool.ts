@@ -11,6 +11,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, damaged: 3 } as const;
 
 /** Exit codes of processes that a signal has ended, by the habit of shells. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+const OUTPUT_CLOSED = 141;
 
 /** What has to be undone when the process ends in the middle. */
 export class Cleanup {
@@ -33,22 +34,31 @@ export async function runTool(
   tool: (cleanup: Cleanup) => Promise<number>,
 ): Promise<number> {
   const cleanup = new Cleanup();
+  const onExit = (): void => cleanup.run();
+  process.once('exit', onExit);
   const handlers = Object.entries(SIGNALS).map(([signal, code]) => {
-    const onSignal = (): void => {
-      cleanup.run();
-      process.exit(code);
-    };
+    const onSignal = (): void => process.exit(code);
     process.once(signal, onSignal);
     return [signal, onSignal] as const;
   });
+  if (!process.stdout.listeners('error').includes(onOutputError)) {
+    process.stdout.on('error', onOutputError);
+  }
   try {
     return await tool(cleanup);
   } catch (error: unknown) {
     return refusal(name, output, error);
   } finally {
     cleanup.run();
+    process.off('exit', onExit);
     for (const [signal, onSignal] of handlers) process.off(signal, onSignal);
   }
+}
+
+/** Whoever reads has seen enough, as `head` has. */
+function onOutputError(error: Error): void {
+  if ('code' in error && error.code === 'EPIPE') process.exit(OUTPUT_CLOSED);
+  throw error;
 }
 
 function refusal(name: string, output: ToolOutput, error: unknown): number {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { consistentCut, type RowLinks } from './capture.ts';
+import { consistentCut, type RowLinks, type ShardLook } from './capture.ts';
 
 interface Row {
   readonly timestamp: number;
@@ -11,13 +11,15 @@ interface Row {
   readonly acknowledged?: RowLinks['acknowledged'];
 }
 
-function rows(first: number, ...list: readonly Row[]): RowLinks[] {
-  return list.map(({ timestamp, taken = [], acknowledged = [] }, i) => ({
+/** Nothing was taken before the rows. */
+function rows(first: number, ...list: readonly Row[]): ShardLook {
+  const all = list.map(({ timestamp, taken = [], acknowledged = [] }, i) => ({
     sequence: first + i,
     timestamp: BigInt(timestamp),
     taken: taken.map((one) => ({ ...one, sent: BigInt(one.sent) })),
     acknowledged,
   }));
+  return { rows: all, takenBefore: () => 0 };
 }
 
 const at = (timestamp: number): Row => ({ timestamp });
@@ -56,4 +58,14 @@ test('an acknowledgement is left out with the row that took what it acknowledges
     rows(7, at(100)),
   ]);
   expect(cut).toEqual([4, 9, 7]);
+});
+
+test('an acknowledgement of what was taken after the taker was looked at is left out, and one of what was taken long before is not', () => {
+  const acknowledges = (number: number): Row => ({
+    timestamp: 105,
+    acknowledged: [{ by: 1, number }],
+  });
+  const taker = { ...rows(9, at(90)), takenBefore: () => 6 };
+  expect(consistentCut([rows(4, at(100), acknowledges(6)), taker])).toEqual([5, 9]);
+  expect(consistentCut([rows(4, at(100), acknowledges(7)), taker])).toEqual([4, 9]);
 });

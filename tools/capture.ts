@@ -90,7 +90,7 @@ export class Capture implements Disposable {
 
   /** Where the rows that are there begin. */
   firstSequence(shard: number): number {
-    return this.shards[shard]!.view[0]?.first ?? 1;
+    return this.#firstOf(this.shards[shard]!);
   }
 
   #archived(shard: number): readonly ViewedSegment[] {
@@ -109,16 +109,34 @@ export class Capture implements Disposable {
   }
 
   /** The row after `last` and those behind it; the first of the list is `last` itself, which counts in any case. */
-  #rowsBehind(shard: number, captured: CapturedShard, last: number): readonly RowLinks[] {
+  #rowsBehind(shard: number, captured: CapturedShard, last: number): ShardLook {
     const group = new Group();
     using journal = this.journal(shard, captured);
     const rows: RowLinks[] = [{ sequence: last, timestamp: journal.timestamp(last), ...NO_LINKS }];
     for (const { sequence, timestamp, frame } of journal.rows(last + 1)) {
-      // What cannot be loaded is found by whoever executes it.
-      const links = group.load(frame, sequence) === null ? linksOf(group) : NO_LINKS;
-      rows.push({ sequence, timestamp, ...links });
+      rows.push({ sequence, timestamp, ...linksOf(group, frame, sequence) });
     }
-    return rows;
+    return { rows, takenBefore: (from) => this.#takenUpTo(last, from, { shard, captured }) };
+  }
+
+  /** The last message of a peer that a shard had taken with a row or before it. */
+  #takenUpTo(
+    last: number,
+    from: number,
+    { shard, captured }: { readonly shard: number; readonly captured: CapturedShard },
+  ): number {
+    const group = new Group();
+    using journal = this.journal(shard, captured);
+    for (let sequence = last; sequence >= this.#firstOf(captured); sequence--) {
+      const { taken } = linksOf(group, journal.read(sequence), sequence);
+      const found = taken.findLast((one) => one.from === from);
+      if (found !== undefined) return found.number;
+    }
+    return 0;
+  }
+
+  #firstOf({ view }: CapturedShard): number {
+    return view[0]?.first ?? 1;
   }
 
   [Symbol.dispose](): void {
@@ -142,7 +160,20 @@ export interface RowLinks {
   readonly acknowledged: readonly { readonly by: number; readonly number: number }[];
 }
 
-function linksOf({ inputAt, words }: Group): Pick<RowLinks, 'taken' | 'acknowledged'> {
+/** The rows of a shard between two looks, and what it had taken before them. */
+export interface ShardLook {
+  readonly rows: readonly RowLinks[];
+  readonly takenBefore: (from: number) => number;
+}
+
+function linksOf(
+  group: Group,
+  frame: Uint8Array,
+  sequence: number,
+): Pick<RowLinks, 'taken' | 'acknowledged'> {
+  // What cannot be loaded is found by whoever executes it.
+  if (group.load(frame, sequence) !== null) return NO_LINKS;
+  const { inputAt, words } = group;
   const numberOf = (at: number): number =>
     words[at + Input.number]! + words[at + Input.number + 1]! * 4294967296;
   const ofType = (type: number): number[] =>
@@ -160,25 +191,27 @@ function linksOf({ inputAt, words }: Group): Pick<RowLinks, 'taken' | 'acknowled
   };
 }
 
-/** The last sequences that count, of lists that begin with a row which does (I1). */
-export function consistentCut(shards: readonly (readonly RowLinks[])[]): readonly number[] {
-  const kept = shards.map((rows) => rows.length);
+/** The last sequences that count: what follows from a row that nobody has looked at is left out (I1). */
+export function consistentCut(shards: readonly ShardLook[]): readonly number[] {
+  const kept = shards.map(({ rows }) => rows.length);
+  const hasTaken = (by: number, from: number, number: number): boolean => {
+    const { rows, takenBefore } = shards[by]!;
+    const taken = rows.slice(0, kept[by]).flatMap((row) => row.taken);
+    return (taken.findLast((one) => one.from === from)?.number ?? takenBefore(from)) >= number;
+  };
   const isFounded = ({ taken, acknowledged }: RowLinks, shard: number): boolean =>
-    taken.every(({ from, sent }) => sent <= shards[from]![kept[from]! - 1]!.timestamp) &&
-    acknowledged.every(({ by, number }) => {
-      const left = shards[by]!.slice(kept[by]).flatMap((row) => row.taken);
-      return !left.some((one) => one.from === shard && one.number <= number);
-    });
+    taken.every(({ from, sent }) => sent <= shards[from]!.rows[kept[from]! - 1]!.timestamp) &&
+    acknowledged.every(({ by, number }) => hasTaken(by, shard, number));
   for (let isStable = false; !isStable;) {
     isStable = true;
-    for (const [shard, rows] of shards.entries()) {
+    for (const [shard, { rows }] of shards.entries()) {
       const bad = rows.findIndex((row, i) => i < kept[shard]! && !isFounded(row, shard));
       if (bad === -1) continue;
       kept[shard] = bad;
       isStable = false;
     }
   }
-  return shards.map((rows, shard) => rows[kept[shard]! - 1]!.sequence);
+  return shards.map(({ rows }, shard) => rows[kept[shard]! - 1]!.sequence);
 }
 
 function areNumbers(values: readonly (number | undefined)[]): values is readonly number[] {

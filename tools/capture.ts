@@ -196,8 +196,11 @@ export function consistentCut(shards: readonly ShardLook[]): readonly number[] {
   const kept = shards.map(({ rows }) => rows.length);
   const hasTaken = (by: number, from: number, number: number): boolean => {
     const { rows, takenBefore } = shards[by]!;
-    const taken = rows.slice(0, kept[by]).flatMap((row) => row.taken);
-    return (taken.findLast((one) => one.from === from)?.number ?? takenBefore(from)) >= number;
+    for (let i = kept[by]! - 1; i >= 0; i--) {
+      const last = rows[i]!.taken.findLast((one) => one.from === from);
+      if (last !== undefined) return last.number >= number;
+    }
+    return takenBefore(from) >= number;
   };
   const isFounded = ({ taken, acknowledged }: RowLinks, shard: number): boolean =>
     taken.every(({ from, sent }) => sent <= shards[from]!.rows[kept[from]! - 1]!.timestamp) &&

@@ -28,7 +28,7 @@ const REPLAYS = Number(process.env['REPLAYS'] ?? 1000);
 const EVENTS_MAX = 5;
 /** So that some of them are in the middle of a walk. */
 const MOMENTS_MIN = 60;
-const TEST_MS_MAX = 60_000;
+const TEST_MS_MAX = 120_000;
 
 /** In this thread. */
 function replay(capture: Capture, request: ShardRequest): ShardAnswer {

@@ -12,6 +12,7 @@ import { constants, copyFileSync, mkdirSync, readdirSync, statSync } from 'node:
 import { basename, join } from 'node:path';
 import { removeDatabase } from './database.ts';
 import { segmentName, segmentsAmong } from './segment.ts';
+import { preflightWal } from './wal-preflight.ts';
 
 export interface ViewedSegment {
   readonly first: number;
@@ -37,7 +38,7 @@ export function viewJournal(directory: string, scratch: string): readonly Viewed
     }
     mkdirSync(scratch, { recursive: true, mode: 0o700 });
     const copy = join(scratch, segmentName(first));
-    return { first, path: copy, isInPlace: false, bytes: copyAtRest(path, copy) };
+    return copied(path, copy, first);
   });
 }
 
@@ -46,7 +47,7 @@ export function viewSegment(path: string, scratch: string): ViewedSegment | unde
   const [first] = segmentsAmong([basename(path)]);
   if (first === undefined) return undefined;
   const copy = join(scratch, segmentName(first));
-  return { first, path: copy, isInPlace: false, bytes: copyAtRest(path, copy) };
+  return copied(path, copy, first);
 }
 
 /** Segments in a directory in which nobody writes: an archive. */
@@ -64,6 +65,13 @@ export function joinViews(
 ): readonly ViewedSegment[] {
   const others = archived.filter(({ first }) => !own.some((one) => one.first === first));
   return [...own, ...others].toSorted((one, two) => one.first - two.first);
+}
+
+/** Damage in the WAL is refused before SQLite takes it for the end. */
+function copied(path: string, copy: string, first: number): ViewedSegment {
+  const bytes = copyAtRest(path, copy);
+  preflightWal(copy, first);
+  return { first, path: copy, isInPlace: false, bytes };
 }
 
 /** Copies a segment and its WAL (I1), and returns how many bytes that were. */

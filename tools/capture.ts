@@ -13,6 +13,7 @@ import { Input, InputType } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { type DirectoryMeta, inspectDirectory, shardName } from '../persistence/data-directory.ts';
 import { type JournalDamage, JournalError } from '../persistence/errors.ts';
+import { readWitness, type WitnessFile } from '../persistence/head-witness.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import {
   joinViews,
@@ -39,6 +40,8 @@ export class Capture implements Disposable {
   /** A process has it, or had it when it was killed. */
   readonly isLive: boolean;
   readonly scratch: Scratch;
+  /** How far the journals were known to be before they were looked at. */
+  readonly witness: readonly WitnessFile[];
   readonly shards: readonly CapturedShard[];
   readonly #archive: string | undefined;
 
@@ -48,6 +51,8 @@ export class Capture implements Disposable {
     this.directory = resolve(directory);
     this.meta = inspectDirectory(this.directory);
     this.scratch = new Scratch();
+    // Before the journals: it is never ahead of them.
+    this.witness = readWitness(this.directory, this.meta);
     this.isLive = existsSync(join(this.directory, LOCK_PID_NAME));
     try {
       this.shards = this.#look();

@@ -13,7 +13,7 @@ import type { ShardState } from './shard-task.ts';
 import { Sink, type ToolOutput } from './sink.ts';
 
 export interface Finding {
-  readonly check: 'directory' | 'journal' | 'accounts' | 'links' | 'conservation';
+  readonly check: 'directory' | 'journal' | 'accounts' | 'links' | 'witness' | 'conservation';
   readonly shard: number | null;
   /** The first wrong one; where the end shows it, the last one. */
   readonly sequence: number | null;

@@ -3,6 +3,7 @@
  * show is checked. What is wrong becomes a finding; no finding, sound.
  */
 import { DataDirectoryError } from '../persistence/errors.ts';
+import { checkHead, newestHead } from '../persistence/head-witness.ts';
 import { isArchive, verifyArchive } from './archive.ts';
 import { Capture } from './capture.ts';
 import { ledgerTotals, linkComplaints, messagesInFlight, totalComplaints } from './conservation.ts';
@@ -57,6 +58,7 @@ async function verify(capture: Capture): Promise<Verification> {
     notes.push('money and links over all shards were not checked, since not every shard could be');
     return { directory, isLive, states, findings, notes, totals: [], messages: [] };
   }
+  findings.push(...states.flatMap(({ shard }) => witnessFindings(capture, shard)));
   const messages = messagesInFlight(states);
   const totals = ledgerTotals(states, messages);
   for (const complaint of linkComplaints(states)) {
@@ -68,6 +70,23 @@ async function verify(capture: Capture): Promise<Verification> {
   }
   notes.push(...duplicateNotes(states));
   return { directory, isLive, states, findings, notes, totals, messages };
+}
+
+/** What the head witness says against a shard's journal: that rows are gone, or that they are others. */
+function witnessFindings(capture: Capture, shard: number): readonly Finding[] {
+  const captured = capture.shards[shard]!;
+  using journal = capture.journal(shard, captured);
+  const lastSequence = journal.lastSequence();
+  try {
+    checkHead(newestHead(capture.witness, shard), { shard, lastSequence }, (sequence) =>
+      journal.checksum(sequence),
+    );
+    return [];
+  } catch (error: unknown) {
+    if (!(error instanceof DataDirectoryError)) throw error;
+    const file = fileOf(captured.view, lastSequence);
+    return [{ check: 'witness', shard, sequence: lastSequence, file, rule: error.message }];
+  }
 }
 
 function findingsOf(answer: ShardAnswer): readonly Finding[] {

@@ -58,13 +58,13 @@ async function verify(capture: Capture): Promise<Verification> {
     notes.push('money and links over all shards were not checked, since not every shard could be');
     return { directory, isLive, states, findings, notes, totals: [], messages: [] };
   }
-  findings.push(...states.flatMap(({ shard }) => witnessFindings(capture, shard)));
   const messages = messagesInFlight(states);
   const totals = ledgerTotals(states, messages);
   for (const complaint of linkComplaints(states)) {
     const file = fileOf(shards[complaint.shard]!.view, complaint.sequence);
     findings.push({ check: 'links', file, ...complaint });
   }
+  findings.push(...states.flatMap(({ shard }) => witnessFindings(capture, shard)));
   for (const rule of totalComplaints(totals)) {
     findings.push({ check: 'conservation', shard: null, sequence: null, file: null, rule });
   }

@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { main } from '../../cli.ts';
 import { connectHttp } from '../../client/http-client.ts';
 import { open } from '../../client/in-process-client.ts';
 import { Child, startProcess, TempDirectory } from '../support/cluster.ts';
@@ -76,7 +77,19 @@ interface Ran {
   readonly log: string;
 }
 
+/** In this process, which is what costs least. */
 async function sycee(...args: readonly string[]): Promise<Ran> {
+  const out: string[] = [];
+  const log: string[] = [];
+  const code = await main(args, {
+    out: (text) => out.push(`${text}\n`),
+    log: (line) => log.push(line),
+  });
+  return { code, out: out.join(''), log: log.join('\n') };
+}
+
+/** As a process of its own. */
+async function spawned(...args: readonly string[]): Promise<Ran> {
   await using child = new Child(process.execPath, [CLI, ...args]);
   const { code } = await child.exit;
   return { code, out: child.stdout, log: child.stderr.trim() };
@@ -102,7 +115,7 @@ const sumOf = (rows: readonly Json[], name: string): bigint =>
 
 test('a stopped directory is replayed, verified, and inspected, and stays as it is', async () => {
   const before = contentOf(whole.path);
-  const replayed = parsed(await sycee('replay', whole.path, '--json'));
+  const replayed = parsed(await spawned('replay', whole.path, '--json'));
   expect(replayed).toMatchObject({ type: 'balances', live: false, in_flight: [] });
   expect(replayed['accounts']).toHaveLength(ACCOUNTS);
   const debits = sumOf(replayed['accounts'], 'debits_posted');
@@ -110,14 +123,14 @@ test('a stopped directory is replayed, verified, and inspected, and stays as it 
   expect(sumOf(replayed['accounts'], 'credits_posted')).toBe(debits);
   expect(replayed['ledgers']).toMatchObject([{ ledger: 1, debits_posted: String(debits) }]);
 
-  const verified = await sycee('verify', whole.path, '--json');
+  const verified = await spawned('verify', whole.path, '--json');
   expect(verified).toMatchObject({ code: 0, log: '' });
   expect(parsed(verified)).toMatchObject({ type: 'verify', sound: true, findings: [] });
   const digests = (document: Json): readonly string[] =>
     (document['shards'] as readonly Json[]).map((shard) => shard['digest'] as string);
   expect(digests(parsed(verified))).toEqual(digests(replayed));
 
-  const overview = await sycee('inspect', whole.path);
+  const overview = await spawned('inspect', whole.path);
   expect(overview.code).toBe(0);
   for (const name of segments(whole.path, 1)) expect(overview.out).toContain(name);
   expect(contentOf(whole.path)).toEqual(before);
@@ -231,7 +244,7 @@ test('a live directory is verified and replayed up to its last commits while it 
   const loads = [1, 2, 3, 4].map((first) => send(first));
   for (let i = 0; i < 3; i++) {
     const answered = last;
-    const verified = await sycee('verify', served.directory, '--json');
+    const verified = await spawned('verify', served.directory, '--json');
     const document = parsed(verified);
     expect(document).toMatchObject({ sound: true, live: true, findings: [] });
     expect(verified).toMatchObject({ code: 0, log: '' });
@@ -241,7 +254,7 @@ test('a live directory is verified and replayed up to its last commits while it 
   load.isOver = true;
   await Promise.all(loads);
   await client.close();
-  expect(parsed(await sycee('replay', served.directory, '--json'))).toMatchObject({ live: true });
+  expect(parsed(await spawned('replay', served.directory, '--json'))).toMatchObject({ live: true });
   served.kill('SIGTERM');
   expect(await served.exit).toMatchObject({ code: 0 });
 });

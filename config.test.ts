@@ -26,6 +26,8 @@ test('without anything the defaults hold, and nothing can change them', () => {
     natsPrefix: 'sycee',
     shards: undefined,
     token: undefined,
+    snapshotMinutes: 60,
+    snapshotMib: 1024,
   });
   expect(path.basename(config.data)).toBe('data');
   expect(Object.isFrozen(config)).toBe(true);
@@ -71,6 +73,7 @@ test.each([
 });
 
 test.each([
+  [['--snapshot-mib', '-1'], '--snapshot-mib "-1" must be a whole number from 0 to 1000000'],
   [['--shards', '0'], '--shards "0" must be a whole number from 1 to 64'],
   [['--shards', '65'], '--shards "65" must be a whole number from 1 to 64'],
   [['--shards', '1.5'], '--shards "1.5" must be a whole number from 1 to 64'],

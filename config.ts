@@ -37,6 +37,8 @@ export interface Config {
   readonly requestsMax: number;
   readonly bytesMax: number;
   readonly reserveMib: number;
+  readonly snapshotMinutes: number;
+  readonly snapshotMib: number;
 }
 
 export type Source = 'flag' | 'environment' | 'file' | 'default';
@@ -107,6 +109,18 @@ const OPTIONS = [
     preset: '256',
     hint: 'MiB of the disk kept free, then storage_full; 0 for none',
     parse: whole(0, 2 ** 30),
+  },
+  {
+    name: 'snapshot-minutes',
+    preset: '60',
+    hint: 'between snapshots, 0 for none by time',
+    parse: whole(0, 1_000_000),
+  },
+  {
+    name: 'snapshot-mib',
+    preset: '1024',
+    hint: 'MiB of journal between, 0 for none by size',
+    parse: whole(0, 1_000_000),
   },
 ] as const satisfies readonly Option[];
 
@@ -283,6 +297,8 @@ function assemble(parsed: ReadonlyMap<OptionName, unknown>, directory: string): 
     requestsMax: parsed.get('requests-max') as number,
     bytesMax: parsed.get('bytes-max') as number,
     reserveMib: parsed.get('reserve-mib') as number,
+    snapshotMinutes: parsed.get('snapshot-minutes') as number,
+    snapshotMib: parsed.get('snapshot-mib') as number,
   };
 }
 

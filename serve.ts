@@ -1,7 +1,7 @@
 /**
  * Wires the parts together: supervisor, then the edges, then signals.
  *
- * Ordering. The edges open when every shard has recovered. On SIGTERM or SIGINT: the edges stop taking and answer what they took, the
+ * Ordering. The edges open when every shard has recovered; until then the HTTP address tells how far that is. On SIGTERM or SIGINT: the edges stop taking and answer what they took, the
  * supervisor closes the journals, the exit code is 0; a second one later ends the process at once with 1. What fails at the start is said in
  * one sentence, with the exit code of the error: 3 damaged data, 4 in use, else 1.
  */
@@ -9,6 +9,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Config, isLoopback, type LoadedConfig } from './config.ts';
 import { type Gateway, startGateway } from './gateway/gateway.ts';
+import type { RouterStatus } from './gateway/request-router.ts';
+import { openWaitingRoom } from './gateway/waiting-room.ts';
 import { Supervisor } from './sharding/supervisor.ts';
 
 const SIGNAL_ECHO_MS = 500;
@@ -28,12 +30,14 @@ export async function serve(
   const signal = nextSignal(output);
   let supervisor: Supervisor | undefined;
   try {
-    supervisor = await Supervisor.start({
+    supervisor = Supervisor.open({
       directory: config.data,
       shards: config.shards,
       reserveBytes: config.reserveMib * 2 ** 20,
       log: (line: string) => output.log(line),
+      snapshots: { minutes: config.snapshotMinutes, mib: config.snapshotMib },
     });
+    await recover(supervisor, config, options.version);
     const edges = await startGateway(config, supervisor, {
       version: options.version,
       log: (line) => output.log(line),
@@ -49,6 +53,18 @@ export async function serve(
     output.log(`sycee: ${startSentence(error, config)}`);
     await supervisor?.stop();
     return exitCodeOf(error);
+  }
+}
+
+/** Says on the HTTP address how far it is, meanwhile. With port 0 nobody could ask. */
+async function recover(supervisor: Supervisor, config: Config, version: string): Promise<void> {
+  if (config.http === 'off' || config.http.port === 0) return supervisor.recover();
+  const status = (): RouterStatus => supervisor.router.status();
+  const room = await openWaitingRoom(config.http, { version, status });
+  try {
+    await supervisor.recover();
+  } finally {
+    await room.close();
   }
 }
 

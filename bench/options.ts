@@ -66,6 +66,7 @@ examples:
   sycee bench chains --shards 2 --legs apart
   sycee bench open-pendings --timeout 3600 --user-data
   sycee bench queries --history 1000000
+  sycee bench recovery --accounts 1000000
 
 Two checkouts are compared by "node bench/compare.ts --help".
 
@@ -77,6 +78,7 @@ interface Run {
   readonly options: BenchOptions;
 }
 
+const SNAPSHOT_SCENARIOS: readonly ScenarioName[] = ['recovery', 'snapshot-under-load'];
 const SCENARIO_NAMES = Object.keys(SCENARIO_FLAGS) as ScenarioName[];
 
 export function parseBenchArguments(argv: readonly string[]): Asked {
@@ -86,6 +88,9 @@ export function parseBenchArguments(argv: readonly string[]): Asked {
   const scenario = scenarioOf(positionals);
   const transport = TRANSPORTS.find((one) => one === (values.transport ?? 'in-process'));
   if (transport === undefined) throw new UsageError(`--transport is ${TRANSPORTS.join(', ')}`);
+  if (transport !== 'in-process' && SNAPSHOT_SCENARIOS.includes(scenario)) {
+    throw new UsageError(`${scenario} is measured in process only`);
+  }
   if (transport === 'http' && scenario !== 'uniform') {
     throw new UsageError('over HTTP there is uniform only');
   }

@@ -13,6 +13,7 @@ import { queries } from './queries.ts';
 import { formatReport, makeReport } from './report.ts';
 import type { ScenarioName } from './scenario-options.ts';
 import type { ScenarioContext, ScenarioResult } from './scenario.ts';
+import { recovery, snapshotUnderLoad } from './snapshots.ts';
 import { chains, hotAccount, uniform } from './uniform.ts';
 
 const SCENARIOS: Readonly<
@@ -24,6 +25,8 @@ const SCENARIOS: Readonly<
   'hot-account': hotAccount,
   'open-pendings': openPendings,
   queries,
+  recovery,
+  'snapshot-under-load': snapshotUnderLoad,
 };
 
 const EXIT_OK = 0;

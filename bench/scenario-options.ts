@@ -34,6 +34,8 @@ export interface ScenarioOptions {
   /** Questions a second of all readers; 0: as fast as they are answered. */
   readonly readRate: number;
   readonly rounds: number;
+  /** Transfers behind the snapshot. */
+  readonly suffix: number;
 }
 
 /** By scenario, its own options. Each is `--name`. */
@@ -44,6 +46,8 @@ export const SCENARIO_FLAGS = {
   'hot-account': ['hot-side'],
   'open-pendings': ['pendings', 'timeout', 'user-data'],
   queries: ['history', 'questions', 'ask', 'readers', 'read-rate', 'rounds'],
+  recovery: ['history', 'suffix'],
+  'snapshot-under-load': ['history', 'rounds'],
 } as const satisfies Readonly<Record<string, readonly ScenarioFlag[]>>;
 
 export type ScenarioName = keyof typeof SCENARIO_FLAGS;
@@ -63,6 +67,7 @@ export const FLAG_TYPES = {
   readers: { type: 'string' },
   'read-rate': { type: 'string' },
   rounds: { type: 'string' },
+  suffix: { type: 'string' },
 } as const;
 
 /** What parseArgs makes of FLAG_TYPES. */
@@ -94,7 +99,13 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
     --ask KIND           that kind only, named as in the report       (all)
     --readers N          questions under way under the load           (1)
     --read-rate N        questions a second then; 0: no bound         (0)
-    --rounds N           of load without readers and with them        (3)`;
+    --rounds N           of load without readers and with them        (3)
+  recovery               a start from a snapshot and the journal behind it
+    --history N          transfers in the snapshot                    (10000000)
+    --suffix N           transfers behind it                          (1000000)
+  snapshot-under-load    load without snapshots, and while they are written one after the other
+    --history N          transfers before the load                    (10000000)
+    --rounds N           of load without and with                     (3)`;
 
 /** Throws what `refuse` makes of a sentence. */
 export function scenarioOptionsOf(
@@ -136,6 +147,7 @@ export function scenarioOptionsOf(
     readers: whole('readers', [1, 64]),
     readRate: whole('read-rate', [0, 1_000_000]),
     rounds: whole('rounds', [1, 100]),
+    suffix: whole('suffix', [0, 1_000_000_000]),
   };
 }
 
@@ -148,6 +160,7 @@ const DEFAULTS = {
   readers: '1',
   'read-rate': '0',
   rounds: '3',
+  suffix: '1000000',
 } as const;
 type NumberFlag = keyof typeof DEFAULTS;
 
@@ -170,6 +183,7 @@ export function ownSettings(
     readers: options.readers,
     'read-rate': options.readRate,
     rounds: options.rounds,
+    suffix: options.suffix,
   };
   return Object.fromEntries(
     SCENARIO_FLAGS[scenario].map((flag: ScenarioFlag) => [flag.replaceAll('-', '_'), all[flag]]),

@@ -14,7 +14,7 @@ import { connect } from '../client/nats-client.ts';
 import { RouterTransport } from '../client/router-transport.ts';
 import { unreachable } from '../engine/assert.ts';
 import { startNatsServer } from '../lib/nats-server.ts';
-import { type ShardDigest, Supervisor } from '../sharding/supervisor.ts';
+import { type ShardDigest, type SnapshotTaken, Supervisor } from '../sharding/supervisor.ts';
 import type { BenchOptions } from './options.ts';
 
 const READY_TIMEOUT_MS = 30_000;
@@ -31,6 +31,10 @@ export interface Target {
   digests(): Promise<readonly ShardDigest[] | undefined>;
   /** Of the tables of accounts, ids, and open pending transfers, all shards together; undefined as above. */
   tableBytes(): number | undefined;
+  /** Takes a snapshot of each shard. Rejects where the ledger is in another process. */
+  snapshot(): Promise<readonly SnapshotTaken[]>;
+  /** The longest time that the beginning of a snapshot has held an actor, ms; undefined as above. */
+  snapshotHoldMs(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -58,6 +62,8 @@ async function inProcess(options: BenchOptions, directory: string): Promise<Targ
     pid: process.pid,
     digests: () => supervisor.digests(),
     tableBytes: () => supervisor.metrics().reduce((sum, one) => sum + one.tableBytes, 0),
+    snapshot: () => supervisor.snapshot(),
+    snapshotHoldMs: () => Math.max(...supervisor.metrics().map((one) => one.snapshotHoldMs)),
     stop: () => client.close(),
   };
 }
@@ -98,6 +104,8 @@ function remote(server: Server, client: Client, stopBroker: () => Promise<void>)
     pid: server.pid,
     digests: () => Promise.resolve(undefined),
     tableBytes: () => undefined,
+    snapshot: () => Promise.reject(new Error('snapshots are asked for in process only')),
+    snapshotHoldMs: () => undefined,
     stop: async () => {
       try {
         await client.close();

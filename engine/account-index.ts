@@ -78,6 +78,14 @@ export class AccountIndex {
     this.#buckets.took(bucket);
   }
 
+  /** Enters all rows of the table into the empty index. */
+  rebuild(): void {
+    const accounts = this.#accounts;
+    for (let row = 0; row < accounts.rows; row++) {
+      this.insert(this.hash(accounts.chunk(row), accounts.offset(row)), row);
+    }
+  }
+
   /** Takes a row out again that a broken chain has added. */
   remove(hash: number, row: number): void {
     const bucket = this.#buckets.bucketOf(hash);

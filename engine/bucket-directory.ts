@@ -7,18 +7,21 @@
  * slot bytes / (0.72 * 0.8), always.
  *
  * Invariants: a slot is taken when its last word is not 0; only what a broken chain had added is removed; the load of a bucket stays below
- * FILL_MAX, so that probing ends. Hashes are seeded per data directory: nobody outside can choose ids that collide.
+ * FILL_MAX, so that probing ends. Slabs are shared memory, and whoever changes a slot calls `beforeChange` first: a snapshot reads them. Hashes are seeded per data directory: nobody outside can choose ids that collide.
  */
 import { assert } from './assert.ts';
+import { BeforeImages, ImageTable, sharedWords } from './before-images.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 
 /** Powers of two are given as shifts: places are found with shifts and masks. */
 export const BUCKET_SHIFT = 11;
-const BUCKET_SLOTS = 1 << BUCKET_SHIFT;
+export const BUCKET_SLOTS = 1 << BUCKET_SHIFT;
 export const SLOT_MASK = BUCKET_SLOTS - 1;
 const FILL_MAX = Math.floor(BUCKET_SLOTS * 0.8);
 /** Buckets of one allocation: large enough for huge pages, small enough to waste little. */
 const SLAB_SHIFT = 6;
-const SLAB_MASK = (1 << SLAB_SHIFT) - 1;
+export const SLAB_BUCKETS = 1 << SLAB_SHIFT;
+const SLAB_MASK = SLAB_BUCKETS - 1;
 /** Slot numbers stay below 2^31: about a billion. */
 const BUCKETS_MAX = 1 << (31 - BUCKET_SHIFT);
 
@@ -26,6 +29,7 @@ export class BucketDirectory {
   readonly #slotWords: number;
   readonly #bucketWords: number;
   readonly #hashOf: (words: Uint32Array, at: number) => number;
+  readonly #images: BeforeImages;
   readonly #slabs: Uint32Array[] = [];
   #buckets = 0;
   #depth = 0;
@@ -37,7 +41,12 @@ export class BucketDirectory {
   #count = 0;
 
   /** `hashOf` gives the hash of what is in the slot at a word offset. */
-  constructor(slotWords: number, hashOf: (words: Uint32Array, at: number) => number) {
+  constructor(
+    slotWords: number,
+    hashOf: (words: Uint32Array, at: number) => number,
+    images = new BeforeImages(),
+  ) {
+    this.#images = images;
     this.#slotWords = slotWords;
     this.#bucketWords = slotWords * BUCKET_SLOTS;
     this.#old = new Uint32Array(this.#bucketWords);
@@ -47,6 +56,14 @@ export class BucketDirectory {
 
   get count(): number {
     return this.#count;
+  }
+
+  get buckets(): number {
+    return this.#buckets;
+  }
+
+  slabAt(slab: number): Uint32Array {
+    return this.#slabs[slab]!;
   }
 
   get byteLength(): number {
@@ -75,6 +92,14 @@ export class BucketDirectory {
   // Hot path.
   hasRoom(bucket: number): boolean {
     return this.#fills[bucket]! < FILL_MAX;
+  }
+
+  /** Keeps the slot at a word offset of the bucket's slab as it is for the snapshot under way, if there is one. */
+  // Hot path.
+  beforeChange(bucket: number, word: number): void {
+    if (this.#images.isActive && this.#images.isOpen(ImageTable.buckets, bucket)) {
+      this.#images.save(ImageTable.slots, bucket >>> SLAB_SHIFT, this.slab(bucket), word);
+    }
   }
 
   /** A slot of the bucket was taken. */
@@ -117,9 +142,11 @@ export class BucketDirectory {
       const wanted = this.#hashOf(slab, word) & SLOT_MASK;
       // An entry may move back into the hole unless its wanted place lies behind the hole.
       if (((next - wanted) & SLOT_MASK) < ((next - hole) & SLOT_MASK)) continue;
+      this.beforeChange(bucket, start + hole * step);
       slab.copyWithin(start + hole * step, word, word + step);
       hole = next;
     }
+    this.beforeChange(bucket, start + hole * step);
     slab.fill(0, start + hole * step, start + (hole + 1) * step);
     this.#fills[bucket] = this.#fills[bucket]! - 1;
     this.#count--;
@@ -148,7 +175,7 @@ export class BucketDirectory {
     const bucket = this.#buckets++;
     assert(bucket < BUCKETS_MAX, 'the index is within its bound');
     if ((bucket & SLAB_MASK) === 0) {
-      this.#slabs.push(new Uint32Array((SLAB_MASK + 1) * this.#bucketWords));
+      this.#slabs.push(sharedWords(SLAB_BUCKETS * this.#bucketWords));
     }
     if (bucket === this.#fills.length) {
       const fills = new Uint16Array(bucket * 2);
@@ -178,6 +205,9 @@ export class BucketDirectory {
 
     const slab = this.slab(bucket);
     const start = this.start(bucket);
+    if (this.#images.isActive && this.#images.takes(ImageTable.buckets, bucket)) {
+      this.#images.save(ImageTable.buckets, bucket >>> SLAB_SHIFT, slab, start);
+    }
     const old = this.#old;
     old.set(slab.subarray(start, start + this.#bucketWords));
     slab.fill(0, start, start + this.#bucketWords);
@@ -201,5 +231,30 @@ export class BucketDirectory {
     this.#directory = new Uint32Array(old.length * 2);
     for (let i = 0; i < old.length; i++) this.#directory.fill(old[i]!, i * 2, i * 2 + 2);
     this.#depth++;
+  }
+
+  /** All but the slots. */
+  save(out: StateWriter): void {
+    out.put(this.#buckets);
+    out.put(this.#depth);
+    out.put(this.#count);
+    out.putList(this.#directory);
+    out.putBytes(this.#depths);
+    out.putBytes(new Uint8Array(this.#fills.buffer));
+  }
+
+  load(from: StateReader): void {
+    assert(this.#count === 0, 'only an empty index is loaded');
+    this.#buckets = from.take();
+    this.#depth = from.take();
+    this.#count = from.take();
+    this.#directory = from.takeList().slice();
+    this.#depths = from.takeBytes();
+    this.#fills = new Uint16Array(from.takeBytes().buffer);
+    assert(this.#directory.length === 2 ** this.#depth, 'the directory has its depth');
+    assert(this.#fills.length === this.#depths.length, 'every bucket has a fill and a depth');
+    while (this.#slabs.length * SLAB_BUCKETS < this.#buckets) {
+      this.#slabs.push(sharedWords(SLAB_BUCKETS * this.#bucketWords));
+    }
   }
 }

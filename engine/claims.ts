@@ -6,6 +6,7 @@
  */
 import { assert } from './assert.ts';
 import { KeyTable } from './key-table.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 
 const KEYS_AT_FIRST = 1 << 12;
 const OWNER = 5;
@@ -93,6 +94,16 @@ export class Claims {
     const entry = this.#keys.find(ids, at, kind);
     assert(entry !== -1, 'a waiting item awaits its keys');
     this.#keys.words[entry + MARK] = this.#scan;
+  }
+
+  save(out: StateWriter): void {
+    out.put(this.#scan);
+    this.#keys.save(out);
+  }
+
+  load(from: StateReader): void {
+    this.#scan = from.take();
+    this.#keys.load(from);
   }
 
   /** Order-free sum over keys, for the digest. */

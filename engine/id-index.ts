@@ -3,11 +3,13 @@
  * bucket-directory.ts's business.
  */
 import { assert } from './assert.ts';
+import type { BeforeImages } from './before-images.ts';
 import { BUCKET_SHIFT, BucketDirectory, SLOT_MASK } from './bucket-directory.ts';
 import { hashId } from './placement.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 
 /** {id 4, values 2}; the second value is not 0. */
-const SLOT_WORDS = 6;
+export const SLOT_WORDS = 6;
 const HIGH = 5;
 
 export class IdIndex {
@@ -16,9 +18,28 @@ export class IdIndex {
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 
-  constructor(seed: number) {
+  constructor(seed: number, images?: BeforeImages) {
     this.#seed = seed | 0;
-    this.#buckets = new BucketDirectory(SLOT_WORDS, (words, at) => hashId(words, at, this.#seed));
+    const hashOf = (words: Uint32Array, at: number): number => hashId(words, at, this.#seed);
+    this.#buckets = new BucketDirectory(SLOT_WORDS, hashOf, images);
+  }
+
+  get buckets(): number {
+    return this.#buckets.buckets;
+  }
+
+  /** The words of a slab: so many buckets, one after the other. */
+  slabAt(slab: number): Uint32Array {
+    return this.#buckets.slabAt(slab);
+  }
+
+  save(out: StateWriter): void {
+    this.#buckets.save(out);
+  }
+
+  /** Makes the buckets in an empty index; the caller fills in the words of the slabs. */
+  load(from: StateReader): void {
+    this.#buckets.load(from);
   }
 
   get count(): number {
@@ -139,6 +160,7 @@ export class IdIndex {
     high: number,
   ): void {
     assert(high !== 0, 'the second value word marks the slot as taken');
+    this.#buckets.beforeChange(bucket, word);
     const slab = this.#buckets.slab(bucket);
     slab[word] = words[at]!;
     slab[word + 1] = words[at + 1]!;
@@ -154,6 +176,7 @@ export class IdIndex {
     assert(high !== 0, 'the second value word marks the slot as taken');
     const bucket = slot >>> BUCKET_SHIFT;
     const word = this.#buckets.start(bucket) + (slot & SLOT_MASK) * SLOT_WORDS;
+    this.#buckets.beforeChange(bucket, word);
     const slab = this.#buckets.slab(bucket);
     slab[word + 4] = low;
     slab[word + HIGH] = high;

@@ -6,6 +6,7 @@
  */
 import { assert } from './assert.ts';
 import { hashId } from './placement.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 
 const ENTRY_WORDS = 8;
 const TAG = 4;
@@ -120,6 +121,20 @@ export class KeyTable {
     if (this.#count === 0) return;
     for (let word = 0; word < this.words.length; word += ENTRY_WORDS) {
       if (this.words[word + TAG] !== 0) visit(this.words, word);
+    }
+  }
+
+  save(out: StateWriter): void {
+    out.put(this.#count);
+    this.forEach((words, at) => out.putList(words.subarray(at, at + ENTRY_WORDS)));
+  }
+
+  load(from: StateReader): void {
+    assert(this.#count === 0, 'only an empty table is loaded');
+    for (let left = from.take(); left > 0; left--) {
+      const entry = from.takeList();
+      const to = this.obtain(entry, 0, entry[TAG]!);
+      for (let w = TAG + 1; w < ENTRY_WORDS; w++) this.words[to + w] = entry[w]!;
     }
   }
 

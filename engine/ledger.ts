@@ -5,9 +5,11 @@
 import { AccountIndex } from './account-index.ts';
 import { AccountTable } from './account-table.ts';
 import { assert } from './assert.ts';
+import { BeforeImages } from './before-images.ts';
 import { IdIndex } from './id-index.ts';
 import { SEQUENCE_MAX } from './limits.ts';
 import { PendingTable } from './pending-table.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 
 /**
  * What became of a transfer id; kept in the low byte of the index's second value word, where 0 means an empty slot. Of an open pending
@@ -35,10 +37,12 @@ export interface LedgerOptions {
 export class Ledger {
   readonly shard: number;
   readonly shards: number;
-  readonly accounts = new AccountTable();
+  /** Where changes leave what was there before, while a snapshot is taken. */
+  readonly images = new BeforeImages();
+  readonly accounts = new AccountTable(this.images);
   readonly accountIndex: AccountIndex;
   readonly transferIndex: IdIndex;
-  readonly pendings = new PendingTable();
+  readonly pendings = new PendingTable(this.images);
   /** The largest timestamp of an account and of a transfer of this shard: {low, high} each. Imported ones have to be above it. */
   readonly newestAccount = new Uint32Array(2);
   readonly newestTransfer = new Uint32Array(2);
@@ -54,7 +58,7 @@ export class Ledger {
     this.shard = shard;
     this.shards = shards;
     this.accountIndex = new AccountIndex(this.accounts, seed);
-    this.transferIndex = new IdIndex(seed ^ 0x9e3779b9);
+    this.transferIndex = new IdIndex(seed ^ 0x9e3779b9, this.images);
     this.clockLow = shard;
   }
 
@@ -80,6 +84,27 @@ export class Ledger {
     const next = time + behind;
     this.clockLow = Number(next & 0xffffffffn);
     this.clockHigh = Number(next >> 32n);
+  }
+
+  save(out: StateWriter): void {
+    out.put(this.clockLow);
+    out.put(this.clockHigh);
+    out.putList(this.newestAccount);
+    out.putList(this.newestTransfer);
+    out.put(this.accounts.rows);
+    this.transferIndex.save(out);
+    this.pendings.save(out);
+  }
+
+  /** Makes tables of the sizes that they had. Their words come afterwards. */
+  load(from: StateReader): void {
+    this.clockLow = from.take();
+    this.clockHigh = from.take();
+    this.newestAccount.set(from.takeList());
+    this.newestTransfer.set(from.takeList());
+    this.accounts.load(from.take());
+    this.transferIndex.load(from);
+    this.pendings.load(from);
   }
 }
 

@@ -8,6 +8,7 @@
 import { assert } from './assert.ts';
 import type { Ledger } from './ledger.ts';
 import { WordList } from './link-message.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 
 export const REPLY_HEAD_WORDS = 8;
 /**
@@ -44,6 +45,8 @@ interface OpenRequest {
   readonly statuses: Uint16Array;
   readonly stamps: Uint32Array;
 }
+
+type HeadWords = [number, number, number, number, number];
 
 /** Words of a created-reply for n rows. */
 export function replyWords(n: number): number {
@@ -147,6 +150,39 @@ export class OpenRequests {
       target[halves + (i >> 1)] = statuses[firstRow + i]! | (upper << 16);
     }
     this.replyAt.push(at);
+  }
+
+  // ---- For snapshots.
+
+  save(out: StateWriter): void {
+    out.put(this.#open.length);
+    for (const one of this.#open) {
+      out.put(one === null ? 0 : one.waiting);
+      if (one === null) continue;
+      const { head, statuses, stamps } = one;
+      const { session, request, n, deadlineLow, deadlineHigh } = head;
+      out.putList(Uint32Array.of(session, request, n, deadlineLow, deadlineHigh));
+      out.putBytes(new Uint8Array(statuses.buffer));
+      out.putList(stamps);
+    }
+    out.putList(Uint32Array.from(this.#free));
+  }
+
+  load(from: StateReader): void {
+    assert(this.#open.length === 0, 'nothing is open in a new state');
+    for (let left = from.take(); left > 0; left--) {
+      const waiting = from.take();
+      this.waitingRows += waiting;
+      if (waiting === 0) {
+        this.#open.push(null);
+        continue;
+      }
+      const [session, request, n, deadlineLow, deadlineHigh] = [...from.takeList()] as HeadWords;
+      const head = { session, request, n, deadlineLow, deadlineHigh };
+      const statuses = new Uint16Array(from.takeBytes().buffer, 0, n);
+      this.#open.push({ head, waiting, statuses, stamps: from.takeList().slice() });
+    }
+    this.#free.push(...from.takeList());
   }
 
   #at(slot: number): OpenRequest {

@@ -5,6 +5,7 @@
  */
 import { assert } from './assert.ts';
 import { type BatchKind, ROW_WORDS } from './batch.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 
 /** A single event of this shard, one that is to walk, events of this shard that are a chain, events that walk together, a walk underway. */
 export const ParkedKind = { event: 1, start: 2, chain: 3, together: 4, walk: 5 } as const;
@@ -17,6 +18,7 @@ export interface ParkedBody {
 }
 
 const NONE = -1;
+const NO_MARKS = new Uint8Array(0);
 const PAGE_ROWS = 1024;
 
 export class Parked {
@@ -142,6 +144,39 @@ export class Parked {
     this.#next[item] = this.#free;
     this.#free = item;
     this.#count--;
+  }
+
+  save(out: StateWriter): void {
+    out.put(this.#count);
+    for (let item = this.#first; item !== NONE; item = this.#next[item]!) {
+      out.put(this.#kinds[item]!);
+      out.put(this.#batchKinds[item]!);
+      out.put(this.#marks[item]!);
+      out.put(this.#requests[item]!);
+      out.put(this.#requestRows[item]!);
+      const body = this.#bodies.get(item);
+      const at = this.offset(item);
+      out.putList(body?.events ?? this.page(item).subarray(at, at + ROW_WORDS));
+      out.putBytes(body?.marks ?? NO_MARKS);
+    }
+  }
+
+  /** Items get other numbers than they had, in the same order. */
+  load(from: StateReader): void {
+    assert(this.#count === 0, 'nothing waits in a new state');
+    for (let left = from.take(); left > 0; left--) {
+      const kind = from.take() as ParkedKind;
+      const batchKind = from.take() as BatchKind;
+      const mark = from.take();
+      const slot = from.take();
+      const item = this.add(kind, batchKind, { slot, row: from.take() });
+      const events = from.takeList();
+      const marks = from.takeBytes();
+      this.#marks[item] = mark;
+      const isSingle = kind === ParkedKind.event || kind === ParkedKind.start;
+      if (isSingle) this.page(item).set(events, this.offset(item));
+      else this.setBody(item, { events: events.slice(), marks });
+    }
   }
 }
 

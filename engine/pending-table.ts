@@ -4,14 +4,19 @@
  * names the entry while the transfer is pending.
  *
  * The heap is ordered by (expires_at, timestamp). An entry knows its place in it, so any can be taken out.
+ *
+ * Entries that are not in use are a list, threaded through their first words, and so are rows of user data. Chunks are shared memory that a
+ * snapshot reads: a change is announced first, but for that of a place in the heap, which is made anew when a state is loaded.
  */
 import { assert } from './assert.ts';
+import { BeforeImages, ImageTable, sharedWords } from './before-images.ts';
 import { EXPIRIES_MAX } from './limits.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 
-const ENTRY_WORDS = 18;
-const CHUNK_ENTRIES = 4096;
+export const ENTRY_WORDS = 18;
+export const CHUNK_ENTRIES = 4096;
 const CHUNK_SHIFT = 12;
-const USER_WORDS = 8;
+export const USER_WORDS = 8;
 /** In place of a place in the heap: the entry is being expired. */
 const UNDER_WAY = 0xffffffff;
 
@@ -30,11 +35,14 @@ const Entry = {
 } as const;
 
 export class PendingTable {
+  readonly #images: BeforeImages;
   readonly #chunks: Uint32Array[] = [];
-  readonly #free: number[] = [];
+  /** The entry that was freed last, plus 1; 0 for none. Its first word has the one before it. */
+  #free = 0;
+  #freeCount = 0;
   #used = 0;
   readonly #userChunks: Uint32Array[] = [];
-  readonly #userFree: number[] = [];
+  #userFree = 0;
   #userUsed = 0;
   #heap = new Int32Array(64);
   #heapSize = 0;
@@ -43,8 +51,21 @@ export class PendingTable {
   readonly #expiresA = new Uint32Array(2);
   readonly #expiresB = new Uint32Array(2);
 
+  constructor(images = new BeforeImages()) {
+    this.#images = images;
+  }
+
   get count(): number {
-    return this.#used - this.#free.length;
+    return this.#used - this.#freeCount;
+  }
+
+  /** Entries that there are, in use or not, and rows of user data. */
+  get used(): number {
+    return this.#used;
+  }
+
+  get userUsed(): number {
+    return this.#userUsed;
   }
 
   /** Those whose expiry is under way. */
@@ -68,10 +89,7 @@ export class PendingTable {
     low: number,
     high: number,
   ): number {
-    const entry = this.#free.pop() ?? this.#used++;
-    if (entry >>> CHUNK_SHIFT === this.#chunks.length) {
-      this.#chunks.push(new Uint32Array(CHUNK_ENTRIES * ENTRY_WORDS));
-    }
+    const entry = this.#takeEntry();
     const words = this.#chunk(entry);
     const to = this.#at(entry);
     for (let w = 0; w < 4; w++) words[to + Entry.amount + w] = record[at + 12 + w]!;
@@ -90,22 +108,56 @@ export class PendingTable {
     return entry;
   }
 
+  #takeEntry(): number {
+    if (this.#free === 0) {
+      const entry = this.#used++;
+      if (entry >>> CHUNK_SHIFT === this.#chunks.length) {
+        this.#chunks.push(sharedWords(CHUNK_ENTRIES * ENTRY_WORDS));
+      }
+      return entry;
+    }
+    const entry = this.#free - 1;
+    this.#beforeChange(entry);
+    this.#free = this.#chunk(entry)[this.#at(entry)]!;
+    this.#freeCount--;
+    return entry;
+  }
+
   #addUserData(record: Uint32Array, at: number): number {
     let any = 0;
     for (let w = 20; w < 27; w++) any |= record[at + w]!;
     if (any === 0) return 0;
-    const row = this.#userFree.pop() ?? this.#userUsed++;
+    const row = this.#userFree === 0 ? this.#userUsed++ : this.#userFree - 1;
     if (row >>> CHUNK_SHIFT === this.#userChunks.length) {
-      this.#userChunks.push(new Uint32Array(CHUNK_ENTRIES * USER_WORDS));
+      this.#userChunks.push(sharedWords(CHUNK_ENTRIES * USER_WORDS));
     }
     const words = this.#userChunks[row >>> CHUNK_SHIFT]!;
     const to = (row & (CHUNK_ENTRIES - 1)) * USER_WORDS;
+    this.#beforeUserChange(row);
+    if (this.#userFree !== 0) this.#userFree = words[to]!;
     for (let w = 0; w < 7; w++) words[to + w] = record[at + 20 + w]!;
     return row + 1;
   }
 
+  /** Keeps an entry as it is for the snapshot under way, if there is one. */
+  #beforeChange(entry: number): void {
+    if (this.#images.isActive && this.#images.takes(ImageTable.pendings, entry)) {
+      const chunk = entry >>> CHUNK_SHIFT;
+      this.#images.save(ImageTable.pendings, chunk, this.#chunks[chunk]!, this.#at(entry));
+    }
+  }
+
+  #beforeUserChange(row: number): void {
+    if (this.#images.isActive && this.#images.takes(ImageTable.users, row)) {
+      const chunk = row >>> CHUNK_SHIFT;
+      const at = (row & (CHUNK_ENTRIES - 1)) * USER_WORDS;
+      this.#images.save(ImageTable.users, chunk, this.#userChunks[chunk]!, at);
+    }
+  }
+
   /** Takes the entry out, from the heap too. */
   remove(entry: number): void {
+    this.#beforeChange(entry);
     const words = this.#chunk(entry);
     const at = this.#at(entry);
     if (words[at + Entry.heap] === UNDER_WAY) this.#underWay--;
@@ -113,8 +165,17 @@ export class PendingTable {
     words[at + Entry.heap] = 0;
     words[at + Entry.codeFlags] = 0;
     const user = words[at + Entry.user]!;
-    if (user !== 0) this.#userFree.push(user - 1);
-    this.#free.push(entry);
+    if (user !== 0) this.#removeUserData(user - 1);
+    words[at] = this.#free;
+    this.#free = entry + 1;
+    this.#freeCount++;
+  }
+
+  #removeUserData(row: number): void {
+    this.#beforeUserChange(row);
+    const words = this.#userChunks[row >>> CHUNK_SHIFT]!;
+    words[(row & (CHUNK_ENTRIES - 1)) * USER_WORDS] = this.#userFree;
+    this.#userFree = row + 1;
   }
 
   /** The buffer in which the id of the credit account lies, at `creditAt`. Reading it is also for the cache's sake. */
@@ -189,6 +250,7 @@ export class PendingTable {
   beginExpiry(): number {
     const entry = this.first;
     assert(entry !== -1, 'an entry expires');
+    this.#beforeChange(entry);
     this.#unschedule(entry);
     this.#chunk(entry)[this.#at(entry) + Entry.heap] = UNDER_WAY;
     this.#underWay++;
@@ -208,17 +270,51 @@ export class PendingTable {
     this.#rise(place);
   }
 
-  /** Order-free sum over the entries, for the digest. The heap follows from them. */
-  digest(mix: (words: Uint32Array, at: number, count: number) => number): number {
-    let sum = this.#underWay;
+  // ---- For snapshots.
+
+  chunkAt(chunk: number): Uint32Array {
+    return this.#chunks[chunk]!;
+  }
+
+  userChunkAt(chunk: number): Uint32Array {
+    return this.#userChunks[chunk]!;
+  }
+
+  /** All but entries and user data. */
+  save(out: StateWriter): void {
+    out.put(this.#used);
+    out.put(this.#free);
+    out.put(this.#freeCount);
+    out.put(this.#userUsed);
+    out.put(this.#userFree);
+  }
+
+  /** Makes entries and rows in an empty table; the caller fills in the words of the chunks, then calls `loaded`. */
+  load(from: StateReader): void {
+    assert(this.#used === 0, 'only an empty table is loaded');
+    this.#used = from.take();
+    this.#free = from.take();
+    this.#freeCount = from.take();
+    this.#userUsed = from.take();
+    this.#userFree = from.take();
+    while (this.#chunks.length * CHUNK_ENTRIES < this.#used) {
+      this.#chunks.push(sharedWords(CHUNK_ENTRIES * ENTRY_WORDS));
+    }
+    while (this.#userChunks.length * CHUNK_ENTRIES < this.#userUsed) {
+      this.#userChunks.push(sharedWords(CHUNK_ENTRIES * USER_WORDS));
+    }
+  }
+
+  /** Makes the heap. An entry's place in it means nothing in an image, but for that of one whose expiry is under way. */
+  loaded(): void {
     for (let entry = 0; entry < this.#used; entry++) {
       const words = this.#chunk(entry);
       const at = this.#at(entry);
-      // A code is never 0, so this is an entry that is not in use.
-      if (words[at + Entry.codeFlags] === 0) continue;
-      sum = (sum + mix(words, at, Entry.heap)) | 0;
+      const isTimed = words[at + Entry.codeFlags] !== 0 && words[at + Entry.timeout] !== 0;
+      if (!isTimed) continue;
+      if (words[at + Entry.heap] === UNDER_WAY) this.#underWay++;
+      else this.#push(entry);
     }
-    return sum >>> 0;
   }
 
   /** Calls back for every entry; `isExpiring`: its expiry has begun and is not decided. */
@@ -322,4 +418,19 @@ export function addSeconds(
   target[0] = low;
   target[1] = high;
   return high > 0x7fffffff;
+}
+
+/** Order-free sum over the first entries of a chunk, for the digest. The heap follows from them. */
+export function digestOfEntries(
+  words: Uint32Array,
+  entries: number,
+  mix: (words: Uint32Array, at: number, count: number) => number,
+): number {
+  let sum = 0;
+  for (let at = 0; at < entries * ENTRY_WORDS; at += ENTRY_WORDS) {
+    // A code is never 0, so this is an entry that is not in use.
+    if (words[at + Entry.codeFlags] === 0) continue;
+    sum = (sum + mix(words, at, Entry.heap)) | 0;
+  }
+  return sum;
 }

@@ -69,8 +69,7 @@ export class PlainTransfers {
     const { words, halves, at, step } = columns;
     const { transferIndex, accounts: table, shards } = ledger;
     const { statuses, previous, sequence } = group;
-    const rows = accounts.rowsAhead;
-    const ahead = accounts.aheadFrom;
+    const { rowsAhead: rows, aheadFrom: ahead } = accounts;
     const low = sequence >>> 0;
     const high = positionHigh(sequence, 0, 0);
     let { clockLow, clockHigh } = ledger;
@@ -111,6 +110,7 @@ export class PlainTransfers {
         clockLow -= 4294967296;
         clockHigh++;
       }
+      table.beforeTransfer(drRow, crRow);
       addTo(dr, drAt + DEBITS_POSTED, words, amount);
       addTo(cr, crAt + CREDITS_POSTED, words, amount);
       const row = firstRow + i;

@@ -14,10 +14,18 @@ import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
 import { Carried } from './carried.ts';
 import { Claims } from './claims.ts';
 import { CreateRequests } from './create-requests.ts';
-import { stateDigest } from './digest.ts';
+import { digestTail, StateDigest, stateDigest } from './digest.ts';
 import { EventMark } from './event-marks.ts';
 import { Head, Input, INPUT_WORDS, InputType } from './frame.ts';
 import { type Group } from './group.ts';
+import {
+  imageChunk,
+  imageParts,
+  imagePieces,
+  imageSizes,
+  type ImageParts,
+  type TableSection,
+} from './image.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import { BATCH_EVENTS_MAX, EXPIRIES_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind, type Outgoing } from './link-message.ts';
@@ -25,6 +33,7 @@ import { NO_REQUEST, OpenRequests } from './open-requests.ts';
 import { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
 import { RecordShelf } from './record-shelf.ts';
+import { StateReader, StateWriter } from './state-words.ts';
 import { Units } from './units.ts';
 import { Waiting } from './waiting.ts';
 import { Walks, type WalkingUnit } from './walk.ts';
@@ -81,6 +90,14 @@ export class StateMachine {
   /** Messages of this group for other shards, in order. They are numbered: `sent` has been moved on. */
   get outgoing(): readonly Outgoing[] {
     return this.#walks.outgoing;
+  }
+
+  /** Memory of the ledger's tables. */
+  get tableBytes(): number {
+    const { accounts, accountIndex, transferIndex, pendings } = this.ledger;
+    return (
+      accounts.byteLength + accountIndex.byteLength + transferIndex.byteLength + pendings.byteLength
+    );
   }
 
   get parkedCount(): number {
@@ -254,11 +271,15 @@ export class StateMachine {
     }
   }
 
-  // ---- Digest.
+  // ---- Digest and image.
 
   /** Two words over the whole state: accounts, ids, links, and what waits. Takes time in proportion to the state. */
   digest(): readonly [number, number] {
-    return stateDigest({
+    return stateDigest(this.ledger, this.#digestTail());
+  }
+
+  #digestTail(): Uint32Array {
+    return digestTail({
       ledger: this.ledger,
       claims: this.#claims,
       walks: this.#walks,
@@ -266,6 +287,63 @@ export class StateMachine {
       parked: this.#waiting.count,
     });
   }
+
+  /**
+   * Begins an image of the state as it is between two groups. From now on changes leave what was there before in `ledger.images`, until
+   * `endImage`. Takes time in proportion to what is in flight.
+   */
+  beginImage(): ImageParts {
+    const { ledger } = this;
+    const out = new StateWriter();
+    out.putList(this.#digestTail());
+    for (const part of this.#parts()) part.save(out);
+    for (const list of [this.sent, this.received, this.acknowledged]) {
+      for (const number of list) out.putNumber(number);
+    }
+    ledger.images.begin(imageSizes(ledger));
+    return imageParts(ledger, out.words());
+  }
+
+  endImage(): void {
+    this.ledger.images.end();
+  }
+
+  /**
+   * Takes an image over into this new state machine: first the words of its state, then the pieces of the tables, in order, whose words
+   * `read` puts into what it is given. Says the digest of what was loaded.
+   */
+  loadImage(
+    state: Uint32Array,
+    read: (section: TableSection, target: Uint32Array) => void,
+  ): readonly [number, number] {
+    const { ledger } = this;
+    const from = new StateReader(state);
+    const tail = from.takeList();
+    for (const part of this.#parts()) part.load(from);
+    for (const list of [this.sent, this.received, this.acknowledged]) {
+      for (let shard = 0; shard < list.length; shard++) list[shard] = from.takeNumber();
+    }
+    assert(from.isAtEnd, 'the state of an image is read to its end');
+    const digest = new StateDigest(tail);
+    for (const { section, chunk, words } of imagePieces(imageSizes(ledger))) {
+      const target = imageChunk(ledger, section, chunk).subarray(0, words);
+      read(section, target);
+      digest.add(section, target);
+    }
+    ledger.accountIndex.rebuild();
+    ledger.pendings.loaded();
+    return digest.finish();
+  }
+
+  #parts(): readonly StatePart[] {
+    return [this.ledger, this.#claims, this.#walks, this.#waiting, this.requests];
+  }
+}
+
+/** What the state is made of besides the tables' words. */
+interface StatePart {
+  save(out: StateWriter): void;
+  load(from: StateReader): void;
 }
 
 const EXPIRY_MARKS = Uint8Array.of(EventMark.end | EventMark.expire);

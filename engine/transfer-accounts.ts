@@ -256,6 +256,8 @@ export class TransferAccounts {
   // Hot path.
   beforeChange(): void {
     if (this.#undo.isActive) this.#remember();
+    if (this.drRow !== -1) this.#ledger.accounts.beforeChange(this.drRow);
+    if (this.crRow !== -1) this.#ledger.accounts.beforeChange(this.crRow);
     if (!this.#isWalk) return;
     if (this.drRow === -1) this.#carried.touch(this.drAt / ROW_WORDS);
     if (this.crRow === -1) this.#carried.touch(this.crAt / ROW_WORDS);

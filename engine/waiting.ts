@@ -13,6 +13,7 @@ import { LINK_HEAD_WORDS, LinkHead, WalkHead } from './link-message.ts';
 import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
 import type { Outcomes } from './outcomes.ts';
 import { Parked, ParkedKind } from './parked.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 import { EventState } from './status.ts';
 import type { Units } from './units.ts';
 import { markOf, type WalkingRequest, type WalkingUnit, type Walks } from './walk.ts';
@@ -240,6 +241,19 @@ export class Waiting {
       outcomes.note(EventState.notStarted, stampLow, stampHigh);
       requests.settle(request.slot, request.row + i, EventState.notStarted, stampLow, stampHigh);
     }
+  }
+
+  // ---- For snapshots.
+
+  save(out: StateWriter): void {
+    out.put(this.pumpAgain ? 1 : 0);
+    this.#parked.save(out);
+  }
+
+  /** The claims, in which parked items await their keys, are loaded for themselves. */
+  load(from: StateReader): void {
+    this.pumpAgain = from.take() === 1;
+    this.#parked.load(from);
   }
 
   /** Calls back with every parked transfer event: its buffer and where it lies. */

@@ -30,8 +30,10 @@ import {
   type Outgoing,
 } from './link-message.ts';
 import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
+import type { StateReader, StateWriter } from './state-words.ts';
 import { WalkApply } from './walk-apply.ts';
 import { WalkDecision, type DecisionParts } from './walk-decision.ts';
+import { loadWalks, saveWalks, type Walk } from './walk-image.ts';
 
 const KEY_WORDS = 5;
 const SPARE_DRAFTS_MAX = 4;
@@ -65,20 +67,6 @@ interface Draft {
   /** {id 4, kind} for each key. */
   readonly keys: WordList;
   rows: number;
-}
-
-/** A walk that has claimed keys here. */
-interface Walk {
-  readonly first: number;
-  readonly number: number;
-  readonly keys: Uint32Array;
-  /** On the first shard: whom to answer, and what is still missing. */
-  readonly requests: Uint32Array | null;
-  acknowledgements: number;
-  outcomes: Uint32Array | null;
-  /** The shard's clock when it passed by here: it is decided later than that. */
-  readonly sinceLow: number;
-  readonly sinceHigh: number;
 }
 
 type WalkParts = Omit<DecisionParts, 'outgoing'> & {
@@ -435,6 +423,17 @@ export class Walks {
       this.#parts.requests.settle(requests[2 * i]!, requests[2 * i + 1]!, outcomes[at]!, low, high);
     }
     this.#walks.delete(walkKey(walk.first, walk.number));
+  }
+
+  save(out: StateWriter): void {
+    assert(this.#drafts.length === 0 && !this.freed, 'an image begins between two groups');
+    out.put(this.begun);
+    saveWalks(this.#walks, out);
+  }
+
+  load(from: StateReader): void {
+    this.begun = from.take();
+    for (const walk of loadWalks(from)) this.#walks.set(walkKey(walk.first, walk.number), walk);
   }
 
   /** For the digest: what is under way, in canonical order. */

@@ -7,11 +7,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BatchKind } from '../engine/batch.ts';
 import type { RowsReply } from '../engine/reply.ts';
-import { SyceeError } from '../lib/sycee-error.ts';
+import { ERROR_HTTP_STATUS } from '../lib/sycee-error.ts';
 import { DEADLINE_HEADER, deadlineOf } from './admission.ts';
 import { type EdgeMeter, OTHER_INDEX, STATUS_INDEX } from './edge-meter.ts';
 import type { Edge } from './edge.ts';
-import { sendHttpProblem, sendProblem } from './http-problem.ts';
+import { PROBLEM_TYPE, sendHttpProblem, sendProblem } from './http-problem.ts';
 import { openapiDocument } from './openapi.ts';
 import {
   type Answer,
@@ -23,6 +23,7 @@ import {
   startOperation,
 } from './operation.ts';
 import { startUrlQuery } from './query-operation.ts';
+import { notReadyText } from './readiness.ts';
 import { statusDocument } from './status-document.ts';
 import type { QueryOperation } from './wire-codec-filters.ts';
 import { encodeRows } from './wire-codec.ts';
@@ -231,8 +232,8 @@ function addOperatorRoutes(app: FastifyInstance, context: RouteContext): void {
   });
   app.get('/readyz', (_request, reply) => {
     if (!edge.isReady()) {
-      const why = 'not every shard has recovered and can write its journal; see /v1/status';
-      sendProblem(reply, new SyceeError('not_ready', why));
+      reply.code(ERROR_HTTP_STATUS.not_ready).header('content-type', PROBLEM_TYPE);
+      reply.send(notReadyText(edge.router.status()));
       return;
     }
     const ready = JSON.stringify({ status: 'ready', version: edge.version });

@@ -349,7 +349,11 @@ test('health, readiness, status, metrics, and the OpenAPI document are served', 
     JSON.parse(JSON.stringify(openapiDocument('1.2.3'))),
   );
   router.state = 'recovering';
-  expectProblem(await app.inject('/readyz'), 503, 'not_ready');
+  const waiting = await app.inject('/readyz');
+  expectProblem(waiting, 503, 'not_ready');
+  expect(waiting.json()).toMatchObject({
+    shards: [{ shard: 0, phase: 'replaying', sequence: 30, of: 120, fraction: 0.25 }],
+  });
 });
 
 test('the OpenAPI document names every route, and nothing else', () => {

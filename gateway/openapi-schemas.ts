@@ -204,8 +204,20 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
       },
       field: { type: 'string', description: 'of malformed_request: the field' },
       rule: { type: 'string', description: 'of malformed_request: the rule that it breaks' },
+      shards: {
+        ...list(
+          object({
+            shard: unsigned(6),
+            phase: { type: 'string' },
+            sequence: { type: 'integer', minimum: 0 },
+            of: { type: 'integer', minimum: 0 },
+            fraction: { type: 'number', minimum: 0, maximum: 1 },
+          }),
+        ),
+        description: 'of not_ready: what each shard is at, and how much of that is done',
+      },
     },
-    ['field', 'rule'],
+    ['field', 'rule', 'shards'],
   ),
   Live: object({
     status: { type: 'string', enum: ['live', 'ready'] },

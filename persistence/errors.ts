@@ -1,5 +1,13 @@
 /** What this directory throws. Recognise both by `code`: classes do not survive the way from one thread to another. */
 
+import { basename } from 'node:path';
+
+/** Why one snapshot cannot be used. The journal says the same, so whoever looks for a snapshot goes on to the next. */
+export class SnapshotError extends Error {
+  override readonly name = 'SnapshotError';
+  readonly code = 'SNAPSHOT_UNUSABLE';
+}
+
 export type JournalErrorCode = 'JOURNAL_WRITE_FAILED' | 'JOURNAL_CORRUPT';
 
 /** Where a journal is damaged first, and what is wrong there. */
@@ -62,5 +70,12 @@ export function journalCorrupt(
       `Keep a copy of the directory as it is, check its disk, and put back a copy of this file that is whole.`,
     cause,
     { ...where, rule },
+  );
+}
+
+export function snapshotUnusable(file: string, rule: string, cause?: unknown): SnapshotError {
+  return new SnapshotError(
+    `${basename(file)}: ${rule}`,
+    cause === undefined ? undefined : { cause },
   );
 }

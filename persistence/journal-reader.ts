@@ -2,7 +2,7 @@
  * Reads the journal of one shard over all its segments, in any thread, while another one may be writing it. Owns read-only connections to
  * at most SEGMENTS_OPEN_MAX segments. Nothing that it returns is unchecked: format, identity, density, and the chain of checksums.
  *
- * I1 Segments follow each other: the first begins with sequence 1, and each with the sequence and checksum after the last row of the one
+ * I1 Segments follow each other: the first begins with sequence 1, or within a snapshot, and each with the sequence and checksum after the last row of the one
  *    before. Only the last one may lack its `meta` row; it counts as absent then, since its writer has not come round to it.
  */
 import { readdirSync, statSync } from 'node:fs';
@@ -95,6 +95,8 @@ export class JournalReader implements Disposable {
   /** The checksum of a durable row, or what the first row follows for 0. Not checked itself. */
   checksum(sequence: number): number {
     if (sequence === 0) return chainStart(this.#options);
+    const first = this.#firsts[0];
+    if (first === sequence + 1) return this.#segment(first).previousChecksum;
     const checksum = this.#segmentWith(sequence)?.checksum(sequence);
     if (checksum === undefined) throw this.#missing(sequence);
     return checksum;
@@ -106,6 +108,11 @@ export class JournalReader implements Disposable {
     const timestamp = this.#segmentWith(sequence)?.timestamp(sequence);
     if (timestamp === undefined) throw this.#missing(sequence);
     return timestamp;
+  }
+
+  /** The first row that is here, or would be; 1 unless what was before it has been archived. */
+  get firstSequence(): number {
+    return this.#firsts[0] ?? 1;
   }
 
   /** First sequences of the segments that were seen, ascending. All but the last one are full, and get no more rows. */
@@ -140,13 +147,20 @@ export class JournalReader implements Disposable {
     return WalPages.open(this.path(first), first);
   }
 
-  /** Checks that every segment follows the one before it (I1). */
-  checkSegments(): void {
+  /**
+   * Checks that every segment follows the one before it (I1). `coveredTo`: the sequence of a snapshot; the first segment may begin up to the row
+   * after it, and what it says of the chain is compared with the snapshot by whoever loads that.
+   */
+  checkSegments(coveredTo = 0): void {
     this.refresh();
     let sequence = 0;
     let checksum = chainStart(this.#options);
     for (const first of this.#firsts) {
       const segment = this.#segment(first);
+      if (sequence === 0 && first > 1 && first <= coveredTo + 1) {
+        sequence = first - 1;
+        checksum = segment.previousChecksum;
+      }
       if (first !== sequence + 1) {
         const rule = `the rows ${sequence + 1} to ${first - 1} before this segment are missing`;
         throw segment.corrupt(first, rule);

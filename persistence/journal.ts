@@ -16,12 +16,16 @@ export interface JournalRow {
 export interface Journal extends Disposable {
   /** 0 when empty. */
   readonly lastSequence: number;
+  /** The first row that is here; what lies before it was archived. 1 when nothing was. */
+  readonly firstSequence: number;
   /** Makes it ready to append. Nothing where the journal lies is changed before. */
   begin(): void;
   /** Makes one group durable as row `lastSequence + 1`, which must be the row's sequence. The frame is not kept by reference. */
   append(row: JournalRow): void;
   /** The frame of one durable row. Throws JOURNAL_CORRUPT when it is missing or altered. */
   read(sequence: number): Uint8Array;
+  /** The checksum of a durable row in the chain, itself not checked; for the row before the first, what that one follows. */
+  checksum(sequence: number): number;
   /** All rows from `first` on, in order, with checksums, chain and density checked. */
   rows(first: number): IterableIterator<JournalRow>;
   close(): void;

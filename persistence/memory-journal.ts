@@ -50,6 +50,12 @@ export class MemoryJournal implements Journal {
     this.#assertUsable();
   }
 
+  readonly firstSequence = 1;
+
+  checksum(sequence: number): number {
+    return this.#checksum(sequence);
+  }
+
   append(row: JournalRow): void {
     this.#assertUsable();
     assertAppendable(row, this.#lastSequence);

@@ -48,6 +48,8 @@ export interface SqliteJournalOptions extends JournalIdentity {
   readonly directory: string;
   /** From `SegmentSealer.connect`; closed with the journal. Without one, this thread prepares and seals by itself. */
   readonly sealer?: MessagePort | undefined;
+  /** The sequence of a snapshot: the segments up to there need not be here. */
+  readonly coveredTo?: number | undefined;
   /** Smaller in tests. */
   readonly segmentBytesMax?: number | undefined;
   /** Says how far this journal was, and is told how far it is; closed with the journal. */
@@ -97,7 +99,7 @@ export class SqliteJournal implements Journal {
     try {
       reader = JournalReader.open(options);
       openCheckUnfinished(options, reader);
-      reader.checkSegments();
+      reader.checkSegments(options.coveredTo);
       openCheckWitness(options, reader);
       openSyncWal(options);
       const journal = new SqliteJournal(options, reader, names);
@@ -129,6 +131,15 @@ export class SqliteJournal implements Journal {
 
   get lastSequence(): number {
     return this.#lastSequence;
+  }
+
+  get firstSequence(): number {
+    return this.#reader.firstSequence;
+  }
+
+  checksum(sequence: number): number {
+    this.#assertUsable();
+    return sequence === this.#lastSequence ? this.#lastChecksum : this.#reader.checksum(sequence);
   }
 
   append(row: JournalRow): void {

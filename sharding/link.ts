@@ -13,6 +13,7 @@
  *   part   a message, or a piece of one
  */
 import { assert } from '../engine/assert.ts';
+import type { StateReader, StateWriter } from '../engine/state-words.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import { RingReader, RingWriter } from './ring.ts';
 import type { LinkRings } from './shard-protocol.ts';
@@ -87,6 +88,28 @@ export class Link {
     this.#arrived = null;
     this.#taken = this.#durable;
     this.#nextOffset = 0;
+  }
+
+  /** For a snapshot: the messages that the peer is not known to have. */
+  save(out: StateWriter): void {
+    out.putNumber(this.acknowledged);
+    out.put(this.#outbox.length);
+    for (const { number, clockLow, clockHigh, body } of this.#outbox) {
+      out.putNumber(number);
+      out.put(clockLow);
+      out.put(clockHigh);
+      out.putList(body);
+    }
+  }
+
+  load(from: StateReader): void {
+    this.acknowledged = from.takeNumber();
+    for (let left = from.take(); left > 0; left--) {
+      const number = from.takeNumber();
+      const clockLow = from.take();
+      const clockHigh = from.take();
+      this.send({ number, clockLow, clockHigh, body: from.takeList().slice() });
+    }
   }
 
   /** After recovery: what the journal has. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { digestText } from '../engine/digest.ts';
 import { Head, HEAD_WORDS, INPUT_WORDS } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
@@ -11,7 +12,7 @@ import {
   transfersFrame,
 } from '../test/support/one-shard.ts';
 import { RecordReader } from './record-reader.ts';
-import { digestText, replayJournal } from './replay.ts';
+import { replayJournal } from './replay.ts';
 
 const IDENTITY = { clusterId: 'one', shard: 0, shards: 1 };
 

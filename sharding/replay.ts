@@ -1,8 +1,9 @@
 /**
- * Replay: executes the journal of a shard again, from the first group on, and compares each sealed frame, byte for byte, with the stored one:
+ * Replay: executes the journal of a shard again, from the first group or from a snapshot's on, and compares each sealed frame, byte for byte, with the stored one:
  * outcomes, timestamps, records, and the decisions of walks. Used by recovery, and by whoever proves that a journal gives a state.
  */
 import { performance } from 'node:perf_hooks';
+import { digestText } from '../engine/digest.ts';
 import { Head } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
@@ -23,6 +24,8 @@ export interface ReplayOptions {
   readonly machine: StateMachine;
   readonly group: Group;
   readonly records: RecordReader;
+  /** The last row whose effects the machine has already. */
+  readonly after?: number | undefined;
   /** Called now and then while a group is at work. */
   readonly beat?: () => void;
   /** Called after each group. */
@@ -33,17 +36,23 @@ export interface ReplayOptions {
 export function replayJournal(options: ReplayOptions): Replayed {
   const began = performance.now();
   const { requests } = options.machine;
-  let sequence = 0;
+  const { after = 0 } = options;
+  let sequence = after;
   let events = 0;
   requests.isReplay = true;
-  for (const row of options.journal.rows(1)) {
+  for (const row of options.journal.rows(after + 1)) {
     ({ sequence } = row);
     replayGroup(row, options);
     events += options.group.words[Head.inputRows]!;
     options.onGroup?.(sequence);
   }
   requests.isReplay = false;
-  return { sequence, groups: sequence, events, seconds: (performance.now() - began) / 1000 };
+  return {
+    sequence,
+    groups: sequence - after,
+    events,
+    seconds: (performance.now() - began) / 1000,
+  };
 }
 
 /** Executes one row again. The machine must have `requests.isReplay` set. */
@@ -99,8 +108,4 @@ export function replayShard(options: ReplayShardOptions): ShardReplay {
   const records = new RecordReader(journal, shards);
   const replayed = replayJournal({ journal, machine, group, records });
   return { shard, ...replayed, digest: digestText(machine.digest()) };
-}
-
-export function digestText(digest: readonly [number, number]): string {
-  return digest.map((word) => word.toString(16).padStart(8, '0')).join('');
 }

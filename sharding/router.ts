@@ -9,6 +9,7 @@
  */
 import { assert } from '../engine/assert.ts';
 import { Account, type Batch, batchDefect, BatchKind } from '../engine/batch.ts';
+import { digestText } from '../engine/digest.ts';
 import { SHARD_EVENTS_IN_FLIGHT_MAX } from '../engine/limits.ts';
 import {
   type AccountFilter,
@@ -29,7 +30,7 @@ import type { JournalQueries } from './journal-queries.ts';
 import { PastReads, QueryCall } from './past-reads.ts';
 import { AccountsCall, DigestCall, TransfersCall } from './read-call.ts';
 import type { RecordThread } from './record-thread.ts';
-import { digestText } from './replay.ts';
+import type { RecoveryProgress } from './recovery-lines.ts';
 import { Scatter, type Split, toNanoseconds, unavailable } from './scatter.ts';
 import type { ShardClient } from './shard-client.ts';
 import { RequestType } from './shard-protocol.ts';
@@ -43,6 +44,8 @@ export interface ShardStatus {
   /** Rows and walks that wait for what a walk has claimed. */
   readonly queueDepth: number;
   readonly inFlight: number;
+  /** Of a shard that recovers. */
+  readonly recovery: RecoveryProgress | undefined;
 }
 
 export interface RouterStatus {

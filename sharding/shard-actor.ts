@@ -21,13 +21,14 @@ import { StateMachine } from '../engine/state-machine.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import type { Journal } from '../persistence/journal.ts';
 import type { StorageRoom } from '../persistence/storage-room.ts';
+import type { ActorSnapshots } from './actor-snapshots.ts';
 import { type Link } from './link.ts';
 import { RecordReader } from './record-reader.ts';
 import { replayJournal, type Replayed } from './replay.ts';
 import { ReplyOutbox } from './reply-outbox.ts';
 import type { RingReader, RingWriter } from './ring.ts';
 import type { ShardCounters } from './shard-counters.ts';
-import { RequestType } from './shard-protocol.ts';
+import { RecoveryPhase, RequestType, type LoadedFrom } from './shard-protocol.ts';
 import { ShardReads } from './shard-reads.ts';
 
 export interface ShardActorOptions {
@@ -46,14 +47,20 @@ export interface ShardActorOptions {
   readonly now: () => bigint;
   /** The clock by which callers set their deadlines. The same as `now`, but in tests. */
   readonly wall: () => bigint;
+  /** None: it keeps no snapshots, and recovers by its journal alone. */
+  readonly snapshots?: ActorSnapshots | undefined;
+}
+
+export interface Recovered extends Replayed {
+  readonly snapshot: LoadedFrom | undefined;
 }
 
 export class ShardActor {
   readonly #options: ShardActorOptions;
   readonly #group = new Group();
-  readonly #machine: StateMachine;
+  #machine: StateMachine;
   readonly #records: RecordReader;
-  readonly #reads: ShardReads;
+  #reads: ShardReads;
   readonly #replies: ReplyOutbox;
   /** Acknowledgements that the journal does not have yet, by peer. */
   readonly #acknowledged: Float64Array;
@@ -75,24 +82,54 @@ export class ShardActor {
     return this.#machine;
   }
 
-  /** Executes the whole journal again and compares every outcome. Afterwards the links say what they have. */
-  recover(): Replayed {
+  /**
+   * Loads the newest snapshot that can be used, executes the journal behind it again, and compares every outcome. Afterwards the links say what
+   * they have.
+   */
+  recover(): Recovered {
     const { journal, links, counters } = this.#options;
+    const loaded = this.#options.snapshots?.load(this.#group);
+    if (loaded !== undefined) {
+      this.#machine = loaded.machine;
+      this.#reads = new ShardReads(this.#machine, this.#replies);
+    }
+    const after = loaded?.from.sequence ?? 0;
     const replayed = replayJournal({
       journal,
       machine: this.#machine,
       group: this.#group,
       records: this.#records,
+      after,
       beat: () => counters.beat(),
       onGroup: (sequence) => {
         this.#keepMessages();
         for (const link of links) link?.forget(this.#machine.acknowledged[link.peer]!);
+        if (!isDigestAlone(this.#group)) counters.addJournalBytes(this.#group.byteLength);
         counters.replayed(sequence);
+        counters.recovering(
+          RecoveryPhase.replaying,
+          sequence - after,
+          journal.lastSequence - after,
+        );
       },
     });
     for (const link of links) link?.resume(this.#machine.received[link.peer]!);
     counters.begin(journal.lastSequence, this.#machine);
-    return replayed;
+    return { ...replayed, snapshot: loaded?.from };
+  }
+
+  /** Begins a snapshot of the state behind the last commit, between two steps. */
+  beginSnapshot(): void {
+    const { snapshots, journal } = this.#options;
+    if (snapshots === undefined) return;
+    // What is known to have arrived is journalled first: a snapshot forgets the messages that a replay up to there would have forgotten.
+    const { acknowledged } = this.#machine;
+    const isBehind = this.#acknowledged.some((number, peer) => number > acknowledged[peer]!);
+    if (isBehind || journal.lastSequence === 0) {
+      this.#group.reset(journal.lastSequence + 1);
+      this.#commit(journal.lastSequence + 1);
+    }
+    snapshots.begin(this.#machine);
   }
 
   /** One group, if there is work. False when there was none; then the caller waits for the doorbell. */
@@ -118,6 +155,7 @@ export class ShardActor {
     this.#replies.flush();
     for (const link of links) if (link?.flush() === true) this.written[link.peer] = 1;
     if (this.#replies.takeWritten()) this.written[links.length] = 1;
+    this.#options.snapshots?.stepped(this.#machine);
     return isBusy || this.written.includes(1);
   }
 
@@ -279,6 +317,7 @@ export class ShardActor {
     for (const link of links) link?.committed();
     this.#keepMessages();
     this.#replies.addGroup(machine.requests, this.#options.session);
+    if (!isDigestAlone(this.#group)) counters.addJournalBytes(frame.byteLength);
     counters.endCommit(began, this.#group, machine);
   }
 
@@ -302,4 +341,9 @@ export class ShardActor {
       link.send({ number, clockLow: ledger.clockLow, clockHigh: ledger.clockHigh, body });
     }
   }
+}
+
+/** What a stop leaves: nothing that would make a snapshot worth while. */
+function isDigestAlone({ words, inputAt }: Group): boolean {
+  return inputAt.length === 1 && words[inputAt[0]!] === InputType.digest;
 }

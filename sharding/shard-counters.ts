@@ -29,6 +29,23 @@ export class ShardCounters {
     this.values[Counter.replayed] = sequence;
   }
 
+  /** What the recovery is at. */
+  recovering(phase: number, done: number, of: number): void {
+    this.beat();
+    this.values[Counter.recoveryPhase] = phase;
+    this.values[Counter.recoveryDone] = done;
+    this.values[Counter.recoveryOf] = of;
+  }
+
+  addJournalBytes(bytes: number): void {
+    this.#add(Counter.journalBytes, bytes);
+  }
+
+  /** How long the beginning of a snapshot has held the actor. */
+  heldBySnapshot(nanoseconds: number): void {
+    this.values[Counter.snapshotHold] = Math.max(this.values[Counter.snapshotHold]!, nanoseconds);
+  }
+
   begin(sequence: number, machine: StateMachine): void {
     machine.outcomes.accounts.fill(0);
     machine.outcomes.transfers.fill(0);
@@ -79,11 +96,7 @@ export class ShardCounters {
     values[Counter.transfers] = ledger.transferIndex.count;
     values[Counter.pendings] = ledger.pendings.count;
     values[Counter.expiring] = ledger.pendings.expiring;
-    values[Counter.tableBytes] =
-      ledger.accounts.byteLength +
-      ledger.accountIndex.byteLength +
-      ledger.transferIndex.byteLength +
-      ledger.pendings.byteLength;
+    values[Counter.tableBytes] = machine.tableBytes;
     values.set(machine.outcomes.accounts, Counter.accountOutcomes);
     values.set(machine.outcomes.transfers, Counter.transferOutcomes);
   }

@@ -4,6 +4,7 @@ import type { Doorbell } from './doorbell.ts';
 import { ringBuffer } from './ring.ts';
 import {
   Counter,
+  RecoveryPhase,
   REPLY_RING_BYTES,
   REQUEST_RING_BYTES,
   serializeError,
@@ -16,6 +17,7 @@ import {
   type ShardStorage,
   type ShardThreadOptions,
 } from './shard-protocol.ts';
+import type { SnapshotChannel } from './snapshot-source.ts';
 
 export interface HostParts {
   readonly shard: number;
@@ -31,6 +33,7 @@ export interface HostParts {
   readonly linksOf: () => readonly LinkRings[];
   readonly sealer: () => MessagePort;
   readonly storage: Omit<ShardStorage, 'wasFull'>;
+  readonly snapshots: () => SnapshotChannel;
   readonly onMessage: (message: FromShard) => void;
   /** The thread has ended; not called for a stop that was asked for. */
   readonly onExit: () => void;
@@ -101,6 +104,7 @@ export class ShardHost {
     const { directory, counters, doorbells } = this.#parts;
     const { port1, port2 } = new MessageChannel();
     const sealer = this.#parts.sealer();
+    const snapshots = this.#parts.snapshots();
     const options: ShardThreadOptions = {
       shard,
       shards,
@@ -119,17 +123,20 @@ export class ShardHost {
       sealer,
       isHeld,
       storage: { ...this.#parts.storage, wasFull: saysFull(this.failure) },
+      snapshots,
     };
     this.failure = undefined;
     this.#looks = 0;
     this.counters[Counter.state] = ShardState.recovering;
     this.counters[Counter.control] = 0;
     this.counters[Counter.isCommitting] = 0;
+    this.counters[Counter.journalBytes] = 0;
+    this.counters[Counter.recoveryPhase] = RecoveryPhase.opening;
     this.#control = port1;
     port1.unref();
     const worker = new Worker(new URL('./shard-worker.ts', import.meta.url), {
       workerData: options,
-      transferList: [port2, sealer],
+      transferList: [port2, sealer, snapshots.port],
       name: `shard ${shard}`,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX },
     });

@@ -38,6 +38,8 @@ export interface ShardMetrics {
   readonly storageRefused: number;
   /** Bytes of the tables of accounts, ids, and open pending transfers. */
   readonly tableBytes: number;
+  /** The longest time that the beginning of a snapshot has held the actor, ms. */
+  readonly snapshotHoldMs: number;
 }
 
 export function readShardMetrics(host: ShardHost, client: ShardClient): ShardMetrics {
@@ -74,6 +76,7 @@ export function readShardMetrics(host: ShardHost, client: ShardClient): ShardMet
     storageFull: counters[Counter.storageFull]!,
     storageRefused: counters[Counter.storageRefused]!,
     tableBytes: counters[Counter.tableBytes]!,
+    snapshotHoldMs: counters[Counter.snapshotHold]! / 1e6,
   };
 }
 

@@ -8,6 +8,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { InputType } from '../engine/frame.ts';
 import { ReplyKind } from '../engine/open-requests.ts';
+import type { SnapshotChannel } from './snapshot-source.ts';
 
 /** Frames in the request ring beside the journalled inputs. */
 export const RequestType = {
@@ -53,6 +54,7 @@ export interface ShardThreadOptions {
   /** Whether it changes nothing on disk, and takes nothing, before it is told to begin: the other shards may refuse the start. */
   readonly isHeld: boolean;
   readonly storage: ShardStorage;
+  readonly snapshots: SnapshotChannel;
 }
 
 /** What a shard goes by to know whether there is room on its disk. */
@@ -68,6 +70,7 @@ export type ControlMessage =
   | { readonly type: 'begin' }
   | { readonly type: 'relink'; readonly rings: LinkRings }
   | { readonly type: 'stop' }
+  | { readonly type: 'snapshot' }
   | { readonly type: 'fault'; readonly fault: ShardFault };
 
 /** What tests can make an actor do. */
@@ -80,6 +83,13 @@ export interface LinkCounters {
   readonly acknowledged: Float64Array;
 }
 
+/** The snapshot that a shard came up from. */
+export interface LoadedFrom {
+  readonly sequence: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
 export type FromShard =
   | {
       readonly type: 'recovered';
@@ -88,6 +98,8 @@ export type FromShard =
       readonly events: number;
       readonly seconds: number;
       readonly links: LinkCounters;
+      /** What was loaded before the journal was replayed. */
+      readonly snapshot: LoadedFrom | undefined;
     }
   /** The journal can be appended to. */
   | { readonly type: 'begun' }
@@ -163,8 +175,19 @@ export const Counter = {
   groupBuckets: 40,
   accountOutcomes: 56,
   transferOutcomes: 128,
+  /** Bytes of journal that this life has behind its snapshot, replayed or written; digests that stops leave are not counted. */
+  journalBytes: 200,
+  /** What a recovering shard is at, how much of it is done, and of how much: bytes of a snapshot, or groups. */
+  recoveryPhase: 201,
+  recoveryDone: 202,
+  recoveryOf: 203,
+  /** The longest time that the beginning of a snapshot has held the actor, ns. */
+  snapshotHold: 204,
 } as const;
-export const COUNTERS = 200;
+export const COUNTERS = 208;
+
+/** What a shard is at while it recovers. */
+export const RecoveryPhase = { opening: 0, loading: 1, replaying: 2 } as const;
 
 /** Upper bounds: seconds of a commit, events of a group. The last bucket has none. */
 export const COMMIT_BUCKETS = [

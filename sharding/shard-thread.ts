@@ -6,6 +6,7 @@ import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import type { Journal } from '../persistence/journal.ts';
 import { freeBytes, StorageRoom } from '../persistence/storage-room.ts';
+import { ActorSnapshots } from './actor-snapshots.ts';
 import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { Link } from './link.ts';
 import { RingReader, RingWriter } from './ring.ts';
@@ -19,6 +20,7 @@ import {
   type FromShard,
   type ShardThreadOptions,
 } from './shard-protocol.ts';
+import { SnapshotSource } from './snapshot-source.ts';
 
 /** How long an idle actor sleeps between heartbeats. */
 const IDLE_WAIT_MS = 100;
@@ -56,11 +58,19 @@ export async function runShardThread(
       replies: new RingWriter(options.replies),
       now: clockOf(options),
       wall: () => process.hrtime.bigint() + options.clockOffset,
+      snapshots: new ActorSnapshots({
+        ...options,
+        journal,
+        links,
+        counters,
+        source: new SnapshotSource(options.snapshots),
+        note: (line) => tell({ type: 'note', line }),
+      }),
     });
     const replayed = actor.recover();
     const { sent, received, acknowledged } = actor.machine;
     tell({ type: 'recovered', ...replayed, links: { sent, received, acknowledged } });
-    if (!options.isHeld || untilBegin(options, counters, links)) {
+    if (!options.isHeld || untilBegin(options, actor, counters, links)) {
       room.look();
       if (!room.isExhausted) journal.begin();
       counters.setState(ShardState.running);
@@ -102,6 +112,7 @@ function linksOf({ shard, shards, links }: ShardThreadOptions): (Link | undefine
 /** Waits until the supervisor lets the shard begin. False: it is to stop, and nothing was changed. */
 function untilBegin(
   options: ShardThreadOptions,
+  actor: ShardActor,
   counters: ShardCounters,
   links: readonly (Link | undefined)[],
 ): boolean {
@@ -109,7 +120,7 @@ function untilBegin(
   for (;;) {
     counters.beat();
     const seen = own.seen();
-    const told = followControl(options, links);
+    const told = followControl(options, actor, links);
     if (told !== null) return told === 'begin';
     own.wait(seen, IDLE_WAIT_MS);
   }
@@ -132,7 +143,7 @@ async function runLoop(
     const moved = counters.values[Counter.control]!;
     if (moved !== control) {
       control = moved;
-      if (followControl(options, links) === 'stop') return;
+      if (followControl(options, actor, links) === 'stop') return;
       continue;
     }
     if (!isBusy) own.wait(seen, actor.hasBacklog ? BACKLOG_WAIT_MS : actor.idleMs(IDLE_WAIT_MS));
@@ -147,6 +158,7 @@ export function doorbellsOf(buffer: SharedArrayBuffer, shards: number): Doorbell
 /** Does what the supervisor says, up to where it says that the shard is to begin or to stop. */
 function followControl(
   { control }: ShardThreadOptions,
+  actor: ShardActor,
   links: readonly (Link | undefined)[],
 ): 'begin' | 'stop' | null {
   for (;;) {
@@ -160,6 +172,9 @@ function followControl(
       case 'begin':
       case 'stop':
         return message.type;
+      case 'snapshot':
+        actor.beginSnapshot();
+        break;
       case 'fault':
         suffer(message.fault);
     }

@@ -15,6 +15,7 @@ import { freeBytes, RESERVE_BYTES_DEFAULT } from '../persistence/storage-room.ts
 import { QueryThread } from '../query/query-thread.ts';
 import { type Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { RecordThread } from './record-thread.ts';
+import { progressLine, recoveryLine, recoveryProgress } from './recovery-lines.ts';
 import { ringBuffer } from './ring.ts';
 import { Router, type RouterStatus, type ShardStatus } from './router.ts';
 import { ShardClient } from './shard-client.ts';
@@ -30,6 +31,7 @@ import {
   type ShardFault,
 } from './shard-protocol.ts';
 import { doorbellsOf } from './shard-thread.ts';
+import { Snapshots, type SnapshotTaken, type SnapshotTriggers } from './snapshots.ts';
 
 export interface SupervisorOptions {
   readonly directory: string;
@@ -40,9 +42,13 @@ export interface SupervisorOptions {
   readonly reserveBytes?: number | undefined;
   /** Tests only: the free bytes of the disk, as one BigInt64. */
   readonly freeBytes?: SharedArrayBuffer | undefined;
+  /** When snapshots are taken without being asked for; never unless given. */
+  readonly snapshots?: SnapshotTriggers | undefined;
   /** Tests only: the ledger's time, ns, as one BigInt64. Whoever moves it calls `wake`. */
   readonly manualClock?: SharedArrayBuffer | undefined;
 }
+
+const NO_TRIGGERS: SnapshotTriggers = { minutes: 0, mib: 0 };
 
 export interface ShardDigest {
   readonly shard: number;
@@ -50,10 +56,13 @@ export interface ShardDigest {
   readonly digest: string;
 }
 
+export type { SnapshotTaken, SnapshotTriggers };
+
 export type SupervisorState = 'starting' | 'ready' | 'stopping' | 'stopped';
 
 /** The watchdog looks so often; a heart that has not beaten for so many looks has stopped. Looks, not time: a paused process counts none. */
 const WATCH_MS = 250;
+const LOOKS_BETWEEN_LINES = 8;
 const LOOKS_RUNNING_MAX = 20;
 const LOOKS_COMMITTING_MAX = 120;
 const LOOKS_RECOVERING_MAX = 480;
@@ -70,6 +79,7 @@ export class Supervisor {
   readonly #sealer: SegmentSealer;
   readonly #records: RecordThread;
   readonly #queries: QueryThread;
+  readonly #snapshots: Snapshots;
   readonly #hosts: ShardHost[] = [];
   readonly #clients: ShardClient[] = [];
   readonly #doorbells: SharedArrayBuffer;
@@ -85,6 +95,7 @@ export class Supervisor {
   readonly router: Router;
   #state: SupervisorState = 'starting';
   #watch: NodeJS.Timeout | undefined;
+  #looks = 0;
   #drained: Promise<void> = Promise.resolve();
 
   private constructor(directory: DataDirectory, options: SupervisorOptions) {
@@ -110,6 +121,21 @@ export class Supervisor {
     this.#links = directories.map((_, i) =>
       directories.map((__, j) => ringBuffer(i === j ? 64 : bytes)),
     );
+    this.#snapshots = new Snapshots({
+      clusterId,
+      shards,
+      directories,
+      log: this.#log,
+      doorbells: this.#doorbells,
+      triggers: options.snapshots ?? NO_TRIGGERS,
+      journalBytes: (k) => this.#hosts[k]!.counters[Counter.journalBytes]!,
+      hasRoom: (k) => {
+        const needed = this.#hosts[k]!.counters[Counter.tableBytes]!;
+        return this.#freeBytes() > reserveBytes + needed;
+      },
+      isRunning: (k) => this.#stateOf(k) === 'running',
+      ask: (k) => this.#hosts[k]!.tell({ type: 'snapshot' }, this.#bells[k]!),
+    });
     const clockOffset = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
     for (let k = 0; k < shards; k++) {
       const host = new ShardHost(this.#partsOf(k, clockOffset));
@@ -134,6 +160,7 @@ export class Supervisor {
       linksOf: () => this.#linksOf(k),
       sealer: () => this.#sealer.connect(),
       storage: this.#storage,
+      snapshots: () => this.#snapshots.connect(k),
       onMessage: (message) => this.#onMessage(k, message),
       onExit: () => this.#onExit(k),
     };
@@ -152,21 +179,30 @@ export class Supervisor {
 
   /** Resolves when all shards have recovered. Rejects with a DataDirectoryError when the directory is refused. */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
-    const { directory, shards } = options;
-    const opened = DataDirectory.open({ directory, shards, create: true });
-    let supervisor: Supervisor | undefined;
+    const supervisor = Supervisor.open(options);
     try {
-      supervisor = new Supervisor(opened, options);
-      await supervisor.#start();
+      await supervisor.recover();
       return supervisor;
     } catch (error: unknown) {
-      if (supervisor === undefined) opened.close();
-      else await supervisor.stop();
+      await supervisor.stop();
       throw error;
     }
   }
 
-  async #start(): Promise<void> {
+  /** Takes the directory. Nothing is recovered yet; whoever opens one stops it, whatever becomes of `recover`. */
+  static open(options: SupervisorOptions): Supervisor {
+    const { directory, shards } = options;
+    const opened = DataDirectory.open({ directory, shards, create: true });
+    try {
+      return new Supervisor(opened, options);
+    } catch (error: unknown) {
+      opened.close();
+      throw error;
+    }
+  }
+
+  /** The same as of `start`, for one that was opened. `state` and the router's status tell how far it is. */
+  async recover(): Promise<void> {
     this.#drained = this.#drainLoop();
     const recovered = this.#hosts.map((host) => host.start({ isHeld: true }));
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
@@ -228,6 +264,7 @@ export class Supervisor {
     if (wasReady) this.#ballast.giveBack();
     const waited = new Promise((resolve) => setTimeout(resolve, STOP_WAIT_MS).unref());
     await Promise.race([this.router.close(), waited]);
+    await this.#snapshots.takeLast();
     await Promise.all(this.#hosts.map((host, k) => host.stop(this.#bells[k]!)));
     for (const client of this.#clients) {
       client.isUp = false;
@@ -236,6 +273,7 @@ export class Supervisor {
     this.#state = 'stopped';
     this.#bells.at(-1)!.ring();
     await this.#drained;
+    await this.#snapshots.stop();
     await this.#records.stop();
     await this.#queries.stop();
     await this.#sealer.stop();
@@ -246,6 +284,14 @@ export class Supervisor {
   /** Digests of the live state, one for each shard. */
   digests(): Promise<readonly ShardDigest[]> {
     return this.router.digests();
+  }
+
+  /**
+   * Takes a snapshot of every shard, one after the other, while they go on. A shard that has nothing new says which one it has. Rejects, with a
+   * sentence, when one cannot be taken.
+   */
+  snapshot(): Promise<readonly SnapshotTaken[]> {
+    return this.#snapshots.take();
   }
 
   metrics(): readonly ShardMetrics[] {
@@ -289,6 +335,7 @@ export class Supervisor {
           (BigInt(counters[Counter.clockHigh]!) << 32n) | BigInt(counters[Counter.clockLow]!),
         queueDepth: counters[Counter.parked]!,
         inFlight: this.#clients[k]!.inFlight,
+        recovery: this.#stateOf(k) === 'recovering' ? recoveryProgress(counters) : undefined,
       };
     });
     return { shards };
@@ -312,11 +359,10 @@ export class Supervisor {
 
   #onMessage(k: number, message: FromShard): void {
     if (message.type === 'recovered') {
-      const { sequence, events, seconds } = message;
       this.#clients[k]!.isUp = true;
-      const rate = seconds > 0 ? Math.round(events / seconds) : 0;
-      if (sequence > 0)
-        this.#log(`shard ${k} recovered to sequence ${sequence}: ${events} events at ${rate}/s`);
+      this.#snapshots.recovered(k, message.snapshot);
+      const line = recoveryLine(k, message);
+      if (line !== undefined) this.#log(line);
     } else if (message.type === 'note') {
       this.#log(`shard ${k}: ${message.line}`);
     } else if (message.type === 'failed') {
@@ -327,6 +373,7 @@ export class Supervisor {
   #onExit(k: number): void {
     const client = this.#clients[k]!;
     client.isUp = false;
+    this.#snapshots.ended(k);
     while (client.drain());
     client.fail();
     if (this.#state === 'ready') this.#rebuild(k);
@@ -340,6 +387,8 @@ export class Supervisor {
 
   #look(): void {
     if (this.#state === 'ready') this.#ballast.look();
+    if (this.#state === 'ready') this.#snapshots.look();
+    if (this.#looks++ % LOOKS_BETWEEN_LINES === LOOKS_BETWEEN_LINES - 1) this.#logProgress();
     for (let k = 0; k < this.#hosts.length; k++) {
       const host = this.#hosts[k]!;
       const looks = host.looksWithoutBeat();
@@ -348,6 +397,12 @@ export class Supervisor {
       if (looks <= (host.state === 'recovering' ? LOOKS_RECOVERING_MAX : running)) continue;
       this.#log(`shard ${k} does not move any more: its thread is ended`);
       host.kill();
+    }
+  }
+
+  #logProgress(): void {
+    for (const { shard, recovery } of this.#status().shards) {
+      if (recovery !== undefined) this.#log(progressLine(shard, recovery));
     }
   }
 

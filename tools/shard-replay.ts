@@ -5,6 +5,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { ROW_WORDS } from '../engine/batch.ts';
+import { digestText } from '../engine/digest.ts';
 import { Head } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
@@ -13,7 +14,7 @@ import { JournalReader } from '../persistence/journal-reader.ts';
 import type { JournalRow } from '../persistence/journal.ts';
 import { segmentName } from '../persistence/segment.ts';
 import { RecordReader } from '../sharding/record-reader.ts';
-import { digestText, replayGroup } from '../sharding/replay.ts';
+import { replayGroup } from '../sharding/replay.ts';
 import { copyAccounts, orderById, sharedWords } from './account-rows.ts';
 import { partitionIds } from './duplicate-ids.ts';
 import { Outbox } from './outbox.ts';

@@ -12,6 +12,7 @@ import type { Client, TransferInput } from '../../client/client.ts';
 import { open } from '../../client/in-process-client.ts';
 import { TransferFlags } from '../../engine/flags.ts';
 import { Prng } from '../../lib/prng.ts';
+import { Supervisor } from '../../sharding/supervisor.ts';
 import { TempDirectory } from '../support/cluster.ts';
 import { coldStart } from '../support/cold-start.ts';
 import { BESIDE, copyDirectory, filesOf, Judge, pathOf } from '../support/damaged-directory.ts';
@@ -43,7 +44,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => temp[Symbol.asyncDispose]());
 
-/** Several lives, so that there are sealed segments; copies are taken while the last one is idle. */
+/** Several lives with a snapshot after each, so that there are sealed segments behind and before them; copies are taken while the last one is idle. */
 async function build(directory: string, seed: number, copies: readonly string[]): Promise<void> {
   const prng = new Prng(seed);
   const ids = { next: 1n };
@@ -58,7 +59,11 @@ async function build(directory: string, seed: number, copies: readonly string[])
       await client.createAccounts(accounts);
     }
     await pay(client, prng, ids);
-    if (life < 2) continue;
+    if (life < 2) {
+      await client.close();
+      await takeSnapshot(directory);
+      continue;
+    }
     for (const copy of copies) {
       await client.digests();
       copyDirectory(directory, copy);
@@ -69,6 +74,12 @@ async function build(directory: string, seed: number, copies: readonly string[])
       copyDirectory(directory, copies.at(-1)!);
     }
   }
+}
+
+async function takeSnapshot(directory: string): Promise<void> {
+  const supervisor = await Supervisor.start({ directory });
+  await supervisor.snapshot();
+  await supervisor.stop();
 }
 
 /** Single transfers, batches, and pending transfers that are posted later. */

@@ -1,15 +1,18 @@
 /**
- * What a start makes of a data directory, without its threads: the same checks in the same order, then a replay, in some ten milliseconds. Nothing in the
+ * What a start makes of a data directory, without its threads: the same checks in the same order, then snapshot and replay, in some ten milliseconds. Nothing in the
  * directory is changed, so thousands of damaged ones can be judged. What the command line says of them is tested on a few.
  */
 import { join } from 'node:path';
+import { digestText } from '../../engine/digest.ts';
 import { Group } from '../../engine/group.ts';
 import { StateMachine } from '../../engine/state-machine.ts';
 import { DataDirectory, type DirectoryMeta } from '../../persistence/data-directory.ts';
 import { HeadWitness } from '../../persistence/head-witness.ts';
+import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
 import { SqliteJournal } from '../../persistence/sqlite-journal.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
-import { digestText, replayJournal } from '../../sharding/replay.ts';
+import { recoverState } from '../../sharding/recovery.ts';
+import { replayJournal } from '../../sharding/replay.ts';
 
 export type Verdict =
   | { readonly type: 'refused'; readonly code: string; readonly sentence: string }
@@ -53,9 +56,13 @@ function shardOf(
   const directory = join(data, `shard-${String(shard).padStart(3, '0')}`);
   const identity = { clusterId, shard, shards };
   const witness = new HeadWitness(data, identity);
-  using journal = SqliteJournal.open({ directory, ...identity, witness, isHeld: true });
-  const machine = new StateMachine({ shard, shards, seed }, group);
+  const coveredTo = listSnapshots(directory)[0]?.sequence;
+  using journal = SqliteJournal.open({ directory, ...identity, witness, isHeld: true, coveredTo });
+  const quiet = { note: () => undefined, onProgress: () => undefined };
+  const loaded = recoverState({ directory, ...identity, seed, journal, group, ...quiet });
+  const machine = loaded?.machine ?? new StateMachine({ shard, shards, seed }, group);
   const records = new RecordReader(journal, shards);
-  const { sequence } = replayJournal({ journal, machine, group, records });
+  const after = loaded?.manifest.sequence;
+  const { sequence } = replayJournal({ journal, machine, group, records, after });
   return { sequence, digest: digestText(machine.digest()) };
 }

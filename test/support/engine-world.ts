@@ -5,6 +5,7 @@
  * again with the same seed.
  *
  * A crash loses memory and rings; the replay must give the same frames and the same digest; messages that were not acknowledged are sent again.
+ * With snapshots, images are made meanwhile, and a shard may come back from one and the rest of its journal.
  * Clients of a shard that crashed get no answer. `history` is what they were told, for the checkers of serial-order.ts. Limits hold after
  * every step; at rest the journals are held against the tables (journal-facts.ts).
  */
@@ -27,6 +28,7 @@ import type { Prng } from '../../lib/prng.ts';
 import { MemoryJournal, type MemoryJournalStore } from '../../persistence/memory-journal.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
 import { replayJournal } from '../../sharding/replay.ts';
+import { ImageMaking, loadMade, type MadeImage } from './image-making.ts';
 import { JournalFacts } from './journal-facts.ts';
 import type { Result, ShardOf, StoredAccount } from './model-ledger.ts';
 import { wordsOf } from './one-shard.ts';
@@ -40,6 +42,8 @@ const SKEW_NS_MAX = 2000;
 /** Now and then the clock jumps, so that pending transfers expire. */
 const JUMP_PERCENT = 2;
 const JUMP_NS_MAX = 1_500_000_000;
+/** How often an image is begun, and finished, by step of a shard. */
+const IMAGE_PERCENT = 25;
 
 interface Message {
   readonly number: number;
@@ -62,6 +66,15 @@ interface Shard {
   /** By peer: sent and not yet taken; kept until they are acknowledged. */
   readonly inbound: Message[][];
   readonly outbox: Message[][];
+  /** The image that is being made, and the one that was finished last. */
+  making: { readonly image: ImageMaking; readonly at: SnapshotAt } | null;
+  snapshot: (SnapshotAt & { readonly made: MadeImage }) | null;
+}
+
+/** What a snapshot has besides the image. */
+interface SnapshotAt {
+  readonly sequence: number;
+  readonly outbox: readonly (readonly Message[])[];
 }
 
 interface Client {
@@ -86,11 +99,16 @@ export class EngineWorld {
   #requests = 0;
   #time = 1_000_000_000_000n;
   #isSilent = false;
+  readonly #withSnapshots: boolean;
   crashes = 0;
   expiries = 0;
+  /** Snapshots that were finished, and loaded. */
+  snapshots = 0;
+  loads = 0;
 
-  constructor(shards: number, prng: Prng) {
+  constructor(shards: number, prng: Prng, options: { readonly snapshots?: boolean } = {}) {
     this.#prng = prng;
+    this.#withSnapshots = options.snapshots === true;
     this.shardOf = placementOf(shards);
     this.#router = new WorldRouter(shards);
     this.#facts = new JournalFacts(shards, this.shardOf);
@@ -108,6 +126,8 @@ export class EngineWorld {
         ring: [],
         inbound: queues(),
         outbox: queues(),
+        making: null,
+        snapshot: null,
       };
     });
   }
@@ -315,6 +335,39 @@ export class EngineWorld {
     for (const { to, message } of this.#outgoing(shard))
       this.#shards[to]!.inbound[shard.index]!.push(message);
     this.#reply(shard);
+    if (this.#withSnapshots) this.#makeImage(shard);
+  }
+
+  /** Goes on with the image that is being made, or begins one. */
+  #makeImage(shard: Shard): void {
+    const { machine, journal, outbox } = shard;
+    const prng = this.#prng;
+    if (shard.making === null) {
+      if (!prng.chance(IMAGE_PERCENT)) return;
+      const at = { sequence: journal.lastSequence, outbox: outbox.map((kept) => [...kept]) };
+      shard.making = { image: new ImageMaking(machine, prng), at };
+      return;
+    }
+    const { image, at } = shard.making;
+    if (prng.chance(50)) image.advance();
+    if (prng.chance(50)) image.tear();
+    if (!prng.chance(IMAGE_PERCENT)) return;
+    shard.snapshot = { ...at, made: image.finish() };
+    shard.making = null;
+    this.snapshots++;
+    this.#replaySuffix(shard);
+  }
+
+  /** A state machine that is loaded from the snapshot, and goes on by the journal, is in the state of the one that never stopped. */
+  #replaySuffix(shard: Shard): void {
+    const fresh = this.#fresh(shard.index, this.#shards.length, shard.store);
+    loadMade(fresh.machine, shard.snapshot!.made);
+    replayJournal({ ...fresh, after: shard.snapshot!.sequence });
+    const digest = fresh.machine.digest().join();
+    assert(digest === shard.machine.digest().join(), 'snapshot and journal give the state');
+    const { waitingRows } = shard.machine.requests;
+    assert(fresh.machine.requests.waitingRows === waitingRows, 'and as many rows wait');
+    this.loads++;
   }
 
   #checkLimits({ ledger }: StateMachine): void {
@@ -370,11 +423,17 @@ export class EngineWorld {
     const shards = this.#shards.length;
     Object.assign(shard, this.#fresh(shard.index, shards, shard.store));
     for (const queue of shard.outbox) queue.length = 0;
-    const { journal, machine, group, records } = shard;
+    const { journal, machine, group, records, snapshot } = shard;
+    shard.making = null;
+    if (snapshot !== null) {
+      loadMade(machine, snapshot.made);
+      for (const [to, kept] of snapshot.outbox.entries()) shard.outbox[to]!.push(...kept);
+    }
     const onGroup = (): void => {
       this.#outgoing(shard);
     };
-    replayJournal({ journal, machine, group, records, onGroup });
+    const after = snapshot?.sequence;
+    replayJournal({ journal, machine, group, records, onGroup, after });
     assert(machine.digest().join() === before, 'the replay gives the state before the crash');
     for (const peer of this.#shards) {
       if (peer === shard) continue;

@@ -109,7 +109,20 @@ export class FakeRouter implements RequestRouter {
     const { state } = this;
     const sequence = this.#sequence;
     return {
-      shards: [{ shard: 0, state, sequence, timestamp: 7n, queueDepth: 0, inFlight: 0 }],
+      shards: [
+        {
+          shard: 0,
+          state,
+          sequence,
+          timestamp: 7n,
+          queueDepth: 0,
+          inFlight: 0,
+          recovery:
+            state === 'recovering'
+              ? { phase: 'replaying', sequence: 30, of: 120, fraction: 0.25 }
+              : undefined,
+        },
+      ],
     };
   }
 

@@ -144,6 +144,12 @@ export class OneShard {
     return again;
   }
 
+  /** Executes the journal again behind a sequence. */
+  follow(after: number): void {
+    const { journal, machine, group } = this;
+    replayJournal({ journal, machine, group, records: this.#records, after });
+  }
+
   get clock(): bigint {
     const { clockLow, clockHigh } = this.machine.ledger;
     return (BigInt(clockHigh) << 32n) | BigInt(clockLow);

@@ -1,0 +1,109 @@
+/**
+ * What a snapshot needs of the past: a log of before-images. A snapshot is read by another thread while its shard goes on, so from the moment
+ * it begins, whoever changes a row, a slot, or an entry writes its old words here first. The reader copies the tables as they are, torn or
+ * not, and lays the old words over its copy, the earliest winning: what was changed is put back, and what was not changed was read whole.
+ *
+ * The log is pages of shared memory. An entry is {table << 29 | chunk, word offset in the chunk, 0 for the reader's own use} and the old words,
+ * as many as its table has in a row. It never crosses a page; what is left of one begins with END. Rows and buckets are saved once (`takes`); a
+ * slot each time it changes, until its bucket is saved as a whole. What was made after the beginning does not belong to the image.
+ */
+import { assert } from './assert.ts';
+
+export const ImageTable = { accounts: 0, slots: 1, buckets: 2, pendings: 3, users: 4 } as const;
+export type ImageTable = (typeof ImageTable)[keyof typeof ImageTable];
+
+/** Words of an entry of each table. */
+export const IMAGE_TABLE_WORDS = [32, 6, 6 * 2048, 18, 8] as const;
+
+export const IMAGE_PAGE_WORDS = 1 << 18;
+export const IMAGE_ENTRY_WORDS = 3;
+export const IMAGE_TABLE_SHIFT = 29;
+export const IMAGE_PAGE_END = 0xffffffff;
+
+/** What each table has when an image begins. */
+export interface ImageSizes {
+  readonly rows: number;
+  readonly buckets: number;
+  readonly pendings: number;
+  readonly users: number;
+}
+
+/** Memory that another thread may read. */
+export function sharedWords(count: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(count * 4));
+}
+
+export class BeforeImages {
+  /** Whether a snapshot is under way. Tables ask this first. */
+  isActive = false;
+  /** What there is of the log, in order. */
+  readonly pages: SharedArrayBuffer[] = [];
+  #page: Uint32Array = new Uint32Array(0);
+  #at = 0;
+  /** By table: how many there were at the beginning, and which of them are saved. */
+  readonly #limits = [0, 0, 0, 0, 0];
+  readonly #saved = Array.from({ length: 5 }, () => new Uint8Array(0));
+
+  begin({ rows, buckets, pendings, users }: ImageSizes): void {
+    assert(!this.isActive, 'one snapshot at a time');
+    this.isActive = true;
+    this.pages.length = 0;
+    this.#nextPage();
+    for (const [table, limit] of [rows, 0, buckets, pendings, users].entries()) {
+      this.#limits[table] = limit;
+      this.#saved[table] = new Uint8Array((limit + 7) >> 3);
+    }
+  }
+
+  end(): void {
+    assert(this.isActive, 'a snapshot is under way');
+    this.isActive = false;
+    this.pages.length = 0;
+    this.#page = new Uint32Array(0);
+    this.#at = 0;
+    this.#limits.fill(0);
+  }
+
+  /** Words in the log so far, ends of pages included. */
+  get length(): number {
+    return (this.pages.length - 1) * IMAGE_PAGE_WORDS + this.#at;
+  }
+
+  /** Whether something of the image is not saved yet as a whole. */
+  // Hot path.
+  isOpen(table: ImageTable, index: number): boolean {
+    return (
+      index < this.#limits[table]! && (this.#saved[table]![index >>> 3]! & (1 << (index & 7))) === 0
+    );
+  }
+
+  /** The same, and marks it as saved. */
+  // Hot path.
+  takes(table: ImageTable, index: number): boolean {
+    if (!this.isOpen(table, index)) return false;
+    this.#saved[table]![index >>> 3]! |= 1 << (index & 7);
+    return true;
+  }
+
+  /** Keeps the words at an offset of a chunk. */
+  // Hot path.
+  save(table: ImageTable, chunk: number, source: Uint32Array, at: number): void {
+    const count = IMAGE_TABLE_WORDS[table];
+    if (this.#at + IMAGE_ENTRY_WORDS + count > IMAGE_PAGE_WORDS) this.#nextPage();
+    const page = this.#page;
+    const to = this.#at;
+    page[to] = ((table << IMAGE_TABLE_SHIFT) | chunk) >>> 0;
+    page[to + 1] = at;
+    page[to + 2] = 0;
+    for (let w = 0; w < count; w++) page[to + IMAGE_ENTRY_WORDS + w] = source[at + w]!;
+    this.#at = to + IMAGE_ENTRY_WORDS + count;
+  }
+
+  #nextPage(): void {
+    if (this.#at < this.#page.length) this.#page[this.#at] = IMAGE_PAGE_END;
+    const page = sharedWords(IMAGE_PAGE_WORDS);
+    this.pages.push(page.buffer as SharedArrayBuffer);
+    this.#page = page;
+    this.#at = 0;
+  }
+}

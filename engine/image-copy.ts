@@ -1,0 +1,92 @@
+/**
+ * Reads an image while its shard goes on, in another thread: copies pieces as they are, and lays the before-images over the copies.
+ *
+ * The order for each piece: `copy`; then the log up to a place that the shard reached after the copy was complete (`absorb`); then `restore`. What
+ * the copy has seen of any change then has its old words in the log.
+ */
+import { assert } from './assert.ts';
+import {
+  IMAGE_ENTRY_WORDS,
+  IMAGE_PAGE_END,
+  IMAGE_PAGE_WORDS,
+  IMAGE_TABLE_SHIFT,
+  IMAGE_TABLE_WORDS,
+  type ImageTable,
+} from './before-images.ts';
+import { ImageSection, type ImageParts, type ImagePiece, type TableSection } from './image.ts';
+
+/** In which section the words of a table lie. Timestamps never change. */
+const SECTIONS = [
+  ImageSection.accounts,
+  ImageSection.slots,
+  ImageSection.slots,
+  ImageSection.pendings,
+  ImageSection.users,
+] as const;
+
+export class ImageCopy {
+  readonly #parts: ImageParts;
+  readonly #pages: Uint32Array[] = [];
+  #absorbed = 0;
+  /** By section and chunk: the entry that was logged last, as its place in the log plus 1. Each entry has the one before it in its spare word. */
+  readonly #newest = new Map<number, Uint32Array>();
+
+  constructor(parts: ImageParts) {
+    this.#parts = parts;
+    for (const section of new Set(SECTIONS)) {
+      this.#newest.set(section, new Uint32Array(parts.chunks[section].length));
+    }
+  }
+
+  /** Copies a piece as it is now into the beginning of `target`. */
+  copy({ section, chunk, words }: ImagePiece, target: Uint32Array): void {
+    const source = new Uint32Array(this.#parts.chunks[section][chunk]!, 0, words);
+    target.set(source);
+  }
+
+  /** Another page of the log. */
+  addPage(page: SharedArrayBuffer): void {
+    this.#pages.push(new Uint32Array(page));
+  }
+
+  /** Takes note of the log up to so many words. */
+  absorb(length: number): void {
+    assert(length <= this.#pages.length * IMAGE_PAGE_WORDS, 'the pages of the log are here');
+    while (this.#absorbed < length) {
+      const place = this.#absorbed;
+      const page = this.#pages[Math.floor(place / IMAGE_PAGE_WORDS)]!;
+      const at = place % IMAGE_PAGE_WORDS;
+      const head = page[at]!;
+      if (head === IMAGE_PAGE_END) {
+        this.#absorbed = place - at + IMAGE_PAGE_WORDS;
+        continue;
+      }
+      const table = (head >>> IMAGE_TABLE_SHIFT) as ImageTable;
+      const newest = this.#newest.get(SECTIONS[table])!;
+      const chunk = head & ((1 << IMAGE_TABLE_SHIFT) - 1);
+      assert(chunk < newest.length, 'only what is in the image is logged');
+      page[at + 2] = newest[chunk]!;
+      newest[chunk] = place + 1;
+      this.#absorbed = place + IMAGE_ENTRY_WORDS + IMAGE_TABLE_WORDS[table];
+    }
+  }
+
+  /** Puts a copied piece back to what it was when the image began: the newest entries first, so that the eldest wins. */
+  restore({ section, chunk }: ImagePiece, target: Uint32Array): void {
+    const newest = this.#newest.get(section);
+    let link = newest?.[chunk] ?? 0;
+    while (link !== 0) {
+      const place = link - 1;
+      const page = this.#pages[Math.floor(place / IMAGE_PAGE_WORDS)]!;
+      const at = place % IMAGE_PAGE_WORDS;
+      const count = IMAGE_TABLE_WORDS[(page[at]! >>> IMAGE_TABLE_SHIFT) as ImageTable];
+      const to = page[at + 1]!;
+      assert(to + count <= target.length, 'only what is in the image is logged');
+      for (let w = 0; w < count; w++) target[to + w] = page[at + IMAGE_ENTRY_WORDS + w]!;
+      link = page[at + 2]!;
+    }
+  }
+}
+
+/** The section of a piece whose words are to be digested with those of the piece before it. */
+export const endsPair = (section: TableSection): boolean => section !== ImageSection.accounts;

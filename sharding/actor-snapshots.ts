@@ -1,0 +1,77 @@
+/**
+ * Snapshots as one shard's actor has them: where its state comes from when it recovers, and what it does for one that is taken while it runs.
+ */
+import { assert } from '../engine/assert.ts';
+import type { Group } from '../engine/group.ts';
+import type { StateMachine } from '../engine/state-machine.ts';
+import { StateReader, StateWriter } from '../engine/state-words.ts';
+import type { Journal } from '../persistence/journal.ts';
+import type { Link } from './link.ts';
+import { recoverState } from './recovery.ts';
+import type { ShardCounters } from './shard-counters.ts';
+import { Counter, RecoveryPhase, type LoadedFrom } from './shard-protocol.ts';
+import type { SnapshotSource } from './snapshot-source.ts';
+
+export interface ActorSnapshotsOptions {
+  readonly directory: string;
+  readonly clusterId: string;
+  readonly shard: number;
+  readonly shards: number;
+  readonly seed: number;
+  readonly journal: Journal;
+  readonly links: readonly (Link | undefined)[];
+  readonly counters: ShardCounters;
+  readonly source: SnapshotSource;
+  /** For the log. */
+  readonly note: (line: string) => void;
+}
+
+export class ActorSnapshots {
+  readonly #options: ActorSnapshotsOptions;
+
+  constructor(options: ActorSnapshotsOptions) {
+    this.#options = options;
+  }
+
+  /** The state of the newest snapshot that can be used, with the messages that its links keep; undefined when there is none. */
+  load(group: Group): { readonly machine: StateMachine; readonly from: LoadedFrom } | undefined {
+    const { counters, links } = this.#options;
+    const began = performance.now();
+    const loaded = recoverState({
+      ...this.#options,
+      group,
+      onProgress: (done, of) => counters.recovering(RecoveryPhase.loading, done, of),
+    });
+    if (loaded === null) return undefined;
+    const from = new StateReader(loaded.links);
+    for (const link of links) link?.load(from);
+    assert(from.isAtEnd, 'a snapshot has the messages of every link');
+    const { machine, manifest } = loaded;
+    const { sequence, bytes } = manifest;
+    return { machine, from: { sequence, bytes, seconds: (performance.now() - began) / 1000 } };
+  }
+
+  /** Begins one of the state behind the last commit. The thread that writes it reads beside this one. */
+  begin(machine: StateMachine): void {
+    const { journal, links, counters, source } = this.#options;
+    const began = process.hrtime.bigint();
+    const { lastSequence: sequence } = journal;
+    const out = new StateWriter();
+    for (const link of links) link?.save(out);
+    const { clockLow, clockHigh } = machine.ledger;
+    const place = {
+      sequence,
+      chain: journal.checksum(sequence),
+      timestamp: String((BigInt(clockHigh) << 32n) | BigInt(clockLow)),
+      journalBytes: counters.values[Counter.journalBytes]!,
+    };
+    source.begin(machine, place, out.words());
+    counters.heldBySnapshot(Number(process.hrtime.bigint() - began));
+  }
+
+  /** At the end of each step. */
+  stepped(machine: StateMachine): void {
+    const { source } = this.#options;
+    if (source.isUnderWay) source.stepped(machine);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The actor's side of a snapshot: begins the image, and after each step says how far the log of before-images reaches, until the thread that
+ * writes the snapshot has read everything or one of the two gives up. Costs the actor a few words in shared memory for each step meanwhile.
+ *
+ * What crosses: messages (what the image consists of, pages of the log) and three shared words. The order that counts: the thread copies, reads
+ * STEPS, waits until two more steps have ended, and reads LOG; a step ends with LOG, then STEPS. So all that the copy can have seen was logged.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { assert } from '../engine/assert.ts';
+import type { ImageParts } from '../engine/image.ts';
+import type { StateMachine } from '../engine/state-machine.ts';
+
+/** Words of the shared memory of a shard's snapshots. `hurry`: 1 when the thread is not to rest between its windows. */
+export const SnapshotWord = { phase: 0, steps: 1, log: 2, hurry: 3 } as const;
+export const SNAPSHOT_WORDS = 4;
+/** `read`: the thread needs the tables no more. `abandoned`: by whichever side, and both let go. */
+export const SnapshotPhase = { idle: 0, underWay: 1, read: 2, abandoned: 3 } as const;
+
+/** A log larger than this, and than half of the tables, is a disk that does not follow. */
+const LOG_BYTES_MAX = 256 << 20;
+
+/** What a snapshot says of its place in the journal. */
+export interface SnapshotPlace {
+  readonly sequence: number;
+  readonly chain: number;
+  readonly timestamp: string;
+  /** Bytes of journal up to there, in this life, as `Counter.unsaved` has them. */
+  readonly journalBytes: number;
+}
+
+export type FromSource =
+  | {
+      readonly type: 'begin';
+      readonly place: SnapshotPlace;
+      readonly parts: ImageParts;
+      readonly links: Uint32Array;
+    }
+  | { readonly type: 'page'; readonly page: SharedArrayBuffer };
+
+export interface SnapshotChannel {
+  readonly words: SharedArrayBuffer;
+  readonly port: MessagePort;
+}
+
+export class SnapshotSource {
+  readonly #words: Int32Array;
+  readonly #port: MessagePort;
+  #pages = 0;
+  isUnderWay = false;
+
+  constructor({ words, port }: SnapshotChannel) {
+    this.#words = new Int32Array(words);
+    this.#port = port;
+  }
+
+  /** Between two groups. `links` are the messages that wait for their acknowledgement. */
+  begin(machine: StateMachine, place: SnapshotPlace, links: Uint32Array): void {
+    if (this.isUnderWay) this.stepped(machine);
+    assert(!this.isUnderWay, 'one snapshot of a shard at a time');
+    const parts = machine.beginImage();
+    this.isUnderWay = true;
+    this.#pages = 0;
+    Atomics.store(this.#words, SnapshotWord.phase, SnapshotPhase.underWay);
+    this.#post({ type: 'begin', place, parts, links });
+  }
+
+  /** After each step while a snapshot is under way. */
+  stepped(machine: StateMachine): void {
+    const words = this.#words;
+    const { images } = machine.ledger;
+    const bytes = images.length * 4;
+    if (bytes > LOG_BYTES_MAX && bytes > machine.tableBytes / 2) {
+      Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);
+    }
+    if (Atomics.load(words, SnapshotWord.phase) === SnapshotPhase.underWay) {
+      for (; this.#pages < images.pages.length; this.#pages++) {
+        this.#post({ type: 'page', page: images.pages[this.#pages]! });
+      }
+      Atomics.store(words, SnapshotWord.log, images.length);
+    } else {
+      machine.endImage();
+      this.isUnderWay = false;
+    }
+    Atomics.add(words, SnapshotWord.steps, 1);
+    Atomics.notify(words, SnapshotWord.steps);
+  }
+
+  #post(message: FromSource): void {
+    this.#port.postMessage(message, []);
+  }
+}

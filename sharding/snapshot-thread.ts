@@ -1,0 +1,226 @@
+/**
+ * The thread that writes the snapshots of all shards, one at a time, so that no actor waits for a disk. Reads the tables while their shard goes
+ * on, window by window, puts back what was changed since the image began (engine/image-copy.ts), and has the store make a file of it.
+ *
+ * Failure policy: a snapshot that cannot be written is reported and dropped; the ledger loses nothing but time at its next start. A shard
+ * whose thread ends, and a stop, set `abandoned` in the shared words, and the work ends at the next window.
+ */
+import { performance } from 'node:perf_hooks';
+import {
+  type MessagePort,
+  parentPort,
+  receiveMessageOnPort,
+  workerData,
+} from 'node:worker_threads';
+import { assert } from '../engine/assert.ts';
+import { digestText, StateDigest } from '../engine/digest.ts';
+import { ImageCopy } from '../engine/image-copy.ts';
+import {
+  imagePieces,
+  ImageSection,
+  PIECE_WORDS_MAX,
+  type ImageParts,
+  type ImagePiece,
+} from '../engine/image.ts';
+import { StateReader } from '../engine/state-words.ts';
+import { SnapshotBeing } from '../persistence/snapshot-store.ts';
+import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
+import {
+  SnapshotPhase,
+  SnapshotWord,
+  type FromSource,
+  type SnapshotChannel,
+  type SnapshotPlace,
+} from './snapshot-source.ts';
+
+export interface SnapshotThreadOptions {
+  readonly clusterId: string;
+  readonly shards: number;
+  readonly directories: readonly string[];
+  readonly doorbells: SharedArrayBuffer;
+}
+
+/** To the thread: a shard begins a life. */
+export interface SnapshotConnect extends SnapshotChannel {
+  readonly shard: number;
+}
+
+export interface SnapshotWritten {
+  readonly type: 'written';
+  readonly shard: number;
+  readonly place: SnapshotPlace;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+export type FromSnapshotThread =
+  | SnapshotWritten
+  | { readonly type: 'problem'; readonly shard: number; readonly problem: string };
+
+/** Words that are copied, and then written, between two looks at the log. */
+const WINDOW_WORDS = 4 << 20;
+/**
+ * After so much time of a processor the thread rests, for PACE_RESTS times as long: it takes a quarter of a core, and the actors, who may have none
+ * to spare, the rest (`bench snapshot-under-load`). At a stop nobody needs it.
+ */
+const PACE_SLICE_US = 10_000;
+const PACE_RESTS = 3;
+/** How long the thread waits for an actor to move before it rings again. */
+const STEP_WAIT_MS = 20;
+
+export function runSnapshotThread(): void {
+  assert(parentPort !== null, 'snapshots are written by a thread of its own');
+  const main = parentPort;
+  const options = workerData as SnapshotThreadOptions;
+  main.on('message', (message: SnapshotConnect | 'stop') => {
+    if (message === 'stop') {
+      main.close();
+      return;
+    }
+    const { shard, words, port } = message;
+    port.on('message', (begin: FromSource) => {
+      // Pages of a snapshot that was abandoned.
+      if (begin.type !== 'begin') return;
+      main.postMessage(writeSnapshot(options, { shard, words, port }, begin), []);
+    });
+    port.unref();
+  });
+}
+
+type Begin = Extract<FromSource, { type: 'begin' }>;
+
+function writeSnapshot(
+  options: SnapshotThreadOptions,
+  connect: SnapshotConnect,
+  begin: Begin,
+): FromSnapshotThread {
+  const began = performance.now();
+  const { shard } = connect;
+  const { place } = begin;
+  try {
+    const bytes = new SnapshotWriting(options, connect, begin).run();
+    return { type: 'written', shard, place, bytes, seconds: (performance.now() - began) / 1000 };
+  } catch (error: unknown) {
+    const words = new Int32Array(connect.words);
+    Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);
+    return {
+      type: 'problem',
+      shard,
+      problem: String(error instanceof Error ? error.message : error),
+    };
+  }
+}
+
+class SnapshotWriting {
+  readonly #options: SnapshotThreadOptions;
+  readonly #shard: number;
+  readonly #words: Int32Array;
+  readonly #port: MessagePort;
+  readonly #bell: Doorbell;
+  readonly #place: SnapshotPlace;
+  readonly #parts: ImageParts;
+  readonly #links: Uint32Array;
+  readonly #copy: ImageCopy;
+  readonly #digest: StateDigest;
+  readonly #window = new Uint32Array(WINDOW_WORDS + PIECE_WORDS_MAX);
+  #processor = process.threadCpuUsage();
+
+  constructor(options: SnapshotThreadOptions, connect: SnapshotConnect, begin: Begin) {
+    this.#options = options;
+    this.#shard = connect.shard;
+    this.#words = new Int32Array(connect.words);
+    this.#port = connect.port;
+    this.#bell = new Doorbell(options.doorbells, connect.shard * DOORBELL_BYTES);
+    this.#place = begin.place;
+    this.#parts = begin.parts;
+    this.#links = begin.links;
+    this.#copy = new ImageCopy(begin.parts);
+    this.#digest = new StateDigest(new StateReader(begin.parts.state).takeList());
+  }
+
+  /** Says how many bytes the image has. */
+  run(): number {
+    const { directories, clusterId, shards } = this.#options;
+    const { sequence, chain, timestamp } = this.#place;
+    const identity = { clusterId, shard: this.#shard, shards, sequence };
+    using being = new SnapshotBeing(directories[this.#shard]!, identity);
+    being.image.write(ImageSection.state, this.#parts.state);
+    being.image.write(ImageSection.links, this.#links);
+    for (const pieces of windowsOf(this.#parts)) this.#writeWindow(being, pieces);
+    // After this point the actor may forget what was.
+    const isRead = Atomics.compareExchange(
+      this.#words,
+      SnapshotWord.phase,
+      SnapshotPhase.underWay,
+      SnapshotPhase.read,
+    );
+    this.#bell.ring();
+    if (isRead !== SnapshotPhase.underWay) throw new Error('it was given up');
+    const digest = digestText(this.#digest.finish());
+    return being.publish({ chain, timestamp, digest }, () => this.#pace()).bytes;
+  }
+
+  #pace(): void {
+    const { user, system } = process.threadCpuUsage(this.#processor);
+    const used = user + system;
+    if (used < PACE_SLICE_US) return;
+    Atomics.wait(this.#words, SnapshotWord.hurry, 0, (used / 1000) * PACE_RESTS);
+    this.#processor = process.threadCpuUsage();
+  }
+
+  #writeWindow(being: SnapshotBeing, pieces: readonly ImagePiece[]): void {
+    let end = 0;
+    const copies = pieces.map((piece) => {
+      const words = this.#window.subarray(end, end + piece.words);
+      end += piece.words;
+      this.#copy.copy(piece, words);
+      return { piece, words };
+    });
+    this.#absorb();
+    for (const { piece, words } of copies) {
+      this.#copy.restore(piece, words);
+      this.#digest.add(piece.section, words);
+      being.image.write(piece.section, words);
+      this.#pace();
+    }
+    being.image.sync();
+  }
+
+  /** Waits until the actor has ended two steps, and takes its log up to there. */
+  #absorb(): void {
+    const words = this.#words;
+    const first = Atomics.load(words, SnapshotWord.steps);
+    for (;;) {
+      const steps = Atomics.load(words, SnapshotWord.steps);
+      if (Atomics.load(words, SnapshotWord.phase) !== SnapshotPhase.underWay) {
+        throw new Error('it was given up');
+      }
+      if (((steps - first) | 0) >= 2) break;
+      this.#bell.ring();
+      Atomics.wait(words, SnapshotWord.steps, steps, STEP_WAIT_MS);
+    }
+    const length = Atomics.load(words, SnapshotWord.log) >>> 0;
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) break;
+      const message = received.message as FromSource;
+      assert(message.type === 'page', 'one snapshot of a shard at a time');
+      this.#copy.addPage(message.page);
+    }
+    this.#copy.absorb(length);
+  }
+}
+
+/** Pieces that are copied together. Rows of accounts and their timestamps stay together. */
+function* windowsOf(parts: ImageParts): Generator<readonly ImagePiece[], void, undefined> {
+  let pieces: ImagePiece[] = [];
+  let words = 0;
+  for (const piece of imagePieces(parts.sizes)) {
+    pieces.push(piece);
+    words += piece.words;
+    if (words < WINDOW_WORDS || piece.section === ImageSection.accounts) continue;
+    yield pieces;
+    pieces = [];
+    words = 0;
+  }
+  if (pieces.length > 0) yield pieces;
+}

@@ -11,7 +11,8 @@
 import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
-import { BeforeImages, ImageTable, sharedWords } from './before-images.ts';
+import { BeforeImages, ImageTable } from './before-images.ts';
+import { sharedWords } from './shared-words.ts';
 
 export const CHUNK_ROWS = 8192;
 const CHUNK_SHIFT = 13;

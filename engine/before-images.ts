@@ -8,6 +8,7 @@
  * slot each time it changes, until its bucket is saved as a whole. What was made after the beginning does not belong to the image.
  */
 import { assert } from './assert.ts';
+import { sharedWords } from './shared-words.ts';
 
 export const ImageTable = { accounts: 0, slots: 1, buckets: 2, pendings: 3, users: 4 } as const;
 export type ImageTable = (typeof ImageTable)[keyof typeof ImageTable];
@@ -28,16 +29,11 @@ export interface ImageSizes {
   readonly users: number;
 }
 
-/** Memory that another thread may read. */
-export function sharedWords(count: number): Uint32Array {
-  return new Uint32Array(new SharedArrayBuffer(count * 4));
-}
-
 export class BeforeImages {
   /** Whether a snapshot is under way. Tables ask this first. */
   isActive = false;
   /** What there is of the log, in order. */
-  readonly pages: SharedArrayBuffer[] = [];
+  readonly pages: Uint32Array[] = [];
   #page: Uint32Array = new Uint32Array(0);
   #at = 0;
   /** By table: how many there were at the beginning, and which of them are saved. */
@@ -102,7 +98,7 @@ export class BeforeImages {
   #nextPage(): void {
     if (this.#at < this.#page.length) this.#page[this.#at] = IMAGE_PAGE_END;
     const page = sharedWords(IMAGE_PAGE_WORDS);
-    this.pages.push(page.buffer as SharedArrayBuffer);
+    this.pages.push(page);
     this.#page = page;
     this.#at = 0;
   }

@@ -10,7 +10,8 @@
  * FILL_MAX, so that probing ends. Slabs are shared memory, and whoever changes a slot calls `beforeChange` first: a snapshot reads them. Hashes are seeded per data directory: nobody outside can choose ids that collide.
  */
 import { assert } from './assert.ts';
-import { BeforeImages, ImageTable, sharedWords } from './before-images.ts';
+import { BeforeImages, ImageTable } from './before-images.ts';
+import { sharedWords } from './shared-words.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 
 /** Powers of two are given as shifts: places are found with shifts and masks. */
@@ -36,8 +37,6 @@ export class BucketDirectory {
   #directory = new Uint32Array(1);
   #depths = new Uint8Array(16);
   #fills = new Uint16Array(16);
-  /** A bucket that is being split. */
-  readonly #old: Uint32Array;
   #count = 0;
 
   /** `hashOf` gives the hash of what is in the slot at a word offset. */
@@ -49,7 +48,6 @@ export class BucketDirectory {
     this.#images = images;
     this.#slotWords = slotWords;
     this.#bucketWords = slotWords * BUCKET_SLOTS;
-    this.#old = new Uint32Array(this.#bucketWords);
     this.#hashOf = hashOf;
     this.#newBucket(0);
   }
@@ -208,21 +206,50 @@ export class BucketDirectory {
     if (this.#images.isActive && this.#images.takes(ImageTable.buckets, bucket)) {
       this.#images.save(ImageTable.buckets, bucket >>> SLAB_SHIFT, slab, start);
     }
-    const old = this.#old;
-    old.set(slab.subarray(start, start + this.#bucketWords));
-    slab.fill(0, start, start + this.#bucketWords);
-    this.#fills[bucket] = 0;
+    const moved = this.#moveUpper(bucket, upper);
+    this.#fills[bucket] = this.#fills[bucket]! - moved;
+    this.#fills[upper] = moved;
+  }
+
+  /**
+   * Moves what belongs there into a new bucket, and says how much. What stays is put where its search would now end: in the order of slots from an
+   * empty one on, that is where it lies or before it.
+   */
+  // Hot path.
+  #moveUpper(bucket: number, upper: number): number {
+    const slab = this.slab(bucket);
+    const start = this.start(bucket);
+    const upperSlab = this.slab(upper);
     const step = this.#slotWords;
-    for (let word = 0; word < old.length; word += step) {
-      if (old[word + step - 1] === 0) continue;
-      const hash = this.#hashOf(old, word);
-      const target = this.bucketOf(hash);
-      assert(target === bucket || target === upper, 'a split keeps to its own range');
-      const to = this.emptySlot(target, hash);
-      const words = this.slab(target);
-      for (let w = 0; w < step; w++) words[to + w] = old[word + w]!;
-      this.#fills[target] = this.#fills[target]! + 1;
+    const last = step - 1;
+    let empty = 0;
+    while (slab[start + empty * step + last] !== 0) empty++;
+    let moved = 0;
+    for (let n = 1; n < BUCKET_SLOTS; n++) {
+      const slot = (empty + n) & SLOT_MASK;
+      const word = start + slot * step;
+      if (slab[word + last] === 0) continue;
+      const hash = this.#hashOf(slab, word);
+      const isUpper = this.bucketOf(hash) === upper;
+      let to: number;
+      if (isUpper) {
+        to = this.emptySlot(upper, hash);
+        moved++;
+      } else {
+        let place = hash & SLOT_MASK;
+        while (place !== slot && slab[start + place * step + last] !== 0) {
+          place = (place + 1) & SLOT_MASK;
+        }
+        if (place === slot) continue;
+        to = start + place * step;
+      }
+      const target = isUpper ? upperSlab : slab;
+      for (let w = 0; w < step; w++) {
+        target[to + w] = slab[word + w]!;
+        slab[word + w] = 0;
+      }
     }
+    return moved;
   }
 
   #doubleDirectory(): void {

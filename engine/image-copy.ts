@@ -40,13 +40,12 @@ export class ImageCopy {
 
   /** Copies a piece as it is now into the beginning of `target`. */
   copy({ section, chunk, words }: ImagePiece, target: Uint32Array): void {
-    const source = new Uint32Array(this.#parts.chunks[section][chunk]!, 0, words);
-    target.set(source);
+    target.set(this.#parts.chunks[section][chunk]!.subarray(0, words));
   }
 
   /** Another page of the log. */
-  addPage(page: SharedArrayBuffer): void {
-    this.#pages.push(new Uint32Array(page));
+  addPage(page: Uint32Array): void {
+    this.#pages.push(page);
   }
 
   /** Takes note of the log up to so many words. */

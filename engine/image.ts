@@ -44,7 +44,7 @@ export const PIECE_WORDS_MAX = SLAB_BUCKETS * BUCKET_WORDS;
 export interface ImageParts {
   readonly sizes: ImageSizes;
   readonly state: Uint32Array;
-  readonly chunks: Readonly<Record<TableSection, readonly SharedArrayBuffer[]>>;
+  readonly chunks: Readonly<Record<TableSection, readonly Uint32Array[]>>;
 }
 
 /** All pieces in the order in which an image has them; the timestamps of accounts follow their rows. */
@@ -102,9 +102,9 @@ export function imageChunk(ledger: Ledger, section: TableSection, chunk: number)
 
 export function imageParts(ledger: Ledger, state: Uint32Array): ImageParts {
   const sizes = imageSizes(ledger);
-  const chunks: Record<TableSection, SharedArrayBuffer[]> = { 3: [], 4: [], 5: [], 6: [], 7: [] };
+  const chunks: Record<TableSection, Uint32Array[]> = { 3: [], 4: [], 5: [], 6: [], 7: [] };
   for (const { section, chunk } of imagePieces(sizes)) {
-    chunks[section].push(imageChunk(ledger, section, chunk).buffer as SharedArrayBuffer);
+    chunks[section].push(imageChunk(ledger, section, chunk));
   }
   return { sizes, state, chunks };
 }

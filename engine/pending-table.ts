@@ -9,8 +9,9 @@
  * snapshot reads: a change is announced first, but for that of a place in the heap, which is made anew when a state is loaded.
  */
 import { assert } from './assert.ts';
-import { BeforeImages, ImageTable, sharedWords } from './before-images.ts';
+import { BeforeImages, ImageTable } from './before-images.ts';
 import { EXPIRIES_MAX } from './limits.ts';
+import { sharedWords } from './shared-words.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 
 export const ENTRY_WORDS = 18;

@@ -35,7 +35,7 @@ export type FromSource =
       readonly parts: ImageParts;
       readonly links: Uint32Array;
     }
-  | { readonly type: 'page'; readonly page: SharedArrayBuffer };
+  | { readonly type: 'page'; readonly page: Uint32Array };
 
 export interface SnapshotChannel {
   readonly words: SharedArrayBuffer;

@@ -23,6 +23,7 @@ import {
   type ImagePiece,
 } from '../engine/image.ts';
 import { StateReader } from '../engine/state-words.ts';
+import { lowerThreadPriority } from '../lib/thread-priority.ts';
 import { SnapshotBeing } from '../persistence/snapshot-store.ts';
 import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import {
@@ -64,12 +65,15 @@ const WINDOW_WORDS = 4 << 20;
  */
 const PACE_SLICE_US = 10_000;
 const PACE_RESTS = 3;
+/** Of priority: where it has a core for itself it makes no difference. */
+const STEPS_BACK = 10;
 /** How long the thread waits for an actor to move before it rings again. */
 const STEP_WAIT_MS = 20;
 
 export function runSnapshotThread(): void {
   assert(parentPort !== null, 'snapshots are written by a thread of its own');
   const main = parentPort;
+  lowerThreadPriority(STEPS_BACK);
   const options = workerData as SnapshotThreadOptions;
   main.on('message', (message: SnapshotConnect | 'stop') => {
     if (message === 'stop') {

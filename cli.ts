@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** The command line: picks a verb and hands over. Verbs do their work in serve.ts and bench/run.ts; settings are read in config.ts. */
+import { BACKUP_HELP, RESTORE_HELP } from './backup/options.ts';
 import { HELP as BENCH_USAGE } from './bench/options.ts';
 import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config.ts';
+import { SNAPSHOT_HELP } from './control/snapshot-help.ts';
 import { nearest } from './lib/nearest.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
@@ -47,11 +49,26 @@ export async function main(args: readonly string[], output: Output): Promise<num
   }
 }
 
-const LATER_VERBS: readonly string[] = ['snapshot', 'top', 'repl', 'completion'];
+const LATER_VERBS: readonly string[] = ['top', 'repl', 'completion'];
 
 const VERBS = {
   serve: { line: 'run the ledger and its edges', usage: serveUsage, run: runServe },
   init: { line: 'make a data directory', usage: initUsage, run: runInit },
+  snapshot: {
+    line: 'write every shard down, so that the next start is short',
+    usage: () => SNAPSHOT_HELP,
+    run: runSnapshotVerb,
+  },
+  backup: {
+    line: 'copy a data directory, live or stopped',
+    usage: () => BACKUP_HELP,
+    run: runBackupVerb,
+  },
+  restore: {
+    line: 'bring a backup back, to a moment if asked',
+    usage: () => RESTORE_HELP,
+    run: runRestoreVerb,
+  },
   bench: {
     line: 'measure, and verify what was measured',
     usage: () => BENCH_USAGE,
@@ -124,6 +141,25 @@ async function runInit(args: readonly string[], output: Output): Promise<number>
   const loaded = loadConfig(sourcesOf(args));
   const { init } = await import('./serve.ts');
   return init(loaded, output, { json: loaded.flags.json });
+}
+
+async function runSnapshotVerb(args: readonly string[], output: Output): Promise<number> {
+  const { runSnapshot } = await import('./control/snapshot-verb.ts');
+  return runSnapshot(args, output, async (directory) => {
+    const { snapshotStopped } = await import('./serve.ts');
+    return snapshotStopped(directory);
+  });
+}
+
+async function runBackupVerb(args: readonly string[], output: Output): Promise<number> {
+  const { runBackup } = await import('./backup/run.ts');
+  const { snapshotLive } = await import('./control/snapshot-verb.ts');
+  return runBackup(args, output, (directory) => snapshotLive(directory));
+}
+
+async function runRestoreVerb(args: readonly string[], output: Output): Promise<number> {
+  const { runRestore } = await import('./backup/run.ts');
+  return runRestore(args, output);
 }
 
 async function runBenchVerb(args: readonly string[]): Promise<number> {

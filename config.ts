@@ -39,6 +39,8 @@ export interface Config {
   readonly reserveMib: number;
   readonly snapshotMinutes: number;
   readonly snapshotMib: number;
+  /** Where sealed segments go that no start needs; an absolute path. */
+  readonly archive: string | undefined;
 }
 
 export type Source = 'flag' | 'environment' | 'file' | 'default';
@@ -121,6 +123,12 @@ const OPTIONS = [
     preset: '1024',
     hint: 'MiB of journal between, 0 for none by size',
     parse: whole(0, 1_000_000),
+  },
+  {
+    name: 'archive',
+    preset: undefined,
+    hint: 'directory for segments behind two snapshots',
+    parse: parseDirectory,
   },
 ] as const satisfies readonly Option[];
 
@@ -299,6 +307,10 @@ function assemble(parsed: ReadonlyMap<OptionName, unknown>, directory: string): 
     reserveMib: parsed.get('reserve-mib') as number,
     snapshotMinutes: parsed.get('snapshot-minutes') as number,
     snapshotMib: parsed.get('snapshot-mib') as number,
+    archive:
+      parsed.get('archive') === undefined
+        ? undefined
+        : path.resolve(directory, parsed.get('archive') as string),
   };
 }
 

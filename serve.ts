@@ -8,6 +8,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type Config, isLoopback, type LoadedConfig } from './config.ts';
+import { ControlServer } from './control/control-server.ts';
+import type { SnapshotTaken } from './control/snapshot-verb.ts';
 import { type Gateway, startGateway } from './gateway/gateway.ts';
 import type { RouterStatus } from './gateway/request-router.ts';
 import { openWaitingRoom } from './gateway/waiting-room.ts';
@@ -36,8 +38,10 @@ export async function serve(
       reserveBytes: config.reserveMib * 2 ** 20,
       log: (line: string) => output.log(line),
       snapshots: { minutes: config.snapshotMinutes, mib: config.snapshotMib },
+      archive: config.archive,
     });
     await recover(supervisor, config, options.version);
+    const control = await startControl(supervisor, config);
     const edges = await startGateway(config, supervisor, {
       version: options.version,
       log: (line) => output.log(line),
@@ -45,6 +49,7 @@ export async function serve(
     announce(config, edges, supervisor.shards, { ...options, output });
     output.log(`${await signal}: answering what was taken, then closing`);
     await edges.close();
+    await control.stop();
     await supervisor.stop();
     if (options.json) output.out(JSON.stringify({ type: 'stopped' }));
     else output.log('closed');
@@ -54,6 +59,22 @@ export async function serve(
     await supervisor?.stop();
     return exitCodeOf(error);
   }
+}
+
+/** What `sycee snapshot` and `sycee backup` ask on this machine. Snapshots are what the archive waits for. */
+function startControl(supervisor: Supervisor, { archive }: Config): Promise<ControlServer> {
+  const snapshot = async (progress: (line: string) => void): Promise<unknown> => {
+    const taken = await supervisor.snapshot();
+    if (archive === undefined) return taken;
+    try {
+      const { segments } = await supervisor.archiveNow();
+      progress(`archive: ${segments} segments moved`);
+    } catch (error: unknown) {
+      progress(`archive: ${sentenceOf(error)}`);
+    }
+    return taken;
+  };
+  return ControlServer.start({ directory: supervisor.directory, work: { snapshot } });
 }
 
 /** Says on the HTTP address how far it is, meanwhile. With port 0 nobody could ask. */
@@ -89,6 +110,16 @@ export async function init(
   } catch (error: unknown) {
     output.log(`sycee: ${startSentence(error, config)}`);
     return exitCodeOf(error);
+  }
+}
+
+/** Snapshots of a directory that nobody has, which is opened for it. */
+export async function snapshotStopped(directory: string): Promise<readonly SnapshotTaken[]> {
+  const supervisor = await Supervisor.start({ directory });
+  try {
+    return await supervisor.snapshot();
+  } finally {
+    await supervisor.stop();
   }
 }
 

@@ -12,8 +12,8 @@ import type { StateReader, StateWriter } from './state-words.ts';
 
 export const REPLY_HEAD_WORDS = 8;
 /**
- * `late`: the request's deadline had passed; `overloaded`: too much waits on the shard; `storageFull`: there is no room on its disk. Nothing of the
- * request was started.
+ * `late`: the request's deadline had passed; `overloaded`: too much waits on the shard; `storageFull`: there is no room on its disk; `archived`: a
+ * record that it needs lies in a segment that was moved away. Nothing of the request was started.
  */
 export const ReplyKind = {
   created: 1,
@@ -25,6 +25,7 @@ export const ReplyKind = {
   heads: 7,
   watermark: 8,
   storageFull: 9,
+  archived: 10,
 } as const;
 export const Reply = { kind: 0, request: 1, n: 2, session: 3, sequence: 4, clock: 6 } as const;
 

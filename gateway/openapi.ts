@@ -77,6 +77,7 @@ const ROUTED: readonly ErrorCode[] = [
   'overloaded',
   'not_ready',
   'shard_unavailable',
+  'segment_archived',
   'storage_full',
   'deadline_exceeded',
   'unknown',

@@ -94,7 +94,12 @@ export class DataDirectory implements Disposable {
   }
 
   close(): void {
-    if (this.#lock.open) releaseLock(this.directory, this.#lock);
+    this.closeMoved(this.directory);
+  }
+
+  /** The directory has another name now. */
+  closeMoved(directory: string): void {
+    if (this.#lock.open) releaseLock(directory, this.#lock);
   }
 
   [Symbol.dispose](): void {

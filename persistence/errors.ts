@@ -8,7 +8,7 @@ export class SnapshotError extends Error {
   readonly code = 'SNAPSHOT_UNUSABLE';
 }
 
-export type JournalErrorCode = 'JOURNAL_WRITE_FAILED' | 'JOURNAL_CORRUPT';
+export type JournalErrorCode = 'JOURNAL_WRITE_FAILED' | 'JOURNAL_CORRUPT' | 'SEGMENT_ARCHIVED';
 
 /** Where a journal is damaged first, and what is wrong there. */
 export interface JournalDamage {
@@ -20,6 +20,7 @@ export interface JournalDamage {
 /**
  * JOURNAL_WRITE_FAILED: the outcome of an append is unknown; the journal instance refuses everything from then on.
  * JOURNAL_CORRUPT: a row or a segment is missing, altered, or somebody else's; the message names the file, the sequence, and the rule.
+ * SEGMENT_ARCHIVED: the row lies in a segment that was moved to the archive, and is not there just now; the message names the file.
  */
 export class JournalError extends Error {
   override readonly name = 'JournalError';
@@ -34,6 +35,20 @@ export class JournalError extends Error {
   }
 }
 
+/** SEGMENT_ARCHIVED, with the first sequence of the segment. `file` is its place within the archive: the message goes to strangers too. */
+export class SegmentArchivedError extends JournalError {
+  readonly segment: number;
+
+  constructor(segment: number, file: string) {
+    super(
+      'SEGMENT_ARCHIVED',
+      `A journal row is needed that lies in an archived segment, and the archive does not have it just now: ${file}. ` +
+        'Mount the archive, or name the place where it is now with --archive.',
+    );
+    this.segment = segment;
+  }
+}
+
 /** Exit codes of the process: 3, the data is damaged; 4, in use, or not what was asked for. */
 const EXIT_CODES = {
   DATA_DAMAGED: 3,
@@ -42,6 +57,7 @@ const EXIT_CODES = {
   DATA_IN_USE: 4,
   DATA_OTHER_SHARDS: 4,
   DATA_MISSING: 4,
+  DATA_ARCHIVED: 4,
 } as const;
 export type DataDirectoryErrorCode = keyof typeof EXIT_CODES;
 
@@ -78,4 +94,8 @@ export function snapshotUnusable(file: string, rule: string, cause?: unknown): S
     `${basename(file)}: ${rule}`,
     cause === undefined ? undefined : { cause },
   );
+}
+
+export function isSegmentArchived(error: unknown): error is SegmentArchivedError {
+  return error instanceof Error && 'code' in error && error.code === 'SEGMENT_ARCHIVED';
 }

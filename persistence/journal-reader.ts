@@ -4,18 +4,21 @@
  *
  * I1 Segments follow each other: the first begins with sequence 1, or within a snapshot, and each with the sequence and checksum after the last row of the one
  *    before. Only the last one may lack its `meta` row; it counts as absent then, since its writer has not come round to it.
+ * I2 The first ones may have been moved to an archive, as archived-segments.ts says. A segment is looked for here first, then there; one that
+ *    is nowhere throws SEGMENT_ARCHIVED, and may be there the next time.
  */
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../engine/assert.ts';
+import { archiveDirectory, ArchivedSegments } from './archived-segments.ts';
 import { chainStart, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
-import { journalCorrupt } from './errors.ts';
+import { journalCorrupt, SegmentArchivedError } from './errors.ts';
 import { openImmutable } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
 import { SegmentPages } from './segment-pages.ts';
 import { SegmentReader } from './segment-reader.ts';
-import { segmentName, segmentsAmong } from './segment.ts';
+import { segmentName, segmentsIn } from './segment.ts';
 import { WalPages } from './wal-pages.ts';
 
 /** Each open segment costs three file descriptors and a page cache. */
@@ -31,6 +34,9 @@ export class JournalReader implements Disposable {
   readonly #options: JournalReaderOptions;
   /** First sequences, ascending. */
   #firsts: readonly number[] = [];
+  /** The first one that is in this directory; what comes before it is in the archive (I2). */
+  #firstHere = 1;
+  #archived: ArchivedSegments | undefined;
   /** By first sequence, the least recently used one first. */
   readonly #open = new Map<number, SegmentReader>();
 
@@ -95,6 +101,10 @@ export class JournalReader implements Disposable {
   /** The checksum of a durable row, or what the first row follows for 0. Not checked itself. */
   checksum(sequence: number): number {
     if (sequence === 0) return chainStart(this.#options);
+    if (sequence < this.#firstHere) {
+      const archived = this.#archived?.segments.find(({ last }) => last === sequence);
+      if (archived !== undefined) return archived.lastChecksum;
+    }
     const first = this.#firsts[0];
     if (first === sequence + 1) return this.#segment(first).previousChecksum;
     const checksum = this.#segmentWith(sequence)?.checksum(sequence);
@@ -120,9 +130,24 @@ export class JournalReader implements Disposable {
     return this.#firsts;
   }
 
+  /** Where this shard's files are, those of the archive aside. */
+  get directory(): string {
+    return this.#options.directory;
+  }
+
   /** The path of a segment, whether it is there or not. */
   path(first: number): string {
-    return join(this.#options.directory, segmentName(first));
+    return join(this.#place(first), segmentName(first));
+  }
+
+  /** What was moved to the archive; undefined when nothing was. */
+  get archived(): ArchivedSegments | undefined {
+    return this.#archived;
+  }
+
+  /** Whether a segment was moved to the archive. */
+  isArchived(first: number): boolean {
+    return first < this.#firstHere;
   }
 
   /**
@@ -139,6 +164,7 @@ export class JournalReader implements Disposable {
   /** Reads parts of the frames of a sealed segment. The caller closes it. */
   pages(first: number): SegmentPages {
     assert(this.isSealed(first), 'only the file of a sealed segment is read around SQLite');
+    if (this.isArchived(first)) this.#expectArchived(first);
     return SegmentPages.open(this.path(first), this.#segment(first).rootPage());
   }
 
@@ -153,9 +179,11 @@ export class JournalReader implements Disposable {
    */
   checkSegments(coveredTo = 0): void {
     this.refresh();
-    let sequence = 0;
-    let checksum = chainStart(this.#options);
+    const moved = this.#archived?.segments.findLast(({ first }) => this.isArchived(first));
+    let sequence = moved?.last ?? 0;
+    let checksum = moved?.lastChecksum ?? chainStart(this.#options);
     for (const first of this.#firsts) {
+      if (this.isArchived(first)) continue;
       const segment = this.#segment(first);
       if (sequence === 0 && first > 1 && first <= coveredTo + 1) {
         sequence = first - 1;
@@ -171,13 +199,42 @@ export class JournalReader implements Disposable {
     }
   }
 
-  /** Sees segments that came since. */
+  /** Sees segments that came since, and that were moved. */
   refresh(): void {
     const { directory, view } = this.#options;
-    const firsts = view?.map(({ first }) => first) ?? segmentsAmong(readdirSync(directory));
-    const last = firsts.at(-1);
-    if (last !== undefined && this.#tryOpen(last) === undefined) firsts.pop();
-    this.#firsts = firsts;
+    const here = view?.map(({ first }) => first) ?? segmentsIn(directory);
+    this.#seeMoved(here[0]);
+    const last = here.at(-1);
+    if (last !== undefined && this.#tryOpen(last) === undefined) here.pop();
+    const moved = this.#archived?.segments.filter(({ first }) => this.isArchived(first)) ?? [];
+    this.#firsts = moved.length === 0 ? here : [...moved.map(({ first }) => first), ...here];
+  }
+
+  /** The list is written before a segment is dropped, and so it is read after that was seen. Connections to what was moved are closed. */
+  #seeMoved(firstHere: number | undefined): void {
+    if (firstHere === this.#firstHere) return;
+    this.#archived = ArchivedSegments.read(this.#options.directory, this.#options);
+    this.#firstHere = firstHere ?? (this.#archived?.last ?? 0) + 1;
+    for (const [first, segment] of this.#open) {
+      if (!this.isArchived(first)) continue;
+      segment.close();
+      this.#open.delete(first);
+    }
+  }
+
+  #place(first: number): string {
+    if (this.#archived === undefined || !this.isArchived(first)) return this.#options.directory;
+    return archiveDirectory(this.#archived.archive, this.#options);
+  }
+
+  #expectArchived(first: number): void {
+    const path = this.path(first);
+    if (existsSync(path)) return;
+    const { clusterId, shard } = this.#options;
+    throw new SegmentArchivedError(
+      first,
+      join(archiveDirectory('', { clusterId, shard }), segmentName(first)),
+    );
   }
 
   /** Closes the connection to a segment, so that its writer is the last to close it and no side files stay. It is opened again if asked for. */
@@ -228,7 +285,7 @@ export class JournalReader implements Disposable {
   #tryOpen(first: number): SegmentReader | undefined {
     let segment = this.#open.get(first);
     if (segment === undefined) {
-      segment = this.#read(first);
+      segment = this.#openSegment(first);
       if (segment === undefined) return undefined;
       this.#closeEldest();
     } else {
@@ -238,11 +295,22 @@ export class JournalReader implements Disposable {
     return segment;
   }
 
-  #read(first: number): SegmentReader | undefined {
+  #openSegment(first: number): SegmentReader | undefined {
+    if (this.isArchived(first)) this.#expectArchived(first);
     const viewed = this.#options.view?.find((one) => one.first === first);
-    if (viewed === undefined) return SegmentReader.open(this.path(first), first, this.#options);
-    const open = viewed.isInPlace ? openImmutable : undefined;
-    return SegmentReader.open(viewed.path, first, this.#options, open);
+    if (viewed !== undefined) {
+      const open = viewed.isInPlace ? openImmutable : undefined;
+      return SegmentReader.open(viewed.path, first, this.#options, open);
+    }
+    try {
+      return SegmentReader.open(this.path(first), first, this.#options);
+    } catch (error: unknown) {
+      if (this.isArchived(first) || existsSync(this.path(first))) throw error;
+      // It was moved a moment ago.
+      this.refresh();
+      if (!this.isArchived(first)) throw error;
+      return this.#openSegment(first);
+    }
   }
 
   #closeEldest(): void {

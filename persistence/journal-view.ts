@@ -11,7 +11,7 @@
 import { constants, copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { removeDatabase } from './database.ts';
-import { segmentName, segmentsAmong } from './segment.ts';
+import { segmentName, segmentsAmong, segmentsIn } from './segment.ts';
 import { preflightWal } from './wal-preflight.ts';
 
 export interface ViewedSegment {
@@ -30,7 +30,7 @@ const COPY_PAUSE_MS = 100;
 
 /** Looks at the segments in a shard's directory. `scratch` is made when something has to be copied; the caller removes it. */
 export function viewJournal(directory: string, scratch: string): readonly ViewedSegment[] {
-  const firsts = segmentsAmong(readdirSync(directory));
+  const firsts = segmentsIn(directory);
   return firsts.map((first, i) => {
     const path = join(directory, segmentName(first));
     if (i < firsts.length - 1 && walBytes(path) === 0) {

@@ -8,7 +8,7 @@
  *
  * The frame is the last column, because a column behind a large blob is reached by walking the blob's pages.
  */
-import { closeSync, openSync, readSync, renameSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, renameSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { GROUP_BYTES_MAX, SEQUENCE_MAX } from '../engine/limits.ts';
@@ -83,6 +83,21 @@ export function segmentsAmong(names: readonly string[]): number[] {
     }
   }
   return firsts.toSorted((a, b) => a - b);
+}
+
+/**
+ * First sequences of the segments in a directory, ascending. An *empty* WAL before the first of them is passed over: a reader that opened a
+ * segment in the moment in which it was moved to the archive may have made it.
+ */
+export function segmentsIn(directory: string): number[] {
+  const names = readdirSync(directory);
+  const first = names.filter((name) => NAME.test(name)).toSorted()[0];
+  const isOfMoved = (name: string): boolean =>
+    ORPHAN_NAME.test(name) &&
+    first !== undefined &&
+    name < first &&
+    statSync(join(directory, name), { throwIfNoEntry: false })?.size === 0;
+  return segmentsAmong(names.filter((name) => !isOfMoved(name)));
 }
 
 /** A whole segment file without `meta`. It is closed again, so everything is in the one file, and synced. */
@@ -212,6 +227,23 @@ export class LiveSegment implements Disposable {
     const timestamp = BigInt.asIntN(64, row.timestamp);
     const result = this.#insert.run(row.sequence, timestamp, checksum, row.frame);
     assert(result.changes === 1, 'an append is one row');
+  }
+
+  /** Rows of a copy, in one transaction. */
+  appendAll(rows: readonly (JournalRow & { readonly checksum: number })[]): void {
+    this.#connection.transaction(() => {
+      for (const row of rows) this.append(row, row.checksum);
+    })();
+  }
+
+  /** Ends the segment of a copy: whole, synced, and in rollback mode, as file-copy.ts says of copies. */
+  finishCopy(): void {
+    try {
+      const mode = this.#connection.pragma('journal_mode = DELETE', { simple: true });
+      assert(mode === 'delete', 'nobody else has the copy open');
+    } finally {
+      this.close();
+    }
   }
 
   walBytes(): number {

@@ -29,7 +29,7 @@ import {
   LiveSegment,
   SEGMENT_BYTES_MAX,
   segmentName,
-  segmentsAmong,
+  segmentsIn,
   takePreparedSegment,
 } from './segment.ts';
 import { preflightWals } from './wal-preflight.ts';
@@ -120,7 +120,7 @@ export class SqliteJournal implements Journal {
     if (this.#live !== undefined) return;
     const { directory, witness } = this.#options;
     beginRemoveUnfinished(this.#options, this.#reader);
-    const firsts = segmentsAmong(readdirSync(directory));
+    const firsts = segmentsIn(directory);
     for (const first of firsts.slice(0, -1)) sealLeftover(this.#options, first);
     this.#live = beginLive(this.#options, this.#reader, firsts.at(-1));
     this.#walBytes = this.#live.walBytes();
@@ -219,6 +219,8 @@ export class SqliteJournal implements Journal {
     const { directory } = this.#options;
     const full = this.#live!;
     this.#walBytes = 0;
+    // Lets go of files that were moved to the archive.
+    this.#reader.refresh();
     this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum);
     if (this.#options.sealer === undefined) {
       this.#reader.release(basename(full.path));
@@ -280,7 +282,7 @@ function openCheckUnfinished(
   { directory }: SqliteJournalOptions,
   reader: JournalReader,
 ): { readonly path: string } | null {
-  const last = segmentsAmong(readdirSync(directory)).at(-1);
+  const last = segmentsIn(directory).at(-1);
   const lastSequence = reader.lastSequence();
   if (last === undefined || last <= lastSequence || reader.hasSegment(last)) return null;
   const file = segmentName(last);
@@ -305,7 +307,7 @@ function openCheckWitness(
 
 /** A row that a killed process wrote and did not sync is readable now. It must not be lost after somebody was told of it. */
 function openSyncWal({ directory }: SqliteJournalOptions): void {
-  const last = segmentsAmong(readdirSync(directory)).at(-1);
+  const last = segmentsIn(directory).at(-1);
   if (last === undefined) return;
   const wal = `${join(directory, segmentName(last))}-wal`;
   if (statSync(wal, { throwIfNoEntry: false }) !== undefined) fsyncPath(wal, 'r+');

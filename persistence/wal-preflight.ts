@@ -11,11 +11,11 @@
  * over both go on from frame to frame. SQLite writes the pages of one commit in ascending order.
  * Only for a file that nobody writes.
  */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { journalCorrupt } from './errors.ts';
-import { segmentName, segmentsAmong } from './segment.ts';
+import { segmentName, segmentsIn } from './segment.ts';
 
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
@@ -35,7 +35,7 @@ const SUM_AT = 16;
 
 /** Every WAL of a shard's segments. Throws JOURNAL_CORRUPT; changes nothing. */
 export function preflightWals(directory: string): void {
-  for (const first of segmentsAmong(readdirSync(directory))) {
+  for (const first of segmentsIn(directory)) {
     preflightWal(join(directory, segmentName(first)), first);
   }
 }

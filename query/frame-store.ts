@@ -31,7 +31,7 @@ export class FrameStore implements Disposable {
   /** Least recently used first, as the others here. */
   readonly #views = new Map<number, FrameView>();
   #bytes = 0;
-  readonly #pages = new Map<number, SegmentPages>();
+  readonly #pages = new Map<number, OpenPages>();
   readonly #remembered = new Set<number>();
   readonly #wals = new Map<number, WalPages>();
   readonly #places = new Map<number, FramePlace>();
@@ -85,7 +85,17 @@ export class FrameStore implements Disposable {
 
   /** Has the WAL looked through up to a frame, so that a question does not wait for it: 20 ms for a full one. */
   foresee(sequence: number): void {
+    this.#closeMoved();
     if (this.sealedPlace(sequence) === undefined) this.#wal(sequence)?.place(sequence);
+  }
+
+  /** Files that were moved to the archive take room here as long as they are open. */
+  #closeMoved(): void {
+    for (const [first, { pages, isArchived }] of this.#pages) {
+      if (isArchived === this.#journal.isArchived(first)) continue;
+      pages.close();
+      this.#pages.delete(first);
+    }
   }
 
   /** A paged frame has read itself whole. */
@@ -99,7 +109,7 @@ export class FrameStore implements Disposable {
   }
 
   close(): void {
-    for (const pages of this.#pages.values()) pages.close();
+    for (const { pages } of this.#pages.values()) pages.close();
     this.#pages.clear();
     for (const wal of this.#wals.values()) wal.close();
     this.#wals.clear();
@@ -136,15 +146,16 @@ export class FrameStore implements Disposable {
     const first = segmentWith(this.#journal.firsts, sequence);
     if (first === undefined) return undefined;
     const known = this.#pages.get(first);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.pages;
     if (!this.#journal.isSealed(first)) return undefined;
     if (this.#pages.size >= PAGES_OPEN_MAX) {
       const [eldest] = this.#pages.keys();
-      this.#pages.get(eldest!)!.close();
+      this.#pages.get(eldest!)!.pages.close();
       this.#pages.delete(eldest!);
     }
+    const isArchived = this.#journal.isArchived(first);
     const pages = this.#journal.pages(first);
-    this.#pages.set(first, pages);
+    this.#pages.set(first, { pages, isArchived });
     return pages;
   }
 
@@ -168,6 +179,11 @@ export class FrameStore implements Disposable {
     }
     return wal;
   }
+}
+
+interface OpenPages {
+  readonly pages: SegmentPages;
+  readonly isArchived: boolean;
 }
 
 interface PagedSource {

@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { unreachable } from '../engine/assert.ts';
 import type { AccountFilter, ChangesFilter, QueryFilter } from '../engine/query.ts';
 import { type ErrorCode, SyceeError } from '../lib/sycee-error.ts';
+import { isSegmentArchived } from '../persistence/errors.ts';
 import { accountBalances, type AccountHead, accountTransfers } from './account-history.ts';
 import { queryAccountIds } from './account-query.ts';
 import { ChangeFeed } from './change-feed.ts';
@@ -189,6 +190,11 @@ function failureOf(error: unknown): QueryFailure {
   if (error instanceof SyceeError) {
     const { code, message, field, rule } = error;
     return { code, message, field, rule, cause: undefined };
+  }
+  if (isSegmentArchived(error)) {
+    const { message } = error;
+    const none = { field: undefined, rule: undefined, cause: undefined };
+    return { code: 'segment_archived', message, ...none };
   }
   return {
     code: 'shard_unavailable',

@@ -1,11 +1,14 @@
 /**
  * The index over the whole journal of one shard: an index for each segment, from its file where there is one, else made by reading the segment.
  * `refresh` brings it up to the last durable frame; it works in steps, keeps what it has done when it is left, and is what the reader
- * thread does when nobody asks. Files are written for sealed segments only, since these alone never change.
+ * thread does when nobody asks. Files are written for sealed segments only, since these alone never change. They stay when their segment is
+ * moved to the archive, so that what they rule out needs no archive.
  */
+import { join } from 'node:path';
 import { UINT64_MAX } from '../engine/uint128.ts';
 import type { JournalReader } from '../persistence/journal-reader.ts';
 import type { FramePlace } from '../persistence/page-file.ts';
+import { segmentName } from '../persistence/segment.ts';
 import { FrameRows } from './frame-rows.ts';
 import { type FrameStore, segmentWith, wordsOf } from './frame-store.ts';
 import type { Pause } from './pause.ts';
@@ -134,7 +137,7 @@ export class ShardIndex {
   }
 
   #path(first: number): string {
-    return this.#options.journal.path(first).replace(/\.sqlite$/, '.index');
+    return join(this.#options.journal.directory, segmentName(first).replace(/\.sqlite$/, '.index'));
   }
 
   #segmentOf(sequence: number): SegmentIndex {

@@ -7,6 +7,7 @@ import { Reply, REPLY_HEAD_WORDS, ReplyKind } from '../engine/open-requests.ts';
 import type { CreateReply, Position } from '../engine/reply.ts';
 import { EventState } from '../engine/status.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
+import { segmentName } from '../persistence/segment.ts';
 import type { Call } from './router.ts';
 import type { InFlight } from './shard-client.ts';
 
@@ -115,6 +116,7 @@ export class CreateCall implements Call {
       this.#notStarted += count;
       if (kind === ReplyKind.overloaded) this.#refusal ??= overloaded();
       if (kind === ReplyKind.storageFull) this.#refusal = storageFull();
+      if (kind === ReplyKind.archived) this.#refusal = archived(positionOf(shard, words, at));
       return;
     }
     assert(words[at + Reply.n] === count, 'an outcome for every row');
@@ -200,6 +202,14 @@ export function positionOf(shard: number, words: Uint32Array, at: number): Posit
     sequence: words[at + Reply.sequence]! + words[at + Reply.sequence + 1]! * 4294967296,
     timestamp: (BigInt(words[at + Reply.clock + 1]!) << 32n) | BigInt(words[at + Reply.clock]!),
   };
+}
+
+function archived({ shard, sequence }: Position): SyceeError {
+  return new SyceeError(
+    'segment_archived',
+    `an id is known already, and its record lies in an archived segment that is not there: ${segmentName(sequence)} of shard ${shard}; ` +
+      'nothing was done, ask again with the same ids when the archive is there',
+  );
 }
 
 export function overloaded(): SyceeError {

@@ -53,6 +53,10 @@ export class Link {
   /** The highest number received and durable, and the highest taken into a group. */
   #durable = 0;
   #taken = 0;
+  /** The highest number that came whole out of the ring. */
+  #seen = 0;
+  /** Taken, and put back: they are the next ones. */
+  #returned: LinkMessage[] = [];
   #arriving: LinkMessage | null = null;
   #arrived: LinkMessage | null = null;
   #words = new Uint32Array(256);
@@ -87,6 +91,8 @@ export class Link {
     this.#arriving = null;
     this.#arrived = null;
     this.#taken = this.#durable;
+    this.#seen = this.#durable;
+    this.#returned = [];
     this.#nextOffset = 0;
   }
 
@@ -116,6 +122,7 @@ export class Link {
   resume(received: number): void {
     this.#durable = received;
     this.#taken = received;
+    this.#seen = received;
   }
 
   /** Keeps a message of the group under way; it is sent by the next `flush`, which comes after the commit. */
@@ -145,14 +152,26 @@ export class Link {
 
   /** The next message to take into a group, or null. It stays the next one, and its body as it is, until `take`. `sent`: numbers given so far on this link. */
   peek(sent: number): LinkMessage | null {
+    const [returned] = this.#returned;
+    if (returned !== undefined) return returned;
     while (this.#arrived === null && this.#reader.peek()) this.#readFrame(sent);
     return this.#arrived;
   }
 
   take(): void {
-    assert(this.#arrived !== null, 'a message was there');
-    this.#taken = this.#arrived.number;
-    this.#arrived = null;
+    const returned = this.#returned.shift();
+    const taken = returned ?? this.#arrived;
+    assert(taken !== null, 'a message was there');
+    this.#taken = taken.number;
+    if (returned === undefined) this.#arrived = null;
+  }
+
+  /** A message that was taken into the group under way is not executed in it after all. They come back in the order in which they were taken. */
+  putBack(message: LinkMessage): void {
+    const last = this.#returned.findLastIndex(({ number }) => number < message.number);
+    this.#returned.splice(last + 1, 0, message);
+    this.#taken = this.#returned[0]!.number - 1;
+    assert(this.#taken >= this.#durable, 'what is durable is not put back');
   }
 
   #readFrame(sent: number): void {
@@ -192,13 +211,13 @@ export class Link {
 
   #readPart(number: number, at: number): void {
     const { words } = this.#reader;
-    if (number <= this.#taken) return;
+    if (number <= this.#seen) return;
     const total = words[at + 6]!;
     const offset = words[at + 7]!;
     const length = this.#reader.length / 4 - HEAD_WORDS;
     if (this.#arriving === null) {
       assert(offset === 0, 'a message begins with its first part');
-      assert(number === this.#taken + 1, 'messages arrive in order, without a gap');
+      assert(number === this.#seen + 1, 'messages arrive in order, without a gap');
       const body = this.#bodyOf(total);
       this.#arriving = { number, clockLow: words[at + 4]!, clockHigh: words[at + 5]!, body };
     }
@@ -208,6 +227,7 @@ export class Link {
     if (offset + length < total) return;
     this.#arriving = null;
     this.#arrived = message;
+    this.#seen = number;
   }
 
   /** One message arrives at a time, and is copied into its group before it is taken: all use the same words. */

@@ -91,6 +91,8 @@ export class RecordThread {
     if (message.type === 'rows') waiting.resolve(message.rows);
     else if (message.error.code === 'deadline_exceeded') {
       waiting.reject(new SyceeError('deadline_exceeded', message.error.message));
+    } else if (message.error.code === 'SEGMENT_ARCHIVED') {
+      waiting.reject(new SyceeError('segment_archived', message.error.message));
     } else waiting.reject(unavailable(message.error));
   }
 

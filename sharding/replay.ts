@@ -7,7 +7,7 @@ import { digestText } from '../engine/digest.ts';
 import { Head } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
-import { DataDirectoryError } from '../persistence/errors.ts';
+import { DataDirectoryError, isSegmentArchived } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import type { Journal, JournalRow } from '../persistence/journal.ts';
 import { RecordReader } from './record-reader.ts';
@@ -69,6 +69,7 @@ export function replayGroup(
     records.load(machine.shelf, beat);
     machine.execute(group.words[Head.opened]!, group.words[Head.opened + 1]!);
   } catch (error: unknown) {
+    if (isSegmentArchived(error)) throw archived(sequence, error);
     // What could never have been journalled: the frame has its checksum, so whoever wrote it had other rules.
     throw damaged(sequence, `it cannot be executed again (${String(error)})`, error);
   }
@@ -82,6 +83,15 @@ function damaged(sequence: number, rule: string, cause?: unknown): DataDirectory
   return new DataDirectoryError(
     'DATA_DAMAGED',
     `journal row ${sequence}: ${rule}. The journal was altered, or was written by a version with other rules; bring back a backup.`,
+    cause,
+  );
+}
+
+/** Known already at the start: an id of the row was, and the record that it was compared with is not at hand. */
+function archived(sequence: number, cause: Error): DataDirectoryError {
+  return new DataDirectoryError(
+    'DATA_ARCHIVED',
+    `Executing journal row ${sequence} again needs an older row. ${cause.message}`,
     cause,
   );
 }

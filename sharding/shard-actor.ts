@@ -22,6 +22,7 @@ import { DataDirectoryError } from '../persistence/errors.ts';
 import type { Journal } from '../persistence/journal.ts';
 import type { StorageRoom } from '../persistence/storage-room.ts';
 import type { ActorSnapshots } from './actor-snapshots.ts';
+import { ArchivedRecords } from './archived-records.ts';
 import { type Link } from './link.ts';
 import { RecordReader } from './record-reader.ts';
 import { replayJournal, type Replayed } from './replay.ts';
@@ -62,6 +63,7 @@ export class ShardActor {
   readonly #records: RecordReader;
   #reads: ShardReads;
   readonly #replies: ReplyOutbox;
+  readonly #archived: ArchivedRecords;
   /** Acknowledgements that the journal does not have yet, by peer. */
   readonly #acknowledged: Float64Array;
   /** Whom the last step has written to: by peer, and the main thread behind them. */
@@ -74,6 +76,14 @@ export class ShardActor {
     this.#records = new RecordReader(options.journal, shards);
     this.#replies = new ReplyOutbox(options.replies);
     this.#reads = new ShardReads(this.#machine, this.#replies);
+    this.#archived = new ArchivedRecords({
+      machine: () => this.#machine,
+      group: this.#group,
+      records: this.#records,
+      links: options.links,
+      beat: () => options.counters.beat(),
+      refuse: (request, segment) => this.#reads.refuse(request, ReplyKind.archived, segment),
+    });
     this.#acknowledged = new Float64Array(shards);
     this.written = new Uint8Array(shards + 1);
   }
@@ -147,7 +157,7 @@ export class ShardActor {
     }
     this.#drainRequests();
     let isBusy = this.#group.inputs > 0 || (this.#machine.pumpAgain && !room.isExhausted);
-    if (isBusy) this.#commit(sequence);
+    if (isBusy) isBusy = this.#commit(sequence);
     if (this.#reads.count > 0) {
       this.#reads.answer(journal.lastSequence, this.#options.session, this.#options.now());
       isBusy = true;
@@ -199,7 +209,7 @@ export class ShardActor {
     for (const link of links) {
       if (link === undefined) continue;
       const { peer } = link;
-      for (;;) {
+      while (!this.#archived.isHeld(peer)) {
         const message = link.peek(this.#machine.sent[peer]!);
         if (message === null) break;
         const { body } = message;
@@ -298,12 +308,12 @@ export class ShardActor {
 
   // ---- Execute, make durable, release.
 
-  #commit(sequence: number): void {
+  /** False: nothing of the group could be executed just now. */
+  #commit(sequence: number): boolean {
     const { journal, counters, now, links, room } = this.#options;
     const machine = this.#machine;
     this.#addAcknowledgements();
-    machine.want();
-    this.#records.load(machine.shelf, () => counters.beat());
+    if (!this.#archived.load()) return false;
     const time = now();
     machine.execute(Number(time & 0xffffffffn), Number(time >> 32n));
     const frame = this.#group.frame();
@@ -319,6 +329,7 @@ export class ShardActor {
     this.#replies.addGroup(machine.requests, this.#options.session);
     if (!isDigestAlone(this.#group)) counters.addJournalBytes(frame.byteLength);
     counters.endCommit(began, this.#group, machine);
+    return true;
   }
 
   /** Hands the messages of the group to their links. */

@@ -75,11 +75,13 @@ export class ShardReads {
     this.#reads.push({ type, request, ids });
   }
 
-  /** A create request of which nothing is started: `late`, `overloaded`, or `storageFull`. */
-  refuse(request: number, kind: number): void {
+  /** A create request of which nothing is started: `late`, `overloaded`, `storageFull`, or `archived` with the first sequence of the segment. */
+  refuse(request: number, kind: number, sequence = 0): void {
     const head = new Uint32Array(REPLY_HEAD_WORDS);
     head[Reply.kind] = kind;
     head[Reply.request] = request;
+    head[Reply.sequence] = sequence >>> 0;
+    head[Reply.sequence + 1] = Math.floor(sequence / 4294967296);
     this.#outbox.add(head, 0, head.length);
   }
 

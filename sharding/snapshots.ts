@@ -40,6 +40,8 @@ export interface SnapshotsOptions extends SnapshotThreadOptions {
   readonly hasRoom: (shard: number) => boolean;
   readonly isRunning: (shard: number) => boolean;
   readonly ask: (shard: number) => void;
+  /** A snapshot is whole, and older ones than the one before it are gone. */
+  readonly onWritten: () => void;
 }
 
 /** Of one shard. */
@@ -243,6 +245,7 @@ export class Snapshots {
     );
     this.#take(shard)?.resolve(taken);
     this.#next();
+    this.#options.onWritten();
   }
 
   #failed(shard: number, problem: string): void {

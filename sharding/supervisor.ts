@@ -6,6 +6,8 @@
  * are told `unknown`, its rings are new, and its peers are told to say again what they have. Tries are bounded; then it stays down.
  * Damage found while starting refuses the start (DataDirectoryError); found later it keeps that shard down.
  */
+import { Archive } from '../persistence/archive-thread.ts';
+import { type Archived, pointToArchive } from '../persistence/archiver.ts';
 import { Ballast } from '../persistence/ballast.ts';
 import { DataDirectory } from '../persistence/data-directory.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
@@ -44,6 +46,8 @@ export interface SupervisorOptions {
   readonly freeBytes?: SharedArrayBuffer | undefined;
   /** When snapshots are taken without being asked for; never unless given. */
   readonly snapshots?: SnapshotTriggers | undefined;
+  /** Where segments go that no start needs; an absolute path. None: they stay. */
+  readonly archive?: string | undefined;
   /** Tests only: the ledger's time, ns, as one BigInt64. Whoever moves it calls `wake`. */
   readonly manualClock?: SharedArrayBuffer | undefined;
 }
@@ -80,6 +84,7 @@ export class Supervisor {
   readonly #records: RecordThread;
   readonly #queries: QueryThread;
   readonly #snapshots: Snapshots;
+  readonly #archive: Archive | undefined;
   readonly #hosts: ShardHost[] = [];
   readonly #clients: ShardClient[] = [];
   readonly #doorbells: SharedArrayBuffer;
@@ -113,6 +118,7 @@ export class Supervisor {
     const { shards, clusterId } = directory.meta;
     this.#sealer = SegmentSealer.start((problem) => this.#log(`segment sealer: ${problem}`));
     const directories = Array.from({ length: shards }, (_, k) => directory.shardDirectory(k));
+    this.#archive = archiveOf(directory, directories, options.archive);
     this.#records = new RecordThread({ shards, clusterId, directories });
     this.#queries = QueryThread.start({ shards, clusterId, directories });
     this.#doorbells = new SharedArrayBuffer((shards + 1) * DOORBELL_BYTES);
@@ -135,6 +141,7 @@ export class Supervisor {
       },
       isRunning: (k) => this.#stateOf(k) === 'running',
       ask: (k) => this.#hosts[k]!.tell({ type: 'snapshot' }, this.#bells[k]!),
+      onWritten: () => this.#archiveBehind(),
     });
     const clockOffset = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
     for (let k = 0; k < shards; k++) {
@@ -221,6 +228,7 @@ export class Supervisor {
     if (dead !== undefined) throw asStartError(dead.failure ?? new Error('a shard has ended'));
     await this.#begin();
     this.#state = 'ready';
+    this.#archiveBehind();
   }
 
   /** Nothing speaks against the directory: from here on it is changed. */
@@ -276,6 +284,7 @@ export class Supervisor {
     await this.#snapshots.stop();
     await this.#records.stop();
     await this.#queries.stop();
+    await this.#archive?.stop();
     await this.#sealer.stop();
     await this.#ballast.rest();
     this.#directory.close();
@@ -292,6 +301,26 @@ export class Supervisor {
    */
   snapshot(): Promise<readonly SnapshotTaken[]> {
     return this.#snapshots.take();
+  }
+
+  /** Moves to the archive what lies behind two snapshots. Rejects with a sentence when it cannot. */
+  async archiveNow(): Promise<Archived> {
+    if (this.#archive === undefined) {
+      throw new Error('no archive is named: start the process with --archive DIRECTORY');
+    }
+    const archived = await this.#archive.run();
+    const { segments, bytes } = archived;
+    const mib = (bytes / 2 ** 20).toFixed(1);
+    if (segments > 0) this.#log(`archive: ${segments} segments moved, ${mib} MiB`);
+    return archived;
+  }
+
+  /** After a snapshot, and at the start, since a run may have been cut off. */
+  #archiveBehind(): void {
+    if (this.#archive === undefined || this.#state !== 'ready') return;
+    this.archiveNow().catch((error: unknown) => {
+      this.#log(`archive: ${error instanceof Error ? error.message : String(error)}`);
+    });
   }
 
   metrics(): readonly ShardMetrics[] {
@@ -432,6 +461,24 @@ export class Supervisor {
   }
 }
 
+/** Tells the readers of all shards where the archive is, before any of them opens its journal. */
+function archiveOf(
+  { meta }: DataDirectory,
+  directories: readonly string[],
+  archive: string | undefined,
+): Archive | undefined {
+  if (archive === undefined) return undefined;
+  const { clusterId, shards } = meta;
+  try {
+    for (const [shard, directory] of directories.entries()) {
+      pointToArchive(directory, { clusterId, shard, shards }, archive);
+    }
+  } catch (error: unknown) {
+    throw asStartError(error as Error);
+  }
+  return new Archive({ clusterId, shards, directories, archive });
+}
+
 /** Whether the journals of two shards are of different times: one has received what the other has not sent, or lacks what it forgot. */
 function linkDefect(links: readonly LinkCounters[]): string | null {
   for (const [from, { sent, acknowledged }] of links.entries()) {
@@ -451,6 +498,9 @@ function asStartError(reason: SerializedError | Error): Error {
   const { message } = reason;
   const code = 'code' in reason ? reason.code : undefined;
   const exitCode = 'exitCode' in reason ? reason.exitCode : undefined;
+  if (code === 'DATA_ARCHIVED' || code === 'SEGMENT_ARCHIVED') {
+    return new DataDirectoryError('DATA_ARCHIVED', message, reason);
+  }
   if (exitCode !== undefined || code === 'JOURNAL_CORRUPT') {
     return new DataDirectoryError('DATA_DAMAGED', message, reason);
   }

@@ -67,6 +67,12 @@ const LAYERS: readonly Layer[] = [
     may: [...ENGINE_AND_LIB, NO_SQLITE, /^query\//],
     packages: [],
   },
+  { files: /^backup\//, may: [...ENGINE_AND_LIB, NO_SQLITE], packages: [] },
+  {
+    files: /^control\//,
+    may: [...ENGINE_AND_LIB, /^persistence\/(data-directory|errors)\.ts$/],
+    packages: [],
+  },
   {
     files: /^gateway\//,
     may: [...ENGINE_AND_LIB, /^sharding\/router\.ts$/],
@@ -108,6 +114,8 @@ const LAYERS: readonly Layer[] = [
       /^package\.json$/,
       /^gateway\//,
       /^bench\/(run|options)\.ts$/,
+      /^backup\/(run|options)\.ts$/,
+      /^control\/(control-server|snapshot-(help|verb))\.ts$/,
       /^sharding\/(router|supervisor)\.ts$/,
       /^persistence\/recovery\.ts$/,
       /^tools\/(replay|verify|inspect)(-options)?\.ts$/,

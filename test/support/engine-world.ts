@@ -93,7 +93,7 @@ export class EngineWorld {
   readonly #prng: Prng;
   readonly #shards: Shard[];
   readonly #router: WorldRouter;
-  readonly #facts: JournalFacts;
+  #facts: JournalFacts;
   #clients: Client[] = [];
   #history: History | null = null;
   #requests = 0;
@@ -448,6 +448,39 @@ export class EngineWorld {
       if (![...client.waits.values()].some((one) => one.shard === shard.index)) continue;
       client.waits.clear();
       client.rest = null;
+    }
+  }
+
+  // ---- Going back to a backup.
+
+  /** The frames of each shard's journal. */
+  frames(): readonly (readonly Uint8Array[])[] {
+    return this.#shards.map(({ store }) => store.rows.map((row) => row!.frame));
+  }
+
+  /** All shards begin anew with their first `rows[k]` rows, as after a restore, and say to each other what they have. */
+  goBack(rows: readonly number[]): void {
+    this.#facts = new JournalFacts(this.#shards.length, this.shardOf);
+    this.#clients = [];
+    for (const shard of this.#shards) {
+      shard.store.rows.length = rows[shard.index]!;
+      Object.assign(shard, this.#fresh(shard.index, this.#shards.length, shard.store));
+      for (const queue of shard.outbox) queue.length = 0;
+      const { journal, machine, group, records, index } = shard;
+      replayJournal({ journal, machine, group, records, onGroup: () => this.#outgoing(shard) });
+      for (const row of shard.store.rows) this.#facts.read(index, row!.sequence, row!.frame);
+      shard.ring = [];
+      shard.session++;
+    }
+    for (const sender of this.#shards) {
+      for (const receiver of this.#shards) {
+        if (sender === receiver) continue;
+        const received = receiver.machine.received[sender.index]!;
+        const { sent, acknowledged } = sender.machine;
+        assert(received <= sent[receiver.index]!, 'what was received was sent');
+        assert(received >= acknowledged[receiver.index]!, 'what was acknowledged was received');
+        receiver.inbound[sender.index] = above(sender.outbox[receiver.index]!, received);
+      }
     }
   }
 

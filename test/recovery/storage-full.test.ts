@@ -6,7 +6,7 @@
  * to mount, and is skipped by name without.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -162,10 +162,23 @@ function mountSmall(directory: string): string | null {
   return status === 0 ? null : String(error ?? stderr);
 }
 
-/** Takes all room but so many bytes. */
-function fillUp(directory: string, leave: number): void {
-  const { bavail, bsize } = statfsSync(directory);
-  writeFileSync(join(directory, 'others'), Buffer.alloc(Math.max(0, bavail * bsize - leave)));
+/** Takes all room, whoever else takes some of it meanwhile. */
+function fillUp(directory: string): void {
+  const file = openSync(join(directory, 'others'), 'w');
+  try {
+    for (const bytes of [1 << 20, 4096]) while (hasRoomFor(file, Buffer.alloc(bytes)));
+  } finally {
+    closeSync(file);
+  }
+}
+
+function hasRoomFor(file: number, bytes: Buffer): boolean {
+  try {
+    return writeSync(file, bytes) === bytes.byteLength;
+  } catch (error: unknown) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    return false;
+  }
 }
 
 /** Pays with one id after the other, again with the same one where it was refused, and keeps what was created. */
@@ -206,12 +219,12 @@ test('on a file system that others fill to the last byte nothing that was answer
     const payer = new Payer(client);
     await payer.until(() => payer.created.length >= 50 && existsSync(join(ledger, 'ballast')));
     // Faster than anybody looks: a commit finds no room.
-    fillUp(directory.path, 0);
+    fillUp(directory.path);
     await payer.until((said) => said.startsWith('storage_full'));
     expect((await client.lookupTransfers([1n])).transfers).toHaveLength(1);
     rmSync(others);
     await payer.until((said) => said === 'created' || said === 'exists');
-    fillUp(directory.path, 0);
+    fillUp(directory.path);
     await client.close();
     rmSync(others);
     for (const said of payer.refusals) expect(said).toMatch(/^(storage_full|unknown|shard_un)/);

@@ -6,6 +6,21 @@ import { basename } from 'node:path';
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError';
   readonly code = 'SNAPSHOT_UNUSABLE';
+  /** The file that is wrong. */
+  readonly file: string;
+  /** Another version has written it; it may be as it was written. */
+  readonly isOtherVersion: boolean;
+
+  constructor(
+    file: string,
+    rule: string,
+    options: { readonly cause?: unknown; readonly isOtherVersion?: boolean } = {},
+  ) {
+    const { cause, isOtherVersion = false } = options;
+    super(`${file}: ${rule}`, cause === undefined ? undefined : { cause });
+    this.file = file;
+    this.isOtherVersion = isOtherVersion;
+  }
 }
 
 export type JournalErrorCode = 'JOURNAL_WRITE_FAILED' | 'JOURNAL_CORRUPT' | 'SEGMENT_ARCHIVED';
@@ -89,11 +104,8 @@ export function journalCorrupt(
   );
 }
 
-export function snapshotUnusable(file: string, rule: string, cause?: unknown): SnapshotError {
-  return new SnapshotError(
-    `${basename(file)}: ${rule}`,
-    cause === undefined ? undefined : { cause },
-  );
+export function snapshotUnusable(path: string, rule: string, cause?: unknown): SnapshotError {
+  return new SnapshotError(basename(path), rule, { cause });
 }
 
 export function isSegmentArchived(error: unknown): error is SegmentArchivedError {

@@ -184,12 +184,16 @@ export class ImageReader implements Disposable {
     return words;
   }
 
-  /** Reads to the end, whatever it is, and compares every checksum. */
-  drain(manifest: Pick<SnapshotManifest, 'bytes' | 'checksum'>, beat: () => void): void {
+  /** Reads to the end, whatever it is, and compares every checksum. Says of each block what section it is of, and its bytes. */
+  drain(
+    manifest: Pick<SnapshotManifest, 'bytes' | 'checksum'>,
+    onBlock: (section: number, bytes: number) => void,
+  ): void {
     const buffer = new Uint8Array(IMAGE_BLOCK_BYTES_MAX);
     for (let section = this.#peek(); section !== TRAILER; section = this.#peek()) {
-      this.#payload(buffer.subarray(0, this.#next(section)));
-      beat();
+      const length = this.#next(section);
+      this.#payload(buffer.subarray(0, length));
+      onBlock(section, length);
     }
     this.finish(manifest);
   }

@@ -3,10 +3,10 @@
  * was read back: an image without one does not exist. Its text is canonical, and ends with a checksum of itself, so every altered byte shows.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { JournalIdentity } from './checksum-chain.ts';
-import { snapshotUnusable } from './errors.ts';
+import { SnapshotError, snapshotUnusable } from './errors.ts';
 
 /** Changes with the image's file, and with whatever the engine or a link writes into one: older ones are passed over. */
 export const SNAPSHOT_FORMAT = 1;
@@ -42,6 +42,12 @@ export function snapshotFiles(directory: string, sequence: number): SnapshotFile
   return { sequence, manifest: `${stem}.json`, image: `${stem}.image` };
 }
 
+/** Both files of a snapshot by the path of one of them; undefined when it is not named as one. */
+export function snapshotOf(path: string): SnapshotFiles | undefined {
+  const match = /^snapshot-(\d{12})\.(?:json|image)$/.exec(basename(path));
+  return match === null ? undefined : snapshotFiles(dirname(path), Number(match[1]));
+}
+
 /** The snapshots of a shard's directory that have a manifest, the newest first. Nothing is read but names. */
 export function listSnapshots(directory: string): readonly SnapshotFiles[] {
   const sequences: number[] = [];
@@ -54,7 +60,17 @@ export function listSnapshots(directory: string): readonly SnapshotFiles[] {
 
 /** Reads and checks a manifest, and that its image has the size that it says. Throws SNAPSHOT_UNUSABLE. */
 export function readManifest(files: SnapshotFiles, identity: JournalIdentity): SnapshotManifest {
-  const { manifest: file, sequence, image } = files;
+  const { manifest: file } = files;
+  const manifest = readOwnManifest(files);
+  const { clusterId, shard, shards } = identity;
+  const isOurs =
+    manifest.clusterId === clusterId && manifest.shard === shard && manifest.shards === shards;
+  if (!isOurs) throw snapshotUnusable(file, 'it is of another shard or directory');
+  return manifest;
+}
+
+/** The same, of whatever shard it is. */
+export function readOwnManifest({ manifest: file, sequence, image }: SnapshotFiles): SnapshotManifest {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -64,12 +80,10 @@ export function readManifest(files: SnapshotFiles, identity: JournalIdentity): S
   const manifest = parseManifest(text);
   if (manifest === undefined) throw snapshotUnusable(file, 'it is not as it was written');
   if (manifest.format !== SNAPSHOT_FORMAT) {
-    throw snapshotUnusable(file, `it has format ${manifest.format}, not ${SNAPSHOT_FORMAT}`);
+    throw new SnapshotError(basename(file), `it has format ${manifest.format}, not ${SNAPSHOT_FORMAT}`, {
+      isOtherVersion: true,
+    });
   }
-  const { clusterId, shard, shards } = identity;
-  const isOurs =
-    manifest.clusterId === clusterId && manifest.shard === shard && manifest.shards === shards;
-  if (!isOurs) throw snapshotUnusable(file, 'it is of another shard or directory');
   if (manifest.sequence !== sequence) throw snapshotUnusable(file, 'its name is not its sequence');
   const size = statSync(image, { throwIfNoEntry: false })?.size;
   if (size === undefined) throw snapshotUnusable(image, 'the image is missing');

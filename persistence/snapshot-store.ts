@@ -87,10 +87,10 @@ export class SnapshotBeing implements Disposable {
 export function checkImage(
   path: string,
   manifest: SnapshotManifest,
-  beat = (): void => undefined,
+  onBlock: (section: number, bytes: number) => void = () => undefined,
 ): void {
   using reader = ImageReader.open(path, manifest);
-  reader.drain(manifest, beat);
+  reader.drain(manifest, onBlock);
 }
 
 /** A state that was loaded. */

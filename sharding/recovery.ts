@@ -22,6 +22,10 @@ export interface RecoverStateOptions {
   readonly shards: number;
   readonly seed: number;
   readonly journal: Pick<Journal, 'firstSequence' | 'lastSequence' | 'checksum'>;
+  /** The snapshots to choose from, the newest first; all of the directory when left out. */
+  readonly candidates?: readonly SnapshotFiles[];
+  /** Whether one that was loaded is what is looked for. */
+  readonly accepts?: (loaded: LoadedSnapshot) => boolean;
   /** For the state machine that is made. */
   readonly group: Group;
   readonly note: (line: string) => void;
@@ -31,8 +35,8 @@ export interface RecoverStateOptions {
 
 /** The snapshot to go on from, loaded; null: the journal is replayed from its first row. */
 export function recoverState(options: RecoverStateOptions): LoadedSnapshot | null {
-  const { directory, shard, journal, note } = options;
-  for (const files of listSnapshots(directory)) {
+  const { directory, shard, journal, note, accepts = () => true } = options;
+  for (const files of options.candidates ?? listSnapshots(directory)) {
     try {
       const manifest = readManifest(files, options);
       recoverCheck(manifest, files, journal);
@@ -40,7 +44,8 @@ export function recoverState(options: RecoverStateOptions): LoadedSnapshot | nul
       if (journal.firstSequence > 1) {
         note(`its journal begins with sequence ${journal.firstSequence}`);
       }
-      return loadSnapshot({ files, identity: options, seed, group, onProgress });
+      const loaded = loadSnapshot({ files, identity: options, seed, group, onProgress });
+      if (accepts(loaded)) return loaded;
     } catch (error: unknown) {
       if ((error as { code?: unknown }).code !== 'SNAPSHOT_UNUSABLE') throw error;
       note(`a snapshot is passed over: ${(error as Error).message}`);

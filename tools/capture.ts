@@ -21,6 +21,7 @@ import {
   type ViewedSegment,
   viewJournal,
 } from '../persistence/journal-view.ts';
+import { listSnapshots, type SnapshotFiles } from '../persistence/snapshot-manifest.ts';
 import { Scratch } from './scratch.ts';
 
 const LOCK_PID_NAME = 'lock.pid';
@@ -28,6 +29,8 @@ const LOCK_PID_NAME = 'lock.pid';
 export interface CapturedShard {
   readonly directory: string;
   readonly view: readonly ViewedSegment[];
+  /** Those that are of rows which count, the newest first. A process that goes on may remove the older one. */
+  readonly snapshots: readonly SnapshotFiles[];
   /** The last row that counts; undefined when the journal is damaged so that its end cannot be told. */
   readonly last: number | undefined;
   /** Its files cannot even be listed. */
@@ -70,26 +73,31 @@ export class Capture implements Disposable {
     const first = look('first');
     const second = look('second');
     const ends = second.map(({ last }) => last);
-    if (!areNumbers(ends) || first.some(({ last }) => last === undefined)) return second;
+    // What the first look has seen of snapshots is not ahead of any cut.
+    const seen = second.map((one, shard) => ({ ...one, snapshots: first[shard]!.snapshots }));
+    if (!areNumbers(ends) || first.some(({ last }) => last === undefined)) return seen;
     const between = numbers.map((shard) =>
       this.#rowsBehind(shard, second[shard]!, first[shard]!.last!),
     );
     const cut = consistentCut(between);
-    return second.map((one, shard) => ({ ...one, last: cut[shard]! }));
+    return seen.map((one, shard) => ({ ...one, last: cut[shard]! }));
   }
 
   #lookAt(shard: number, name: string): CapturedShard {
     const directory = join(this.directory, shardName(shard));
     let view: readonly ViewedSegment[] = [];
+    // Before the journal: they are never ahead of it.
+    const snapshots = listSnapshots(directory);
     try {
       const own = viewJournal(directory, join(this.scratch.path, `${name}-${shardName(shard)}`));
       view = joinViews(own, this.#archived(shard));
       using journal = this.journal(shard, { directory, view });
-      return { directory, view, last: journal.lastSequence() };
+      return { directory, view, snapshots, last: journal.lastSequence() };
     } catch (error: unknown) {
       if (!(error instanceof JournalError)) throw error;
       const isListed = view.length > 0 || error.damage === undefined;
-      return { directory, view, last: undefined, ...(isListed ? {} : { damage: error.damage }) };
+      const damage = isListed ? {} : { damage: error.damage };
+      return { directory, view, snapshots, last: undefined, ...damage };
     }
   }
 

@@ -1,5 +1,7 @@
 /** Turns a moment into the last row of each shard that belongs to it. */
-import type { Capture } from './capture.ts';
+import { SnapshotError } from '../persistence/errors.ts';
+import { readOwnManifest } from '../persistence/snapshot-manifest.ts';
+import type { Capture, CapturedShard } from './capture.ts';
 import { formatTime, type Moment } from './moment.ts';
 import { UsageError } from './usage.ts';
 
@@ -30,7 +32,14 @@ function sequenceAt(
   if (moment === undefined || captured.last === undefined) return last;
   if (moment.type === 'time') {
     using journal = capture.journal(shard, captured);
-    return lastUpTo((sequence) => journal.timestamp(sequence), last, moment.time);
+    const { time } = moment;
+    const first = journal.firstSequence;
+    const range = { before: first - 1, last };
+    const found = lastUpTo((sequence) => journal.timestamp(sequence), range, time);
+    if (found >= first || first === 1 || isUpTo(captured, found, time)) return found;
+    throw new UsageError(
+      `${flag} is before sequence ${first}, with which the journal of shard ${shard} begins here: say with --archive where the segments before it are`,
+    );
   }
   if (moment.sequence > last) {
     throw new UsageError(
@@ -40,10 +49,26 @@ function sequenceAt(
   return moment.sequence;
 }
 
+/** Whether a row that is not here any more, and that a snapshot is of, is of that time or before. */
+function isUpTo({ snapshots }: CapturedShard, sequence: number, time: bigint): boolean {
+  const files = snapshots.find((one) => one.sequence === sequence);
+  if (files === undefined) return false;
+  try {
+    return BigInt(readOwnManifest(files).timestamp) <= time;
+  } catch (error: unknown) {
+    if (!(error instanceof SnapshotError)) throw error;
+    return false;
+  }
+}
+
 /** The last row whose timestamp is at most `time`; timestamps never go down. */
-function lastUpTo(timestamp: (sequence: number) => bigint, last: number, time: bigint): number {
-  let low = 0;
-  let high = last;
+function lastUpTo(
+  timestamp: (sequence: number) => bigint,
+  range: { readonly before: number; readonly last: number },
+  time: bigint,
+): number {
+  let low = range.before;
+  let high = range.last;
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
     if (timestamp(middle) <= time) low = middle;

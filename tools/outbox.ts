@@ -2,7 +2,9 @@
  * Messages that a shard has sent and that its peers are not known to have, as replay makes them again. Bounded by what is in flight, unless older ones
  * are asked for: at a moment that is a time, a sender can know already what its peer, whose clock is ahead, has not taken yet.
  */
+import { assert } from '../engine/assert.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
+import { StateReader } from '../engine/state-words.ts';
 import type { SentMessage } from './shard-task.ts';
 
 export class Outbox {
@@ -15,6 +17,13 @@ export class Outbox {
     this.#machine = machine;
     this.#keepFrom = keepFrom;
     this.#kept = Array.from({ length: machine.ledger.shards }, () => []);
+  }
+
+  /** Begins with what an image has of its links: the messages that were not acknowledged. */
+  load(links: Uint32Array): void {
+    for (const message of linkMessages(links, this.#machine.ledger)) {
+      this.#kept[message.to]!.push(message);
+    }
   }
 
   get messages(): readonly SentMessage[] {
@@ -39,4 +48,26 @@ export class Outbox {
       }
     }
   }
+}
+
+/** The messages that the links of a shard keep, as an image has them, in order of peers and numbers. */
+export function linkMessages(
+  links: Uint32Array,
+  { shard, shards }: { readonly shard: number; readonly shards: number },
+): readonly SentMessage[] {
+  const messages: SentMessage[] = [];
+  const from = new StateReader(links);
+  for (let to = 0; to < shards; to++) {
+    if (to === shard) continue;
+    // What is acknowledged is in the state as well.
+    from.takeNumber();
+    for (let left = from.take(); left > 0; left--) {
+      const number = from.takeNumber();
+      // The sender's clock.
+      from.takeNumber();
+      messages.push({ to, number, body: from.takeList().slice() });
+    }
+  }
+  assert(from.isAtEnd, 'an image has the messages of every link');
+  return messages;
 }

@@ -9,6 +9,8 @@ import type { ShardAnswer, ShardDamage, ShardState } from './shard-task.ts';
 export interface ReplayedMoment {
   readonly states: readonly ShardState[];
   readonly damages: readonly ShardDamage[];
+  /** Snapshots that could not be used, as sentences. */
+  readonly passedOver: readonly string[];
 }
 
 /** `isTime`: the requests are for all shards, at one time. */
@@ -32,7 +34,8 @@ export async function replayMoment(
   const states = found.states.map(
     (state) => kept.states.find(({ shard }) => shard === state.shard) ?? state,
   );
-  return { states, damages: kept.damages };
+  const passedOver = [...new Set([...found.passedOver, ...kept.passedOver])];
+  return { states, damages: kept.damages, passedOver };
 }
 
 function hasForgotten({ shard, acknowledged }: ShardState, states: readonly ShardState[]): boolean {
@@ -43,5 +46,6 @@ function sorted(answers: readonly ShardAnswer[]): ReplayedMoment {
   return {
     states: answers.flatMap((answer) => (answer.type === 'state' ? [answer.state] : [])),
     damages: answers.flatMap((answer) => (answer.type === 'damage' ? [answer.damage] : [])),
+    passedOver: answers.flatMap(({ passedOver }) => passedOver),
   };
 }

@@ -1,4 +1,5 @@
 /** The command line of `sycee replay`. */
+import { resolve } from 'node:path';
 import { parseToolArguments, idOf, textOf, type ParsedArguments } from './arguments.ts';
 import { type Moment, parseMoment } from './moment.ts';
 import { checkOutside } from './sink.ts';
@@ -9,6 +10,9 @@ export interface ReplayOptions {
   readonly to: Moment | undefined;
   readonly from: Moment | undefined;
   readonly account: Uint32Array | undefined;
+  readonly archive: string | undefined;
+  /** Snapshots are ignored. */
+  readonly fromStart: boolean;
   readonly json: boolean;
   /** A file, or `-` for standard output. */
   readonly csv: string | undefined;
@@ -26,19 +30,23 @@ changed, and no lock is taken.
   --from SEQUENCE|TIME    print what changed since this moment instead: every account with other balances
   --shard K               this shard alone
   --account ID            print the statement of one account instead: every transfer, with the balances after it
+  --from-start            ignore snapshots: execute everything from the first row on
+  --archive DIR           where sealed segments that are not in the directory any more have gone
   --json                  one JSON document on stdout
   --csv FILE|-            accounts, changes, or the statement as CSV, into a file or to stdout
   --out FILE              what would go to stdout, into a file
 
 A TIME is ISO 8601 (UTC unless it says otherwise) with up to nine digits behind the point, or nanoseconds since 1970.
-Digests are printed for each shard: two replays to the same moment give the same.
+Digests are printed for each shard: two replays to the same moment give the same. A replay begins with the newest snapshot before the moment
+that is sound; a statement with the first row.
 
 examples:
   sycee replay
   sycee replay /backup/data --to 2026-11-25T17:00:00Z
   sycee replay --from 2026-11-25 --to 2026-11-26 --csv changes.csv
   sycee replay --account 42 --from 2026-11-01
-  sycee replay --shard 0 --to 8143 --json`;
+  sycee replay --shard 0 --to 8143 --json
+  sycee replay --from-start --archive /archive`;
 
 export function parseReplayOptions(args: readonly string[]): ReplayOptions {
   const parsed = parseToolArguments(args, {
@@ -46,6 +54,8 @@ export function parseReplayOptions(args: readonly string[]): ReplayOptions {
     from: { type: 'string' },
     shard: { type: 'string' },
     account: { type: 'string' },
+    archive: { type: 'string' },
+    'from-start': { type: 'boolean' },
     csv: { type: 'string' },
     out: { type: 'string' },
     json: { type: 'boolean' },
@@ -54,6 +64,7 @@ export function parseReplayOptions(args: readonly string[]): ReplayOptions {
   const [to, from, account, csv, out] = ['to', 'from', 'account', 'csv', 'out'].map((name) =>
     textOf(parsed, name),
   );
+  const archive = textOf(parsed, 'archive');
   const json = values['json'] === true;
   if (json && csv === '-' && out === undefined) {
     throw new UsageError('--json and --csv - both want stdout: name a file for one of them');
@@ -65,6 +76,8 @@ export function parseReplayOptions(args: readonly string[]): ReplayOptions {
     to: to === undefined ? undefined : parseMoment(to, '--to'),
     from: from === undefined ? undefined : parseMoment(from, '--from'),
     account: account === undefined ? undefined : idOf(account, '--account'),
+    archive: archive === undefined ? undefined : resolve(archive),
+    fromStart: values['from-start'] === true,
     json,
     csv,
     out,

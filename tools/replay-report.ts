@@ -84,6 +84,7 @@ export function shardObject(state: ShardState): object {
     timestamp: String(timestamp),
     time: formatTime(timestamp),
     digest,
+    snapshot: state.snapshot,
     events,
     accounts: state.order.length,
     transfer_ids: transfers,
@@ -127,14 +128,19 @@ export function writeHead(sink: Sink, { directory, isLive, from, to }: ReplayRep
 }
 
 export function writeShards(sink: Sink, states: readonly ShardState[]): void {
+  const hasSnapshots = states.some(({ snapshot }) => snapshot !== null);
+  const since = hasSnapshots ? 'snapshot# ' : '';
   writeTable(
     sink,
-    columnsOf('shard# sequence# time events# accounts# transfer_ids# open_pendings# digest'),
+    columnsOf(
+      `shard# sequence# time ${since}events# accounts# transfer_ids# open_pendings# digest`,
+    ),
     () =>
       states.map((state) => [
         String(state.shard),
         String(state.sequence),
         state.sequence === 0 ? '-' : formatTime(state.timestamp),
+        ...(hasSnapshots ? [state.snapshot === null ? '-' : String(state.snapshot)] : []),
         String(state.events),
         String(state.order.length),
         String(state.transfers),

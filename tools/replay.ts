@@ -25,8 +25,9 @@ const STATEMENT_FILE = 'statement';
 export function runReplay(args: readonly string[], output: ToolOutput): Promise<number> {
   return runTool('replay', output, async (cleanup) => {
     const options = parseReplayOptions(args);
-    const capture = cleanup.add(new Capture(options.directory));
-    const { states, damages } = await replayAll(capture, options);
+    const capture = cleanup.add(new Capture(options.directory, options.archive));
+    const { states, damages, passedOver } = await replayAll(capture, options);
+    for (const line of passedOver) output.log(`sycee: ${line}`);
     if (damages.length > 0) {
       for (const damage of damages) output.log(`sycee: ${damageText(damage)}`);
       return EXIT.damaged;
@@ -42,7 +43,7 @@ export function damageText({ shard, sequence, file, rule }: ShardDamage): string
 
 async function replayAll(
   capture: Capture,
-  { account, parsed, to, from }: ReplayOptions,
+  { account, parsed, to, from, fromStart }: ReplayOptions,
 ): Promise<ReplayedMoment> {
   const { meta } = capture;
   const asked = shardOption(parsed, meta.shards);
@@ -66,6 +67,7 @@ async function replayAll(
       from: start,
       to: ends[i]!,
       statement,
+      fromStart,
     };
   });
   return replayMoment(requests, (some) => replayShards(capture, some, 'replay'), {

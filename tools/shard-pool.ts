@@ -6,17 +6,27 @@ import { availableParallelism } from 'node:os';
 // oxlint-disable-next-line import/extensions -- a package, which resolves to a file of another ending
 import { Piscina } from 'piscina';
 import type { ViewedSegment } from '../persistence/journal-view.ts';
-import type { Capture } from './capture.ts';
+import type { SnapshotFiles } from '../persistence/snapshot-manifest.ts';
+import type { Capture, CapturedShard } from './capture.ts';
 import { Progress } from './progress.ts';
 import type { ShardAnswer, ShardTask } from './shard-task.ts';
 
 export type ShardRequest = Pick<ShardTask, 'shard' | 'to'> &
-  Partial<Pick<ShardTask, 'from' | 'statement' | 'keepFrom' | 'wantsIds' | 'wantsPendings'>>;
+  Partial<
+    Pick<
+      ShardTask,
+      'from' | 'statement' | 'keepFrom' | 'wantsIds' | 'wantsPendings' | 'checksSnapshots'
+    >
+  > & {
+    /** Begin with the first row. */
+    readonly fromStart?: boolean;
+  };
 
 const NOTHING_MORE = {
   from: null,
   statement: null,
   keepFrom: null,
+  checksSnapshots: false,
   wantsIds: false,
   wantsPendings: false,
 };
@@ -29,7 +39,7 @@ export async function replayShards(
 ): Promise<readonly ShardAnswer[]> {
   const progress = new SharedArrayBuffer(meta.shards * Float64Array.BYTES_PER_ELEMENT);
   const total = requests.reduce(
-    (sum, { shard, to }) => sum + bytesUpTo(shards[shard]!.view, to, shards[shard]!.last),
+    (sum, request) => sum + bytesToRead(request, shards[request.shard]!),
     0,
   );
   using _ = new Progress(what, total, progress);
@@ -44,7 +54,8 @@ export async function replayShards(
     requests.map(async (request): Promise<ShardAnswer> => {
       const { damage } = shards[request.shard]!;
       if (damage !== undefined) {
-        return { type: 'damage', damage: { shard: request.shard, ...damage } };
+        const where = { shard: request.shard, ...damage };
+        return { type: 'damage', damage: where, passedOver: [], checks: [] };
       }
       return await pool.run({ ...taskOf({ meta, shards }, request), progress });
     }),
@@ -57,8 +68,29 @@ export function taskOf(
   request: ShardRequest,
 ): Omit<ShardTask, 'progress'> {
   const { clusterId, shards: count, seed } = meta;
-  const { directory, view } = shards[request.shard]!;
-  return { ...NOTHING_MORE, ...request, clusterId, shards: count, seed, directory, view };
+  const { fromStart: _, ...rest } = request;
+  const captured = shards[request.shard]!;
+  const { directory, view } = captured;
+  const snapshots = snapshotsFor(request, captured);
+  return { ...NOTHING_MORE, ...rest, clusterId, shards: count, seed, directory, view, snapshots };
+}
+
+/** A statement needs everything since the account was made, and balances to compare with must lie behind the snapshot. */
+function snapshotsFor(
+  { to, from, statement, fromStart, checksSnapshots }: ShardRequest,
+  { snapshots }: CapturedShard,
+): readonly SnapshotFiles[] {
+  if (checksSnapshots === true) return snapshots;
+  if (fromStart === true || (statement ?? null) !== null) return [];
+  return snapshots.filter(({ sequence }) => sequence <= Math.min(to, from ?? to));
+}
+
+function bytesToRead(request: ShardRequest, captured: CapturedShard): number {
+  const { view, last } = captured;
+  const all = bytesUpTo(view, request.to, last);
+  const [newest] = snapshotsFor(request, captured);
+  if (newest === undefined || request.checksSnapshots === true) return all;
+  return all - bytesUpTo(view, newest.sequence, last);
 }
 
 /** About how many bytes the rows up to a sequence take. */

@@ -8,7 +8,7 @@ import { ROW_WORDS } from '../engine/batch.ts';
 import { digestText } from '../engine/digest.ts';
 import { Head } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
-import { StateMachine } from '../engine/state-machine.ts';
+import type { StateMachine } from '../engine/state-machine.ts';
 import { DataDirectoryError, JournalError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import type { JournalRow } from '../persistence/journal.ts';
@@ -18,31 +18,51 @@ import { replayGroup } from '../sharding/replay.ts';
 import { copyAccounts, orderById, sharedWords } from './account-rows.ts';
 import { partitionIds } from './duplicate-ids.ts';
 import { Outbox } from './outbox.ts';
+import { SnapshotChecks } from './snapshot-checks.ts';
+import { replayStart, type ReplayStart } from './snapshot-start.ts';
 import type { ShardAnswer, ShardDamage, ShardState, ShardTask } from './shard-task.ts';
 import { accountComplaints } from './state-checks.ts';
 import { StatementWriter } from './statement.ts';
 
 /** Never throws for what the journal says: damage is an answer. */
 export function replayShardTask(task: ShardTask): ShardAnswer {
+  const passedOver: string[] = [];
+  const snapshots = task.checksSnapshots ? task.snapshots : [];
+  const checks = new SnapshotChecks({ ...task, snapshots }, GROUP);
+  const found = replayed(task, { passedOver, checks });
+  const end = found.type === 'state' ? found.state.sequence : undefined;
+  return { ...found, passedOver, checks: checks.results(end) };
+}
+
+interface Told {
+  readonly passedOver: string[];
+  readonly checks: SnapshotChecks;
+}
+
+type Found =
+  | { readonly type: 'state'; readonly state: ShardState }
+  | { readonly type: 'damage'; readonly damage: ShardDamage };
+
+function replayed(task: ShardTask, told: Told): Found {
   let replay: ShardReplay | undefined;
   try {
-    replay = new ShardReplay(task);
+    replay = new ShardReplay(task, told);
     return { type: 'state', state: replay.run() };
   } catch (error: unknown) {
     const damage = damageOf(error, task, replay?.sequence ?? 1);
     if (damage === undefined) throw error;
-    return replay === undefined ? firstDamage(task, damage) : { type: 'damage', damage };
+    return replay === undefined ? firstDamage(task, told, damage) : { type: 'damage', damage };
   } finally {
     replay?.close();
   }
 }
 
 /** The last segment cannot be opened, which shows before anything is read: what lies before it may be wrong as well. */
-function firstDamage(task: ShardTask, damage: ShardDamage): ShardAnswer {
+function firstDamage(task: ShardTask, told: Told, damage: ShardDamage): Found {
   const view = task.view.slice(0, -1);
-  const earlier =
-    view.length === 0 ? undefined : replayShardTask({ ...task, view, statement: null });
-  return earlier?.type === 'damage' ? earlier : { type: 'damage', damage };
+  if (view[0]?.first !== 1) return { type: 'damage', damage };
+  const earlier = replayed({ ...task, view, statement: null, snapshots: [] }, told);
+  return earlier.type === 'damage' ? earlier : { type: 'damage', damage };
 }
 
 function damageOf(error: unknown, task: ShardTask, sequence: number): ShardDamage | undefined {
@@ -52,7 +72,15 @@ function damageOf(error: unknown, task: ShardTask, sequence: number): ShardDamag
   }
   if (!(error instanceof DataDirectoryError)) return undefined;
   const file = fileOf(view, sequence);
-  return { shard, sequence, file, rule: error.message };
+  return { shard, sequence, file, rule: missingRule(error.cause, view) ?? error.message };
+}
+
+/** A row that follows from one that is not here. */
+function missingRule(cause: unknown, view: ShardTask['view']): string | undefined {
+  if (!(cause instanceof JournalError) || cause.damage === undefined) return undefined;
+  const { sequence } = cause.damage;
+  if (sequence >= (view[0]?.first ?? 1)) return undefined;
+  return `to execute it again, row ${sequence} is needed, whose segment is not here: say with --archive where it is`;
 }
 
 /** The segment that a sequence is in. */
@@ -73,33 +101,59 @@ class ShardReplay {
   readonly #records: RecordReader;
   readonly #outbox: Outbox;
   readonly #statement: StatementWriter | null;
+  readonly #checks: SnapshotChecks;
+  /** The last row whose effects were there at the beginning. */
+  readonly #after: number;
   readonly #progress: Float64Array;
   #before: Uint32Array | null = null;
   #timestamp = 0n;
   #events = 0;
 
-  constructor(task: ShardTask) {
-    const { directory, clusterId, shard, shards, seed, view, statement } = task;
+  constructor(task: ShardTask, { checks, passedOver }: Told) {
+    const { directory, clusterId, shard, shards, view, statement } = task;
     this.#task = task;
+    this.#checks = checks;
     this.#progress = new Float64Array(task.progress);
     this.#journal = JournalReader.open({ directory, clusterId, shard, shards, view });
-    this.#machine = new StateMachine({ shard, shards, seed }, this.#group);
+    const start = this.#start(passedOver);
+    this.#machine = start.machine;
+    this.#after = start.sequence;
     this.#records = new RecordReader(this.#journal, shards);
     this.#outbox = new Outbox(this.#machine, task.keepFrom);
+    this.#timestamp = timeOf(this.#machine);
+    if (start.links !== null) this.#outbox.load(start.links);
     this.#statement =
       statement === null ? null : new StatementWriter(this.#machine, this.#group, statement);
+  }
+
+  /** What is compared with its snapshots is executed from the first row on, if it is there. */
+  #start(passedOver: string[]): ReplayStart {
+    const task = this.#task;
+    const journal = this.#journal;
+    const first = journal.firstSequence;
+    const forChecks = first === 1 ? [] : this.#checks.covering(first);
+    const candidates = task.checksSnapshots ? forChecks : task.snapshots;
+    const note = (line: string): void => void passedOver.push(`shard ${task.shard}: ${line}`);
+    try {
+      return replayStart({ task, journal, group: this.#group, candidates, note });
+    } catch (error: unknown) {
+      journal.close();
+      throw error;
+    }
   }
 
   run(): ShardState {
     const began = performance.now();
     const { from, to } = this.#task;
+    const after = this.#after;
     this.#machine.requests.isReplay = true;
-    if (from === 0) this.#keepBefore();
+    if (from === after) this.#keepBefore();
     else if (from === null) this.#statement?.begin();
     // Counted here, so that a row that cannot be read has a number as well.
-    this.sequence = 1;
-    for (const row of to === 0 ? [] : this.#journal.rows(1)) {
+    this.sequence = after + 1;
+    for (const row of to === after ? [] : this.#journal.rows(after + 1)) {
       this.#execute(row);
+      if (this.#checks.has(row.sequence)) this.#compare(row.sequence);
       if (row.sequence === from) this.#keepBefore();
       this.sequence = row.sequence + 1;
       if (row.sequence === to) break;
@@ -112,9 +166,7 @@ class ShardReplay {
   #execute(row: JournalRow): void {
     const group = this.#group;
     replayGroup(row, { machine: this.#machine, group, records: this.#records });
-    const closed = this.#machine.ledger;
-    const clock = (BigInt(closed.clockHigh) << 32n) | BigInt(closed.clockLow);
-    if (clock !== row.timestamp || row.timestamp < this.#timestamp) {
+    if (timeOf(this.#machine) !== row.timestamp || row.timestamp < this.#timestamp) {
       throw new DataDirectoryError('DATA_DAMAGED', 'the row has another time than its frame');
     }
     this.#timestamp = row.timestamp;
@@ -123,6 +175,12 @@ class ShardReplay {
     this.#statement?.add(row.sequence);
     const { shard } = this.#task;
     this.#progress[shard] = this.#progress[shard]! + row.frame.byteLength;
+  }
+
+  #compare(sequence: number): void {
+    const { messages } = this.#outbox;
+    const chain = this.#journal.checksum(sequence);
+    this.#checks.compare(sequence, { machine: this.#machine, messages, chain });
   }
 
   #keepBefore(): void {
@@ -140,8 +198,9 @@ class ShardReplay {
     return {
       shard,
       sequence,
-      timestamp: this.#timestamp,
+      timestamp: timeOf(machine),
       digest: digestText(machine.digest()),
+      snapshot: this.#after === 0 ? null : this.#after,
       events: this.#events,
       seconds,
       accounts,
@@ -168,6 +227,10 @@ class ShardReplay {
     this.#statement?.close();
     this.#journal.close();
   }
+}
+
+function timeOf({ ledger }: StateMachine): bigint {
+  return (BigInt(ledger.clockHigh) << 32n) | BigInt(ledger.clockLow);
 }
 
 function copyPendings(machine: StateMachine): Uint32Array {

@@ -1,5 +1,7 @@
 /** What one thread is asked to do with one shard's journal, and what it answers: plain words, which go from thread to thread. */
 import type { ViewedSegment } from '../persistence/journal-view.ts';
+import type { SnapshotFiles } from '../persistence/snapshot-manifest.ts';
+import type { SnapshotCheck } from './snapshot-checks.ts';
 import type { StatementHead } from './statement.ts';
 
 export interface ShardTask {
@@ -17,6 +19,9 @@ export interface ShardTask {
   readonly statement: { readonly account: Uint32Array; readonly file: string } | null;
   /** By peer: messages to keep from this number on although they are acknowledged; null for none. */
   readonly keepFrom: readonly number[] | null;
+  /** Snapshots from which the replay may begin, the newest first; or, with `checksSnapshots`, all that are compared with what it gives. */
+  readonly snapshots: readonly SnapshotFiles[];
+  readonly checksSnapshots: boolean;
   /** Whether the pending transfers, and the ids of all transfers, are wanted too. */
   readonly wantsPendings: boolean;
   readonly wantsIds: boolean;
@@ -45,6 +50,9 @@ export interface ShardState {
   readonly sequence: number;
   readonly timestamp: bigint;
   readonly digest: string;
+  /** The snapshot that the replay began with; null: with the first row. */
+  readonly snapshot: number | null;
+  /** Inputs of the rows that were executed. */
   readonly events: number;
   readonly seconds: number;
   /** By creation, 32 words each, and the row numbers in order of ids. */
@@ -71,6 +79,12 @@ export interface ShardState {
   readonly statement: StatementHead | null;
 }
 
-export type ShardAnswer =
+export type ShardAnswer = {
+  /** Snapshots that could not be used, as sentences. */
+  readonly passedOver: readonly string[];
+  /** What was found of those that were to be checked, in order of their sequences. */
+  readonly checks: readonly SnapshotCheck[];
+} & (
   | { readonly type: 'state'; readonly state: ShardState }
-  | { readonly type: 'damage'; readonly damage: ShardDamage };
+  | { readonly type: 'damage'; readonly damage: ShardDamage }
+);

@@ -1,0 +1,72 @@
+/**
+ * The state with which a replay begins: the newest snapshot at or before the moment that can be used, as a start would take it; else that of
+ * before the first row.
+ */
+import type { Group } from '../engine/group.ts';
+import { StateMachine } from '../engine/state-machine.ts';
+import { DataDirectoryError } from '../persistence/errors.ts';
+import type { JournalReader } from '../persistence/journal-reader.ts';
+import type { SnapshotFiles } from '../persistence/snapshot-manifest.ts';
+import type { LoadedSnapshot } from '../persistence/snapshot-store.ts';
+import { recoverState } from '../sharding/recovery.ts';
+import type { ShardTask } from './shard-task.ts';
+
+export interface ReplayStart {
+  readonly machine: StateMachine;
+  /** The last row whose effects the machine has. */
+  readonly sequence: number;
+  /** The messages that its links keep, as the image has them; null: there were none yet. */
+  readonly links: Uint32Array | null;
+}
+
+export interface StartOptions {
+  readonly task: ShardTask;
+  readonly journal: JournalReader;
+  readonly group: Group;
+  /** To choose from, the newest first. */
+  readonly candidates: readonly SnapshotFiles[];
+  /** Is told of those that are passed over. */
+  readonly note: (line: string) => void;
+}
+
+/** Throws DATA_DAMAGED when a snapshot is of another journal, and when rows are missing that no snapshot covers. */
+export function replayStart(options: StartOptions): ReplayStart {
+  const { task, journal, group, candidates, note } = options;
+  const { shard, shards, seed } = task;
+  if (candidates.length === 0) {
+    const first = journal.firstSequence;
+    if (first > 1) throw rowsMissing(first);
+    return { machine: new StateMachine({ shard, shards, seed }, group), sequence: 0, links: null };
+  }
+  const loaded = recoverState({
+    ...task,
+    journal: {
+      firstSequence: journal.firstSequence,
+      lastSequence: journal.lastSequence(),
+      checksum: (sequence) => journal.checksum(sequence),
+    },
+    group,
+    candidates,
+    accepts: (one) => keepsEnough(one, task),
+    note,
+    onProgress: () => undefined,
+  });
+  if (loaded === null) return replayStart({ ...options, candidates: [] });
+  const { machine, manifest, links } = loaded;
+  return { machine, sequence: manifest.sequence, links };
+}
+
+/** An image has no messages that were acknowledged, and those may be asked for. */
+function keepsEnough({ machine }: LoadedSnapshot, { shard, keepFrom }: ShardTask): boolean {
+  return (
+    keepFrom === null ||
+    keepFrom.every((number, peer) => peer === shard || machine.acknowledged[peer]! < number)
+  );
+}
+
+function rowsMissing(first: number): DataDirectoryError {
+  return new DataDirectoryError(
+    'DATA_DAMAGED',
+    `the rows 1 to ${first - 1} are not here, and have to be read: say with --archive where their segments are, or name a moment that a snapshot covers`,
+  );
+}

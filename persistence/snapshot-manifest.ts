@@ -70,7 +70,11 @@ export function readManifest(files: SnapshotFiles, identity: JournalIdentity): S
 }
 
 /** The same, of whatever shard it is. */
-export function readOwnManifest({ manifest: file, sequence, image }: SnapshotFiles): SnapshotManifest {
+export function readOwnManifest({
+  manifest: file,
+  sequence,
+  image,
+}: SnapshotFiles): SnapshotManifest {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -80,9 +84,13 @@ export function readOwnManifest({ manifest: file, sequence, image }: SnapshotFil
   const manifest = parseManifest(text);
   if (manifest === undefined) throw snapshotUnusable(file, 'it is not as it was written');
   if (manifest.format !== SNAPSHOT_FORMAT) {
-    throw new SnapshotError(basename(file), `it has format ${manifest.format}, not ${SNAPSHOT_FORMAT}`, {
-      isOtherVersion: true,
-    });
+    throw new SnapshotError(
+      basename(file),
+      `it has format ${manifest.format}, not ${SNAPSHOT_FORMAT}`,
+      {
+        isOtherVersion: true,
+      },
+    );
   }
   if (manifest.sequence !== sequence) throw snapshotUnusable(file, 'its name is not its sequence');
   const size = statSync(image, { throwIfNoEntry: false })?.size;

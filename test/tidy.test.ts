@@ -102,7 +102,12 @@ const LAYERS: readonly Layer[] = [
   },
   {
     files: /^tools\//,
-    may: [...ENGINE_AND_LIB, NO_SQLITE, /^query\//, /^sharding\/(replay|record-reader|recovery)\.ts$/],
+    may: [
+      ...ENGINE_AND_LIB,
+      NO_SQLITE,
+      /^query\//,
+      /^sharding\/(replay|record-reader|recovery)\.ts$/,
+    ],
     packages: ['piscina'],
   },
   { files: /^config\.ts$/, may: [/^engine\/limits\.ts$/, /^lib\//], packages: [] },

@@ -11,7 +11,7 @@ import { JournalReader } from '../persistence/journal-reader.ts';
 import { viewArchive } from '../persistence/journal-view.ts';
 import { segmentIdentity } from '../persistence/segment-reader.ts';
 import { segmentName } from '../persistence/segment.ts';
-import type { Finding, Verification } from './verify-output.ts';
+import { type Finding, NOTHING_VERIFIED, type Verification } from './verify-output.ts';
 
 const SHARD_NAME = /^shard-\d{3}$/;
 const CLUSTER_NAME = /^[0-9a-f]{32}$/;
@@ -53,8 +53,7 @@ export function verifyArchive(directory: string): Verification {
       findings.push({ check: 'journal', shard, ...error.damage });
     }
   }
-  const none = { isLive: false, states: [], totals: [], messages: [] };
-  return { directory: resolve(directory), findings, notes, ...none };
+  return { ...NOTHING_VERIFIED, directory: resolve(directory), findings, notes };
 }
 
 /** Returns what was checked, as a sentence. */

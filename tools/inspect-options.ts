@@ -14,6 +14,7 @@ export interface Place {
 export type Subject =
   | { readonly type: 'overview' | 'pending' | 'links' }
   | { readonly type: 'segment'; readonly file: string }
+  | { readonly type: 'snapshot'; readonly file: string }
   | { readonly type: 'frame' | 'row'; readonly place: Place }
   | { readonly type: 'transfer'; readonly id: string };
 
@@ -26,10 +27,12 @@ export interface InspectOptions {
 
 export const INSPECT_HELP = `usage: sycee inspect [DIR] [options]
 
-Shows what is in a data directory, in readable form: without options its segments, with their sequences, times, and sizes. DIR (or SYCEE_DATA; ./data)
+Shows what is in a data directory, in readable form: without options its segments and snapshots, with their sequences, times, and sizes, and how
+far the head witness says that the journals go. DIR (or SYCEE_DATA; ./data)
 is a copy, a stopped directory, or one that a process is writing. Nothing in it is changed, and no lock is taken.
 
   --segment FILE                  a segment: whose it is, and its rows
+  --snapshot FILE                 a snapshot, by its image or its manifest: whose it is, its sections, and what was in flight; it is read as a whole
   --frame SHARD:SEQUENCE          a group: its inputs, and every row with its outcome
   --transfer SHARD:SEQUENCE:ROW   one row of a group
   --transfer ID                   all that the journals say of a transfer id: tries, outcomes, its post, void, or expiry
@@ -43,13 +46,15 @@ examples:
   sycee inspect /backup/data --frame 0:8143
   sycee inspect --transfer 100
   sycee inspect --transfer 0:8143:17 --json
+  sycee inspect --snapshot ./data/shard-000/snapshot-000000008100.image
   sycee inspect --links`;
 
-const SUBJECTS = ['segment', 'frame', 'transfer', 'pending', 'links'] as const;
+const SUBJECTS = ['segment', 'snapshot', 'frame', 'transfer', 'pending', 'links'] as const;
 
 export function parseInspectOptions(args: readonly string[]): InspectOptions {
   const parsed = parseToolArguments(args, {
     segment: { type: 'string' },
+    snapshot: { type: 'string' },
     frame: { type: 'string' },
     transfer: { type: 'string' },
     archive: { type: 'string' },
@@ -75,7 +80,8 @@ function subjectOf(
 ): Subject {
   switch (asked) {
     case 'segment':
-      return { type: 'segment', file: text('segment') };
+    case 'snapshot':
+      return { type: asked, file: text(asked) };
     case 'frame':
       return { type: 'frame', place: placeOf(text('frame'), '--frame', 2) };
     case 'transfer': {

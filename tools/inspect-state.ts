@@ -31,6 +31,7 @@ async function statesOf(
   const answers = await replayShards(capture, requests, 'inspect');
   const states: ShardState[] = [];
   for (const answer of answers) {
+    for (const line of answer.passedOver) output.log(`sycee: ${line}`);
     if (answer.type === 'state') states.push(answer.state);
     else output.log(`sycee: ${damageText(answer.damage)}`);
   }

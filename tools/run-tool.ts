@@ -2,7 +2,7 @@
  * Runs an offline tool as a verb of the command line: exit codes, sentences, signals. Nothing that it looks at is its own, so an interrupt ends it at
  * once; only its scratch directory has to go.
  */
-import { DataDirectoryError, JournalError } from '../persistence/errors.ts';
+import { DataDirectoryError, JournalError, SnapshotError } from '../persistence/errors.ts';
 import type { ToolOutput } from './sink.ts';
 import { UsageError } from './usage.ts';
 
@@ -68,6 +68,6 @@ function refusal(name: string, output: ToolOutput, error: unknown): number {
   }
   output.log(`sycee: ${error instanceof Error ? error.message : String(error)}`);
   if (error instanceof DataDirectoryError) return error.exitCode;
-  if (error instanceof JournalError) return EXIT.damaged;
+  if (error instanceof JournalError || error instanceof SnapshotError) return EXIT.damaged;
   return EXIT.failed;
 }

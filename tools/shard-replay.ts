@@ -18,9 +18,9 @@ import { replayGroup } from '../sharding/replay.ts';
 import { copyAccounts, orderById, sharedWords } from './account-rows.ts';
 import { partitionIds } from './duplicate-ids.ts';
 import { Outbox } from './outbox.ts';
+import type { ShardAnswer, ShardDamage, ShardState, ShardTask } from './shard-task.ts';
 import { SnapshotChecks } from './snapshot-checks.ts';
 import { replayStart, type ReplayStart } from './snapshot-start.ts';
-import type { ShardAnswer, ShardDamage, ShardState, ShardTask } from './shard-task.ts';
 import { accountComplaints } from './state-checks.ts';
 import { StatementWriter } from './statement.ts';
 

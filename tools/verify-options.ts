@@ -11,7 +11,8 @@ export interface VerifyOptions {
 export const VERIFY_HELP = `usage: sycee verify [DIR] [options]
 
 Proves that a ledger is sound, from its journals alone: every checksum, the chain over all rows, every frame executed again and compared, the limits
-of all accounts, debits and credits over all shards with what is in flight between them, and the links. DIR (or SYCEE_DATA; ./data) is a copy, a
+of all accounts, debits and credits over all shards with what is in flight between them, the links, and the head witness. Each snapshot is
+compared with the state that the journal gives at its sequence. DIR (or SYCEE_DATA; ./data) is a copy, a
 stopped directory, one that a process is writing, or an archive of sealed segments, whose rows cannot be executed alone but are checked.
 Nothing in it is changed, and no lock is taken.
 

@@ -11,9 +11,18 @@ import {
 import { EXIT } from './run-tool.ts';
 import type { ShardState } from './shard-task.ts';
 import { Sink, type ToolOutput } from './sink.ts';
+import type { SnapshotCheck } from './snapshot-checks.ts';
+import { columnsOf, writeTable } from './table.ts';
 
 export interface Finding {
-  readonly check: 'directory' | 'journal' | 'accounts' | 'links' | 'witness' | 'conservation';
+  readonly check:
+    | 'directory'
+    | 'journal'
+    | 'accounts'
+    | 'snapshot'
+    | 'links'
+    | 'witness'
+    | 'conservation';
   readonly shard: number | null;
   /** The first wrong one; where the end shows it, the last one. */
   readonly sequence: number | null;
@@ -26,6 +35,7 @@ export interface Verification {
   readonly isLive: boolean;
   /** Of the shards that could be executed. */
   readonly states: readonly ShardState[];
+  readonly snapshots: readonly SnapshotCheck[];
   readonly findings: readonly Finding[];
   /** What is to be known, and not wrong. */
   readonly notes: readonly string[];
@@ -33,12 +43,22 @@ export interface Verification {
   readonly messages: readonly MessageInFlight[];
 }
 
+export const NOTHING_VERIFIED = {
+  isLive: false,
+  states: [],
+  snapshots: [],
+  findings: [],
+  notes: [],
+  totals: [],
+  messages: [],
+};
+
 export function writeVerification(
   verification: Verification,
   { json }: { readonly json: boolean },
   output: ToolOutput,
 ): number {
-  const { directory, isLive, states, findings, notes, totals, messages } = verification;
+  const { directory, isLive, states, snapshots, findings, notes, totals, messages } = verification;
   const isSound = findings.length === 0;
   const code = isSound ? EXIT.done : EXIT.damaged;
   using sink = new Sink(output);
@@ -49,6 +69,14 @@ export function writeVerification(
       directory,
       live: isLive,
       shards: states.map(shardObject),
+      snapshots: snapshots.map(({ shard, sequence, file, digest, isCompared, rule }) => ({
+        shard,
+        sequence,
+        file,
+        digest,
+        compared: isCompared,
+        sound: rule === null,
+      })),
       ledgers: totals.map(totalObject),
       in_flight: messages.map(messageObject),
       findings,
@@ -60,6 +88,17 @@ export function writeVerification(
   }
   if (states.length > 0) {
     writeShards(sink, states);
+    sink.line('');
+  }
+  if (snapshots.length > 0) {
+    writeTable(sink, columnsOf('shard# snapshot# digest state'), () =>
+      snapshots.map((one) => [
+        String(one.shard),
+        String(one.sequence),
+        one.digest ?? '-',
+        snapshotState(one),
+      ]),
+    );
     sink.line('');
   }
   if (totals.length > 0) {
@@ -74,12 +113,21 @@ export function writeVerification(
   if (isSound) sink.line(`${directory} is sound${isLive ? ', up to its last commit' : ''}`);
   sink.end();
   for (const finding of findings) output.log(`sycee: ${findingText(finding)}`);
-  if (!isSound) {
-    output.log(
-      `sycee: ${directory} is not sound. Keep a copy as it is, check its disk, and put back a copy that is; see docs/durability.md.`,
-    );
-  }
+  if (!isSound) output.log(`sycee: ${directory} is not sound. ${remedy(findings)}`);
   return code;
+}
+
+function snapshotState({ rule, note, isCompared }: SnapshotCheck): string {
+  if (rule !== null) return 'wrong';
+  if (note !== null) return 'of another version';
+  return isCompared ? 'what the journal gives' : 'not compared';
+}
+
+function remedy(findings: readonly Finding[]): string {
+  if (findings.every(({ check }) => check === 'snapshot')) {
+    return 'Its journals are, as far as they were read: nothing is lost. Check the disk, and let a new snapshot be taken; only the last two are kept.';
+  }
+  return 'Keep a copy as it is, check its disk, and put back a copy that is; see docs/durability.md.';
 }
 
 function findingText({ check, shard, sequence, file, rule }: Finding): string {

@@ -1,0 +1,165 @@
+/** The overview of `sycee inspect`: segments, snapshots as their manifests have them, and the head witness. */
+import { basename, join } from 'node:path';
+import { SnapshotError } from '../persistence/errors.ts';
+import type { WitnessPage } from '../persistence/head-witness.ts';
+import { segmentName } from '../persistence/segment.ts';
+import { readManifest } from '../persistence/snapshot-manifest.ts';
+import type { Capture } from './capture.ts';
+import { formatTime } from './moment.ts';
+import type { Sink } from './sink.ts';
+import { columnsOf, writeTable } from './table.ts';
+
+interface SegmentLine {
+  readonly shard: number;
+  readonly file: string;
+  readonly first: number;
+  readonly last: number;
+  readonly from: bigint | null;
+  readonly to: bigint | null;
+  readonly bytes: number;
+  readonly state: 'sealed' | 'live' | 'archived';
+}
+
+export function inspectOverview(sink: Sink, capture: Capture, json: boolean): void {
+  const { meta, directory, isLive } = capture;
+  const lines = capture.shards.flatMap((_, shard) => segmentLines(capture, shard));
+  const snapshots = capture.shards.flatMap((_, shard) => snapshotLines(capture, shard));
+  const witness = witnessLines(capture);
+  if (json) {
+    const segments = lines.map(({ from, to, ...line }) => ({
+      ...line,
+      from: from === null ? null : formatTime(from),
+      to: to === null ? null : formatTime(to),
+    }));
+    const found = { segments, snapshots, witness };
+    sink.line(JSON.stringify({ type: 'inspect', directory, live: isLive, ...meta, ...found }));
+    return;
+  }
+  sink.line(`${directory}${isLive ? ', which a process has (or had)' : ''}`);
+  sink.line(
+    `cluster ${meta.clusterId}, ${meta.shards} shards, format ${meta.format}, made ${meta.created}`,
+  );
+  sink.line('');
+  writeTable(sink, columnsOf('shard# segment first# last# from to bytes# state'), () =>
+    lines.map(({ shard, file, first, last, from, to, bytes, state }) => [
+      String(shard),
+      file,
+      String(first),
+      last < first ? '-' : String(last),
+      from === null ? '-' : formatTime(from),
+      to === null ? '-' : formatTime(to),
+      String(bytes),
+      state,
+    ]),
+  );
+  sink.line('');
+  writeSnapshots(sink, snapshots);
+  writeTable(sink, columnsOf('witness shard# sequence# checksum state'), () =>
+    witness.map(({ file, shard, sequence, checksum, state }) => [
+      file,
+      String(shard),
+      sequence === null ? '-' : String(sequence),
+      checksum ?? '-',
+      state,
+    ]),
+  );
+  sink.line('');
+  sink.line(
+    'more: --frame 0:1, --transfer ID, --pending, --links, --snapshot FILE; see "sycee inspect --help"',
+  );
+}
+
+interface SnapshotLine {
+  readonly shard: number;
+  readonly sequence: number;
+  /** Its manifest. */
+  readonly file: string;
+  readonly time: string | null;
+  readonly bytes: number | null;
+  readonly digest: string | null;
+  readonly written: string | null;
+  /** What is wrong with its manifest, or with the size of its image. */
+  readonly rule: string | null;
+}
+
+function snapshotLines({ shards, meta }: Capture, shard: number): readonly SnapshotLine[] {
+  const { clusterId, shards: count } = meta;
+  return shards[shard]!.snapshots.map((files) => {
+    const line = { shard, sequence: files.sequence, file: basename(files.manifest) };
+    try {
+      const manifest = readManifest(files, { clusterId, shard, shards: count });
+      const { timestamp, bytes, digest, written } = manifest;
+      return { ...line, time: formatTime(BigInt(timestamp)), bytes, digest, written, rule: null };
+    } catch (error: unknown) {
+      if (!(error instanceof SnapshotError)) throw error;
+      const rule = error.message;
+      return { ...line, time: null, bytes: null, digest: null, written: null, rule };
+    }
+  });
+}
+
+function writeSnapshots(sink: Sink, snapshots: readonly SnapshotLine[]): void {
+  if (snapshots.length === 0) {
+    sink.line('no snapshots');
+    sink.line('');
+    return;
+  }
+  writeTable(sink, columnsOf('shard# snapshot sequence# time bytes# digest state'), () =>
+    snapshots.map(({ shard, file, sequence, time, bytes, digest, rule }) => [
+      String(shard),
+      file,
+      String(sequence),
+      time ?? '-',
+      bytes === null ? '-' : String(bytes),
+      digest ?? '-',
+      rule ?? 'not read',
+    ]),
+  );
+  sink.line('');
+}
+
+interface WitnessLine {
+  readonly file: string;
+  readonly shard: number;
+  readonly sequence: number | null;
+  /** Of that row, in hexadecimal digits, as a manifest has it. */
+  readonly checksum: string | null;
+  readonly state: WitnessPage['type'] | 'missing';
+}
+
+function witnessLines({ witness, meta }: Capture): readonly WitnessLine[] {
+  return witness.flatMap(({ path, pages }) =>
+    Array.from({ length: meta.shards }, (_, shard): WitnessLine => {
+      const page = pages?.[shard];
+      const line = { file: basename(path), shard };
+      if (page?.type !== 'head') {
+        return { ...line, sequence: null, checksum: null, state: page?.type ?? 'missing' };
+      }
+      const { sequence, checksum } = page.head;
+      const text = checksum.toString(16).padStart(8, '0');
+      return { ...line, sequence, checksum: text, state: 'head' };
+    }),
+  );
+}
+
+function segmentLines(capture: Capture, shard: number): readonly SegmentLine[] {
+  const captured = capture.shards[shard]!;
+  const { view, directory } = captured;
+  using journal = capture.journal(shard, captured);
+  const end = journal.lastSequence();
+  return view.map(({ first, isInPlace, path, bytes }, i) => {
+    const last = (view[i + 1]?.first ?? end + 1) - 1;
+    const file = segmentName(first);
+    const isArchived = isInPlace && path !== join(directory, file);
+    return {
+      shard,
+      file,
+      first,
+      last,
+      from: last < first ? null : journal.timestamp(first),
+      to: last < first ? null : journal.timestamp(last),
+      bytes,
+      state: isInPlace ? (isArchived ? 'archived' : 'sealed') : 'live',
+    };
+  });
+}

@@ -35,7 +35,7 @@ export class ActorSnapshots {
 
   /** The state of the newest snapshot that can be used, with the messages that its links keep; undefined when there is none. */
   load(group: Group): { readonly machine: StateMachine; readonly from: LoadedFrom } | undefined {
-    const { counters, links } = this.#options;
+    const { counters, links, journal, note } = this.#options;
     const began = performance.now();
     const loaded = recoverState({
       ...this.#options,
@@ -43,6 +43,8 @@ export class ActorSnapshots {
       onProgress: (done, of) => counters.recovering(RecoveryPhase.loading, done, of),
     });
     if (loaded === null) return undefined;
+    const { firstSequence } = journal;
+    if (firstSequence > 1) note(`its journal begins with sequence ${firstSequence}`);
     const from = new StateReader(loaded.links);
     for (const link of links) link?.load(from);
     assert(from.isAtEnd, 'a snapshot has the messages of every link');

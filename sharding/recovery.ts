@@ -41,9 +41,6 @@ export function recoverState(options: RecoverStateOptions): LoadedSnapshot | nul
       const manifest = readManifest(files, options);
       recoverCheck(manifest, files, journal);
       const { seed, group, onProgress } = options;
-      if (journal.firstSequence > 1) {
-        note(`its journal begins with sequence ${journal.firstSequence}`);
-      }
       const loaded = loadSnapshot({ files, identity: options, seed, group, onProgress });
       if (accepts(loaded)) return loaded;
     } catch (error: unknown) {

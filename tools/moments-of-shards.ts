@@ -3,6 +3,7 @@ import { SnapshotError } from '../persistence/errors.ts';
 import { readOwnManifest } from '../persistence/snapshot-manifest.ts';
 import type { Capture, CapturedShard } from './capture.ts';
 import { formatTime, type Moment } from './moment.ts';
+import { firstAtHand } from './snapshot-start.ts';
 import { UsageError } from './usage.ts';
 
 /** A moment that is not said is the end. */
@@ -33,7 +34,7 @@ function sequenceAt(
   if (moment.type === 'time') {
     using journal = capture.journal(shard, captured);
     const { time } = moment;
-    const first = journal.firstSequence;
+    const first = firstAtHand(journal);
     const range = { before: first - 1, last };
     const found = lastUpTo((sequence) => journal.timestamp(sequence), range, time);
     if (found >= first || first === 1 || isUpTo(captured, found, time)) return found;

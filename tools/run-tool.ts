@@ -2,12 +2,17 @@
  * Runs an offline tool as a verb of the command line: exit codes, sentences, signals. Nothing that it looks at is its own, so an interrupt ends it at
  * once; only its scratch directory has to go.
  */
-import { DataDirectoryError, JournalError, SnapshotError } from '../persistence/errors.ts';
+import {
+  DataDirectoryError,
+  isSegmentArchived,
+  JournalError,
+  SnapshotError,
+} from '../persistence/errors.ts';
 import type { ToolOutput } from './sink.ts';
 import { UsageError } from './usage.ts';
 
 /** Exit codes as in docs/operations.md. */
-export const EXIT = { done: 0, failed: 1, usage: 2, damaged: 3 } as const;
+export const EXIT = { done: 0, failed: 1, usage: 2, damaged: 3, away: 4 } as const;
 
 /** Exit codes of processes that a signal has ended, by the habit of shells. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -68,6 +73,7 @@ function refusal(name: string, output: ToolOutput, error: unknown): number {
   }
   output.log(`sycee: ${error instanceof Error ? error.message : String(error)}`);
   if (error instanceof DataDirectoryError) return error.exitCode;
+  if (isSegmentArchived(error)) return EXIT.away;
   if (error instanceof JournalError || error instanceof SnapshotError) return EXIT.damaged;
   return EXIT.failed;
 }

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 // oxlint-disable-next-line import/extensions -- a package, which resolves to a file of another ending
 import { Piscina } from 'piscina';
+import { DataDirectoryError } from '../persistence/errors.ts';
 import type { ViewedSegment } from '../persistence/journal-view.ts';
 import type { SnapshotFiles } from '../persistence/snapshot-manifest.ts';
 import type { Capture, CapturedShard } from './capture.ts';
@@ -31,7 +32,7 @@ const NOTHING_MORE = {
   wantsPendings: false,
 };
 
-/** The answers, in the order of the requests. */
+/** The answers, in the order of the requests. Throws DATA_ARCHIVED when a segment is needed that is away. */
 export async function replayShards(
   { meta, shards }: Pick<Capture, 'meta' | 'shards'>,
   requests: readonly ShardRequest[],
@@ -50,7 +51,7 @@ export async function replayShards(
     // A parked worker would hold up what a database closes in the background.
     atomics: 'disabled',
   });
-  return await Promise.all(
+  const answers = await Promise.all(
     requests.map(async (request): Promise<ShardAnswer> => {
       const { damage } = shards[request.shard]!;
       if (damage !== undefined) {
@@ -60,6 +61,12 @@ export async function replayShards(
       return await pool.run({ ...taskOf({ meta, shards }, request), progress });
     }),
   );
+  for (const answer of answers) {
+    if (answer.type !== 'damage' || answer.damage.isAway !== true) continue;
+    const { shard, sequence, rule } = answer.damage;
+    throw new DataDirectoryError('DATA_ARCHIVED', `shard ${shard}, sequence ${sequence}: ${rule}`);
+  }
+  return answers;
 }
 
 /** All but for where its progress is told. */

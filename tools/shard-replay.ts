@@ -9,7 +9,7 @@ import { digestText } from '../engine/digest.ts';
 import { Head } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
-import { DataDirectoryError, JournalError } from '../persistence/errors.ts';
+import { DataDirectoryError, isSegmentArchived, JournalError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import type { JournalRow } from '../persistence/journal.ts';
 import { segmentName } from '../persistence/segment.ts';
@@ -20,7 +20,7 @@ import { partitionIds } from './duplicate-ids.ts';
 import { Outbox } from './outbox.ts';
 import type { ShardAnswer, ShardDamage, ShardState, ShardTask } from './shard-task.ts';
 import { SnapshotChecks } from './snapshot-checks.ts';
-import { replayStart, type ReplayStart } from './snapshot-start.ts';
+import { firstAtHand, replayStart, type ReplayStart } from './snapshot-start.ts';
 import { accountComplaints } from './state-checks.ts';
 import { StatementWriter } from './statement.ts';
 
@@ -70,9 +70,16 @@ function damageOf(error: unknown, task: ShardTask, sequence: number): ShardDamag
   if (error instanceof JournalError && error.damage !== undefined) {
     return { shard, ...error.damage };
   }
-  if (!(error instanceof DataDirectoryError)) return undefined;
   const file = fileOf(view, sequence);
-  return { shard, sequence, file, rule: missingRule(error.cause, view) ?? error.message };
+  if (isSegmentArchived(error)) {
+    return { shard, sequence, file, rule: error.message, isAway: true };
+  }
+  if (!(error instanceof DataDirectoryError)) return undefined;
+  const missing = missingRule(error.cause, view);
+  if (missing !== undefined || error.code === 'DATA_ARCHIVED') {
+    return { shard, sequence, file, rule: missing ?? error.message, isAway: true };
+  }
+  return { shard, sequence, file, rule: error.message };
 }
 
 /** A row that follows from one that is not here. */
@@ -130,7 +137,7 @@ class ShardReplay {
   #start(passedOver: string[]): ReplayStart {
     const task = this.#task;
     const journal = this.#journal;
-    const first = journal.firstSequence;
+    const first = firstAtHand(journal);
     const forChecks = first === 1 ? [] : this.#checks.covering(first);
     const candidates = task.checksSnapshots ? forChecks : task.snapshots;
     const note = (line: string): void => void passedOver.push(`shard ${task.shard}: ${line}`);

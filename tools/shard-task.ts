@@ -35,6 +35,8 @@ export interface ShardDamage {
   readonly sequence: number;
   readonly file: string;
   readonly rule: string;
+  /** Nothing is wrong: what is needed is in an archive that is not there. */
+  readonly isAway?: true;
 }
 
 /** A message that the peer is not known to have. */

@@ -2,6 +2,7 @@
  * The state with which a replay begins: the newest snapshot at or before the moment that can be used, as a start would take it; else that of
  * before the first row.
  */
+import { existsSync } from 'node:fs';
 import type { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
@@ -34,8 +35,8 @@ export function replayStart(options: StartOptions): ReplayStart {
   const { task, journal, group, candidates, note } = options;
   const { shard, shards, seed } = task;
   if (candidates.length === 0) {
-    const first = journal.firstSequence;
-    if (first > 1) throw rowsMissing(first);
+    const first = firstAtHand(journal);
+    if (first > 1) throw rowsMissing(first, journal);
     return { machine: new StateMachine({ shard, shards, seed }, group), sequence: 0, links: null };
   }
   const loaded = recoverState({
@@ -64,9 +65,18 @@ function keepsEnough({ machine }: LoadedSnapshot, { shard, keepFrom }: ShardTask
   );
 }
 
-function rowsMissing(first: number): DataDirectoryError {
+/** The first row from which on nothing is missing: 1, unless segments are in an archive that is neither named nor there. */
+export function firstAtHand(journal: JournalReader): number {
+  const { firsts } = journal;
+  const away = firsts.findLastIndex(
+    (first) => journal.isArchived(first) && !existsSync(journal.path(first)),
+  );
+  return away === -1 ? journal.firstSequence : (firsts[away + 1] ?? journal.lastSequence() + 1);
+}
+
+function rowsMissing(first: number, { archived }: JournalReader): DataDirectoryError {
   return new DataDirectoryError(
-    'DATA_DAMAGED',
+    archived === undefined ? 'DATA_DAMAGED' : 'DATA_ARCHIVED',
     `the rows 1 to ${first - 1} are not here, and have to be read: say with --archive where their segments are, or name a moment that a snapshot covers`,
   );
 }

@@ -48,7 +48,12 @@ export function alterSegment(path: string, alter: (connection: Database.Database
 export function rewriteJournal(
   directory: string,
   shard: number,
-  options: { readonly segmentBytesMax?: number; readonly change?: (row: JournalRow) => JournalRow },
+  options: {
+    readonly segmentBytesMax?: number;
+    readonly change?: (row: JournalRow) => JournalRow;
+    /** The last row that stays. */
+    readonly end?: number;
+  },
 ): void {
   const { clusterId, shards } = readMeta(directory);
   const own = shardDirectory(directory, shard);
@@ -56,9 +61,9 @@ export function rewriteJournal(
   const rows = readRows(identity);
   rmSync(own, { recursive: true });
   mkdirSync(own);
-  const { change = (row) => row, segmentBytesMax } = options;
+  const { change = (row) => row, end = Infinity, segmentBytesMax } = options;
   using journal = SqliteJournal.open({ ...identity, segmentBytesMax });
-  for (const row of rows) journal.append(change(row));
+  for (const row of rows) if (row.sequence <= end) journal.append(change(row));
   resetWitness(directory);
 }
 

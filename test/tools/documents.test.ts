@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { main } from '../../cli.ts';
 import { open } from '../../client/in-process-client.ts';
+import { Supervisor } from '../../sharding/supervisor.ts';
 import { INSPECT_HELP } from '../../tools/inspect-options.ts';
 import { REPLAY_HELP } from '../../tools/replay-options.ts';
 import { VERIFY_HELP } from '../../tools/verify-options.ts';
@@ -29,21 +30,34 @@ const EXAMPLES: readonly Example[] = [...DOCUMENT.matchAll(/^```\n([^`]*)^```$/g
 );
 
 let own: TempDirectory;
+/** The document cannot know of which sequence a snapshot is. */
+let sequence = '';
 beforeAll(async () => {
   own = new TempDirectory();
-  await using client = await open({ directory: join(own.path, 'data'), shards: 2 });
+  const directory = join(own.path, 'data');
+  await write(directory);
+  const supervisor = await Supervisor.start({ directory });
+  const [taken] = await supervisor.snapshot();
+  await supervisor.stop();
+  sequence = String(taken!.sequence).padStart(12, '0');
+});
+afterAll(async () => own[Symbol.asyncDispose]());
+
+async function write(directory: string): Promise<void> {
+  await using client = await open({ directory, shards: 2 });
   const accounts = [1n, 2n, 3n, 4n].map((id) => ({ id, ledger: 1, code: 1 }));
   await client.createAccounts(accounts);
   const [debitAccountId, creditAccountId] = [1n, 2n];
   const transfer = { id: 1000n, debitAccountId, creditAccountId, amount: 7n, ledger: 1, code: 1 };
   await client.createTransfers([transfer]);
-});
-afterAll(async () => own[Symbol.asyncDispose]());
+}
 
 test.each(EXAMPLES)('sycee $args does as the document says', async ({ args, shows }) => {
   const out: string[] = [];
   const log: string[] = [];
-  const placed = args.map((one) => (/^data|\.csv$/.test(one) ? join(own.path, one) : one));
+  const placed = args
+    .map((one) => one.replace('N'.repeat(12), sequence))
+    .map((one) => (/^data|\.csv$/.test(one) ? join(own.path, one) : one));
   const output = {
     out: (text: string) => out.push(text),
     log: (text: string) => log.push(text),

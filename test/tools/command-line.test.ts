@@ -244,17 +244,26 @@ test('a live directory is verified and replayed up to its last commits while it 
   const loads = [1, 2, 3, 4].map((first) => send(first));
   for (let i = 0; i < 3; i++) {
     const answered = last;
+    // The process has removed the eldest at the third time.
+    expect(await sycee('snapshot', served.directory)).toMatchObject({ code: 0 });
     const verified = await spawned('verify', served.directory, '--json');
     const document = parsed(verified);
     expect(document).toMatchObject({ sound: true, live: true, findings: [] });
     expect(verified).toMatchObject({ code: 0, log: '' });
+    const snapshots = document['snapshots'] as readonly Json[];
+    expect(snapshots.length).toBe(SHARDS * Math.min(2, i + 1));
+    expect(snapshots.every(({ sound, compared }) => sound === true && compared === true)).toBe(
+      true,
+    );
     const posted = BigInt(document['ledgers'][0]['debits_posted'] as string);
     expect(posted).toBeGreaterThanOrEqual(answered * BigInt(ACCOUNTS));
   }
   load.isOver = true;
   await Promise.all(loads);
   await client.close();
-  expect(parsed(await spawned('replay', served.directory, '--json'))).toMatchObject({ live: true });
+  const replayed = parsed(await spawned('replay', served.directory, '--json'));
+  expect(replayed).toMatchObject({ live: true });
+  for (const shard of replayed['shards']) expect(shard['snapshot']).toBeGreaterThan(0);
   served.kill('SIGTERM');
   expect(await served.exit).toMatchObject({ code: 0 });
 });

@@ -42,8 +42,8 @@ import { TransferBooks } from '../support/transfer-books.ts';
 
 const SHARDS = 3;
 const LOADS = 6;
-const FLIPS = Number(process.env['FLIPS'] ?? 40);
-const CUTS = 20;
+const FLIPS = Number(process.env['FLIPS'] ?? 30);
+const CUTS = 12;
 
 let made: TempDirectory;
 let whole: string;
@@ -93,7 +93,7 @@ async function sycee(...args: readonly string[]) {
 
 async function json(...args: readonly string[]): Promise<Json> {
   const { out, ...rest } = await sycee(...args, '--json');
-  expect(out, rest.log).not.toBe('');
+  if (out === '') throw new Error(rest.log);
   return { ...(JSON.parse(out) as Json), ...rest };
 }
 
@@ -162,8 +162,8 @@ function expectSame(capture: Capture, request: ShardRequest): number | null {
 }
 
 /** Without what says how the replay went. */
-function foundOf({ events: _, seconds: _s, snapshot: _n, ...found }: ShardState): object {
-  return found;
+function foundOf(state: ShardState): object {
+  return { ...state, events: 0, seconds: 0, snapshot: null };
 }
 
 /** Writes the journal of a shard anew, up to a row, and leaves its snapshots. */
@@ -188,7 +188,7 @@ function disguise(directory: string, from: SnapshotFiles, to: SnapshotFiles): st
   const { clusterId, seed } = readMeta(directory);
   const { shard, shards, digest, timestamp, chain } = {
     ...readOwnManifest(to),
-    ...{ digest: readOwnManifest(from).digest },
+    digest: readOwnManifest(from).digest,
   };
   const group = new Group();
   const identity = { clusterId, shard, shards };
@@ -313,22 +313,21 @@ test('a bit that is flipped anywhere in an image or a manifest is found, with it
     const to = Number.MAX_SAFE_INTEGER;
     const { checks } = answerOf(capture, { shard, to, checksSnapshots: true });
     const wrong = checks.filter(({ rule }) => rule !== null);
-    expect(wrong, what).toMatchObject([{ shard, sequence: files.sequence }]);
-    expect([basename(files.image), basename(files.manifest)], what).toContain(wrong[0]!.file);
-    expect(wrong[0]!.rule, what).toContain('A start that comes to it passes it over');
-    if (i < 2) {
-      const document = await json('verify', directory);
-      expect(document).toMatchObject({ code: 3, sound: false });
-      const { sequence } = files;
-      expect(document['findings']).toMatchObject([{ check: 'snapshot', shard, sequence }]);
-    }
-    if (i === 0) {
-      const shown = await sycee('verify', directory);
-      expect(shown.log).toContain(`snapshot: shard ${shard}, ${basename(files.image)}, sequence`);
-      expect(shown.log).toContain('Its journals are');
-    }
+    const found = wrong.map((one) => `${what}: ${one.shard}, ${one.sequence}`);
+    expect(found).toEqual([`${what}: ${shard}, ${files.sequence}`]);
+    expect([basename(files.image), basename(files.manifest)]).toContain(wrong[0]!.file);
+    expect(wrong[0]!.rule).toContain('A start that comes to it passes it over');
     flip(path, ...place);
   }
+  const [{ image, sequence }] = snapshotsIn(directory, 1);
+  flip(image, statSync(image).size - 1);
+  const document = await json('verify', directory);
+  expect(document).toMatchObject({ code: 3, sound: false });
+  const file = basename(image);
+  expect(document['findings']).toMatchObject([{ check: 'snapshot', shard: 1, sequence, file }]);
+  const shown = await sycee('verify', directory);
+  expect(shown.log).toContain(`snapshot: shard 1, ${file}, sequence ${sequence}: `);
+  expect(shown.log).toContain('Its journals are');
 });
 
 test('a snapshot with sound checksums that is not what the journal gives is found, and what it means is said', async () => {

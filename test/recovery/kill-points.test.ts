@@ -1,0 +1,243 @@
+/**
+ * SIGKILL at every step of a snapshot, and of the making, filling, and sealing of segments: a child runs the product's code, and kills itself at the N-th call
+ * that changes a file (test/support/kill-points.ts). Each time the next start finds all that was answered, in the state that the whole journal gives, and
+ * the same work can be done again and leaves nothing behind.
+ *
+ * `npm test` draws a sample, with SEED; KILLS=all is every point, KILLS=n so many of each kind.
+ */
+import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { main } from '../../cli.ts';
+import { TransportClient, type Client } from '../../client/client.ts';
+import { RouterTransport } from '../../client/router-transport.ts';
+import { Prng } from '../../lib/prng.ts';
+import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
+import { Supervisor } from '../../sharding/supervisor.ts';
+import { Child, TempDirectory } from '../support/cluster.ts';
+import { coldStart } from '../support/cold-start.ts';
+import { copyDirectory } from '../support/damaged-directory.ts';
+import { replayDirectory } from '../support/replay-directory.ts';
+
+const SEED = Number(process.env['SEED'] ?? 26);
+const KILLS = process.env['KILLS'] ?? '3';
+const MS_MAX = KILLS === 'all' ? 3_600_000 : 60_000;
+/** Moments within a call of SQLite, or at its end. */
+const WITHIN_US_MAX = 3000;
+
+const support = (name: string): string =>
+  fileURLToPath(new URL(`../support/${name}.ts`, import.meta.url));
+
+interface Kill {
+  /** Thread and number. */
+  readonly at: string;
+  /** The call, and the file. */
+  readonly what: string;
+  readonly how: string;
+}
+
+let temp: TempDirectory;
+let env: NodeJS.ProcessEnv;
+beforeAll(() => {
+  temp = new TempDirectory();
+  env = { ...process.env, NODE_COMPILE_CACHE: join(temp.path, 'compiled') };
+});
+afterAll(async () => temp[Symbol.asyncDispose]());
+
+/** Runs a round on a directory, and says how it ended, and what was answered. */
+async function round(name: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) {
+  const hook = ['--import', support('kill-points'), support(name), ...args];
+  await using child = new Child(process.execPath, hook, { ...env, ...more });
+  const exit = await child.exit;
+  const answered = [...child.stdout.matchAll(/^answered (\d+) (\d+)$/gm)].flatMap(([, first, n]) =>
+    Array.from({ length: Number(n) }, (_, i) => BigInt(first!) + BigInt(i)),
+  );
+  const isDone = child.stdout.endsWith('done\n');
+  return { ...exit, isDone, answered, output: child.output };
+}
+
+/** All kills that a whole round has points for, in the threads that are meant. */
+async function killsOf(name: string, directory: string, threads: RegExp): Promise<readonly Kill[]> {
+  const trace = join(temp.path, 'trace');
+  writeFileSync(trace, '');
+  const ran = await round(name, [directory, '1'], { KILL_IN: directory, KILL_TRACE: trace });
+  expect(ran, ran.output).toMatchObject({ code: 0, isDone: true });
+  const prng = new Prng(SEED);
+  const lines = readFileSync(trace, 'utf8').split('\n').slice(0, -1);
+  return lines.flatMap((line) => {
+    const [thread, number, ...what] = line.split(' ');
+    if (!threads.test(thread!)) return [];
+    const kill = { at: `${thread} ${number}`, what: what.join(' ') };
+    const kills: Kill[] = [{ ...kill, how: 'before' }];
+    if (what[0]!.startsWith('write')) kills.push({ ...kill, how: 'half' });
+    if (what[0]!.startsWith('sqlite')) {
+      kills.push({ ...kill, how: String(prng.below(WITHIN_US_MAX)) });
+    }
+    return kills;
+  });
+}
+
+function drawn(kills: readonly Kill[]): readonly Kill[] {
+  if (KILLS === 'all') return kills;
+  const prng = new Prng(SEED);
+  return Array.from({ length: Number(KILLS) }, () => prng.pick(kills));
+}
+
+const shardsOf = (directory: string): readonly string[] =>
+  readdirSync(directory)
+    .filter((name) => name.startsWith('shard-'))
+    .map((name) => join(directory, name));
+
+/** The start by whatever snapshots there are gives what the whole journal gives. */
+function expectOneState(directory: string): void {
+  const replayed = replayDirectory(directory);
+  const shards = replayed.map(({ sequence, digest }) => ({ sequence, digest }));
+  expect(coldStart(directory)).toEqual({ type: 'sound', shards });
+}
+
+async function expectSound(directory: string): Promise<void> {
+  const log: string[] = [];
+  const said: string[] = [];
+  const output = { out: (text: string) => said.push(text), log: (line: string) => log.push(line) };
+  expect({ code: await main(['verify', directory], output), said, log }).toMatchObject({ code: 0 });
+}
+
+/** Starts, and stops in order. What is passed over of a snapshot fails. */
+async function living<T>(
+  directory: string,
+  act: (client: Client, supervisor: Supervisor) => Promise<T>,
+): Promise<T> {
+  const log: string[] = [];
+  const lines = (line: string): void => void log.push(line);
+  const supervisor = await Supervisor.start({ directory, shards: shardsIn(directory), log: lines });
+  try {
+    const transport = new RouterTransport(supervisor.router, async () => undefined);
+    return await act(new TransportClient(transport), supervisor);
+  } finally {
+    await supervisor.stop();
+    expect(log.join('\n')).not.toContain('passed over');
+  }
+}
+
+const shardsIn = (directory: string): number => {
+  const count = namesIn(directory).filter((name) => name.startsWith('shard-')).length;
+  return count === 0 ? 2 : count;
+};
+
+/** What is answered, and how often a snapshot was taken behind it. */
+function createAndSnapshot(directory: string, firsts: readonly bigint[]): Promise<void> {
+  return living(directory, async (client, supervisor) => {
+    for (const first of firsts) {
+      await client.createAccounts(idsFrom(first).map((id) => ({ id, ledger: 1, code: 1 })));
+      await supervisor.snapshot();
+    }
+  });
+}
+
+async function expectAnswered(directory: string, ids: readonly bigint[]): Promise<void> {
+  const { accounts } = await living(directory, (client) => client.lookupAccounts(ids));
+  expect(accounts.map(({ id }) => id)).toEqual(ids);
+}
+
+/** Two snapshots at most, each of an image and a manifest, and nothing that somebody has begun. */
+function expectTidy(directory: string): void {
+  for (const shard of shardsOf(directory)) {
+    const names = readdirSync(shard);
+    const snapshots = listSnapshots(shard);
+    expect(snapshots.length).toBeLessThanOrEqual(2);
+    expect(names.filter((name) => name.startsWith('snapshot-'))).toHaveLength(2 * snapshots.length);
+    const unfinished = names.filter((name) => /writing|building|\.new$/.test(name));
+    const wals = names.filter(
+      (name) => name.endsWith('-wal') && statSync(join(shard, name)).size > 0,
+    );
+    expect({ unfinished, wals }).toEqual({ unfinished: [], wals: [] });
+  }
+}
+
+describe('SIGKILL in the course of', () => {
+  test(
+    'snapshots leaves what was answered, a whole snapshot or the one before, and the next one takes away the rest',
+    { timeout: MS_MAX },
+    async () => {
+      const whole = join(temp.path, 'snapshots');
+      await createAndSnapshot(whole, [100n, 200n]);
+      const before = shardsOf(whole).map((shard) => listSnapshots(shard)[0]!.sequence);
+      const own = join(temp.path, 'snapshots-killed');
+      copyDirectory(whole, own);
+      const kills = await killsOf('snapshot-round', own, /^snapshots$/);
+      const chosen = drawn(kills);
+      for (const kill of chosen) {
+        copyDirectory(whole, own);
+        const at = { KILL_IN: own, KILL_AT: kill.at, KILL_HOW: kill.how };
+        const ran = await round('snapshot-round', [own, '1'], at);
+        await saying(kill, async () => {
+          expect(ran, ran.output).toMatchObject({ signal: 'SIGKILL', isDone: false });
+          for (const [shard, sequence] of before.entries()) {
+            const [newest] = listSnapshots(shardsOf(own)[shard]!);
+            expect(newest!.sequence).toBeGreaterThanOrEqual(sequence);
+          }
+          expectOneState(own);
+          await expectSound(own);
+          await expectAnswered(own, [...idsFrom(100n), ...idsFrom(200n), ...ran.answered]);
+          await createAndSnapshot(own, [300n]);
+          expectTidy(own);
+          expectOneState(own);
+        });
+      }
+      report('snapshots', kills, chosen);
+    },
+  );
+
+  test(
+    'sealing leaves what was answered, and the next life seals the rest',
+    { timeout: MS_MAX },
+    async () => {
+      const own = join(temp.path, 'sealing');
+      const kills = await killsOf('sealing-round', own, /^(main|segment-sealer)$/);
+      const chosen = drawn(kills);
+      for (const kill of chosen) {
+        for (const end of ['', '.head']) rmSync(own + end, { recursive: true, force: true });
+        const at = { KILL_IN: own, KILL_AT: kill.at, KILL_HOW: kill.how };
+        const ran = await round('sealing-round', [own], at);
+        await saying(kill, async () => {
+          expect(ran, ran.output).toMatchObject({ signal: 'SIGKILL', isDone: false });
+          // Before there is a directory there is nothing to look at.
+          if (namesIn(own).includes('sycee.json')) {
+            expectOneState(own);
+            await expectSound(own);
+          }
+          const again = await round('sealing-round', [own]);
+          expect(again, again.output).toMatchObject({ code: 0, isDone: true });
+          expectTidy(own);
+          await expectAnswered(own, [...ran.answered, ...again.answered]);
+          expectOneState(own);
+        });
+      }
+      report('sealing', kills, chosen);
+    },
+  );
+});
+
+const idsFrom = (first: bigint): readonly bigint[] =>
+  Array.from({ length: 24 }, (_, i) => first + BigInt(i));
+
+function namesIn(directory: string): readonly string[] {
+  return statSync(directory, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(directory);
+}
+
+/** A failure says which kill it was. */
+async function saying({ at, what, how }: Kill, check: () => Promise<void>): Promise<void> {
+  try {
+    await check();
+  } catch (error: unknown) {
+    const said = `killed at ${at} (${what}), ${how}; SEED=${SEED} KILLS=${KILLS}: ${String(error)}`;
+    throw new Error(said, { cause: error });
+  }
+}
+
+/** Counts for a night run. */
+function report(name: string, kills: readonly Kill[], chosen: readonly Kill[]): void {
+  const points = new Set(kills.map(({ at }) => at)).size;
+  process.stdout.write(`${name}: ${points} points, ${kills.length} kills, ${chosen.length} made\n`);
+}

@@ -36,8 +36,8 @@ function makeKiller(): Int32Array {
     for (const end = process.hrtime.bigint() + BigInt(us) * 1000n; process.hrtime.bigint() < end;);
     process.kill(process.pid, 'SIGKILL');
   `;
-  const workerData = { words, us: Number(KILL_HOW) };
-  new Worker(source, { eval: true, execArgv: [], workerData }).unref();
+  const given = { words, us: Number(KILL_HOW) };
+  new Worker(source, { eval: true, execArgv: [], workerData: given }).unref();
   Atomics.wait(words, 1, 0);
   return words;
 }
@@ -65,7 +65,7 @@ function pass(what: string, path: unknown, call: () => unknown, half?: () => voi
   return die();
 }
 
-function half(bytes: Uint8Array): Uint8Array {
+function halfOf(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(0, bytes.byteLength >> 1);
 }
 
@@ -93,7 +93,7 @@ function wrapFiles(): void {
   }
   wrap('writeFileSync', (call, args) => {
     const bytes = Buffer.from(args[1] as string);
-    const torn = (): void => void call(args[0], half(bytes), args[2]);
+    const torn = (): void => void call(args[0], halfOf(bytes), args[2]);
     return pass('writeFileSync', args[0], () => call(...args), torn);
   });
   wrap('writeSync', (call, args) => {
@@ -103,7 +103,7 @@ function wrapFiles(): void {
   });
   wrap('writevSync', (call, args) => {
     const [file, parts] = args as [number, readonly Uint8Array[]];
-    const torn = (): void => void writeSync(file, half(Buffer.concat(parts)));
+    const torn = (): void => void writeSync(file, halfOf(Buffer.concat(parts)));
     return pass('writevSync', paths.get(file), () => call(...args), torn);
   });
   syncBuiltinESMExports();

@@ -6,7 +6,7 @@ import { TransportClient } from '../../client/client.ts';
 import { RouterTransport } from '../../client/router-transport.ts';
 import { Supervisor } from '../../sharding/supervisor.ts';
 
-export const ROUND_ACCOUNTS = 24;
+const ROUND_ACCOUNTS = 24;
 const [, , directory, first] = process.argv;
 
 const supervisor = await Supervisor.start({ directory: directory!, shards: 2 });

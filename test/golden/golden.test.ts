@@ -108,7 +108,9 @@ describe.for(GOLDEN)('the golden directory of %s', (name) => {
     const directory = copied('verified');
     const verified = await sycee('verify', directory);
     expect(verified).toMatchObject({ sound: true, findings: [] });
-    for (const document of [verified, await sycee('replay', directory)]) {
+    const replayed = await sycee('replay', directory);
+    const fromStart = await sycee('replay', directory, '--from-start');
+    for (const document of [verified, replayed, fromStart]) {
       expect(document['shards']).toMatchObject(heads);
     }
     const { segments } = await sycee('inspect', directory);

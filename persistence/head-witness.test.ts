@@ -112,6 +112,25 @@ describe('writing', () => {
     expect(at.newest(1)).toEqual({ sequence: 8, checksum: checksumOf(8) });
   });
 
+  test('a first write of all that was torn says nothing, for nobody was told of anything', () => {
+    using at = place();
+    at.make();
+    at.write(1, 0);
+    const whole = readFileSync(at.inside);
+    const begin = WITNESS_PAGE_BYTES;
+    for (const length of [1, 22, 40]) {
+      const torn = Buffer.from(whole).fill(0, begin + length);
+      for (const path of [at.inside, at.beside]) writeFileSync(path, torn);
+      expect(at.newest(1)).toBeNull();
+    }
+    // Behind the first write there is another slot, or the file beside: then it is damage.
+    at.write(1, 0, 1);
+    const two = readFileSync(at.inside);
+    two.fill(0, begin + 40, begin + 44).fill(0, begin + 2048 + 40, begin + 2048 + 44);
+    for (const path of [at.inside, at.beside]) writeFileSync(path, two);
+    expect(() => at.newest(1)).toThrow(/is damaged/);
+  });
+
   test('a file that cannot be written is told of once, and the other goes on', () => {
     using at = place();
     at.make();

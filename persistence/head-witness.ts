@@ -278,7 +278,14 @@ function readPage(bytes: Buffer, identity: JournalIdentity): WitnessPage {
     if (newest === null || slot.head.sequence > newest.sequence) newest = slot.head;
   }
   if (newest !== null) return { type: 'head', head: newest };
-  return { type: page.some((byte) => byte !== 0) ? 'damaged' : 'nothing' };
+  return { type: isBegun(page) ? 'damaged' : 'nothing' };
+}
+
+/** Whether a slot was ever written. A first one that was cut short, with all behind it zero, is none: nobody had been told of anything. */
+function isBegun(page: Uint8Array): boolean {
+  return !SLOT_PLACES.some((place) =>
+    page.every((byte, at) => byte === 0 || (at >= place && at < place + Slot.crc)),
+  );
 }
 
 /** A file with fewer pages than shards: cut off, or of a cluster with fewer shards. */

@@ -2,8 +2,8 @@
  * Reads the journal of one shard over all its segments, in any thread, while another one may be writing it. Owns read-only connections to
  * at most SEGMENTS_OPEN_MAX segments. Nothing that it returns is unchecked: format, identity, density, and the chain of checksums.
  *
- * I1 Segments follow each other: the first begins with sequence 1, or within a snapshot, and each with the sequence and checksum after the last row of the one
- *    before. Only the last one may lack its `meta` row; it counts as absent then, since its writer has not come round to it.
+ * I1 Segments follow each other: the first begins with sequence 1, or after what was archived, and each with the sequence and checksum after the last row
+ *    of the one before. Only the last one may lack its `meta` row; it counts as absent then, since its writer has not come round to it.
  * I2 The first ones may have been moved to an archive, as archived-segments.ts says. A segment is looked for here first, then there; one that
  *    is nowhere throws SEGMENT_ARCHIVED, and may be there the next time.
  */
@@ -173,11 +173,8 @@ export class JournalReader implements Disposable {
     return WalPages.open(this.path(first), first);
   }
 
-  /**
-   * Checks that every segment follows the one before it (I1). `coveredTo`: the sequence of a snapshot; the first segment may begin up to the row
-   * after it, and what it says of the chain is compared with the snapshot by whoever loads that.
-   */
-  checkSegments(coveredTo = 0): void {
+  /** Checks that every segment follows the one before it (I1). A snapshot does not stand for rows that are gone: it has no history. */
+  checkSegments(): void {
     this.refresh();
     const moved = this.#archived?.segments.findLast(({ first }) => this.isArchived(first));
     let sequence = moved?.last ?? 0;
@@ -185,10 +182,6 @@ export class JournalReader implements Disposable {
     for (const first of this.#firsts) {
       if (this.isArchived(first)) continue;
       const segment = this.#segment(first);
-      if (sequence === 0 && first > 1 && first <= coveredTo + 1) {
-        sequence = first - 1;
-        checksum = segment.previousChecksum;
-      }
       if (first !== sequence + 1) {
         const rule = `the rows ${sequence + 1} to ${first - 1} before this segment are missing`;
         throw segment.corrupt(first, rule);

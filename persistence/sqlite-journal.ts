@@ -48,8 +48,6 @@ export interface SqliteJournalOptions extends JournalIdentity {
   readonly directory: string;
   /** From `SegmentSealer.connect`; closed with the journal. Without one, this thread prepares and seals by itself. */
   readonly sealer?: MessagePort | undefined;
-  /** The sequence of a snapshot: the segments up to there need not be here. */
-  readonly coveredTo?: number | undefined;
   /** Smaller in tests. */
   readonly segmentBytesMax?: number | undefined;
   /** Says how far this journal was, and is told how far it is; closed with the journal. */
@@ -99,7 +97,7 @@ export class SqliteJournal implements Journal {
     try {
       reader = JournalReader.open(options);
       openCheckUnfinished(options, reader);
-      reader.checkSegments(options.coveredTo);
+      reader.checkSegments();
       openCheckWitness(options, reader);
       openSyncWal(options);
       const journal = new SqliteJournal(options, reader, names);

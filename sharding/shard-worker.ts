@@ -2,7 +2,6 @@
 import { dirname } from 'node:path';
 import { workerData } from 'node:worker_threads';
 import { HeadWitness } from '../persistence/head-witness.ts';
-import { listSnapshots } from '../persistence/snapshot-manifest.ts';
 import { SqliteJournal } from '../persistence/sqlite-journal.ts';
 import type { ShardThreadOptions } from './shard-protocol.ts';
 import { runShardThread } from './shard-thread.ts';
@@ -12,6 +11,5 @@ const { directory, clusterId, shard, shards, sealer } = options;
 const identity = { clusterId, shard, shards };
 await runShardThread(options, (onProblem) => {
   const witness = new HeadWitness(dirname(directory), identity, onProblem);
-  const coveredTo = listSnapshots(directory)[0]?.sequence;
-  return SqliteJournal.open({ directory, ...identity, sealer, witness, isHeld: true, coveredTo });
+  return SqliteJournal.open({ directory, ...identity, sealer, witness, isHeld: true });
 });

@@ -2,7 +2,7 @@
  * Segments behind two snapshots go to the archive while the ledger runs, and everything in them is found there. With the archive away what needs
  * it is refused by the name of the segment, nothing else is held up, no shard dies, and nothing has to be restarted when it is back.
  */
-import { cpSync, readdirSync, renameSync } from 'node:fs';
+import { cpSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBackup } from '../../backup/backup.ts';
@@ -173,6 +173,16 @@ test('a start that needs the archive names what it needs, and finds the archive 
   });
   await using ledger = await Life.begin(directory, elsewhere);
   expect(await ledger.transfer(3n, C, D)).toBe('exists');
+});
+
+test('segments that are gone and not in the list of archived ones are damage, though a snapshot covers them', async () => {
+  await using place = new TempDirectory();
+  const { directory, archive } = archived(place);
+  rmSync(join(directory, 'shard-001', 'archived.json'));
+  await expect(Life.begin(directory, archive)).rejects.toMatchObject({
+    code: 'DATA_DAMAGED',
+    message: expect.stringMatching(/segment-\d+\.sqlite, sequence \d+: the rows 1 to \d+/),
+  });
 });
 
 test('a backup of what is left here starts from its snapshot, and finds the rest in the archive', async () => {

@@ -8,7 +8,6 @@ import { Group } from '../../engine/group.ts';
 import { StateMachine } from '../../engine/state-machine.ts';
 import { DataDirectory, type DirectoryMeta } from '../../persistence/data-directory.ts';
 import { HeadWitness } from '../../persistence/head-witness.ts';
-import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
 import { SqliteJournal } from '../../persistence/sqlite-journal.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
 import { recoverState } from '../../sharding/recovery.ts';
@@ -56,8 +55,7 @@ function shardOf(
   const directory = join(data, `shard-${String(shard).padStart(3, '0')}`);
   const identity = { clusterId, shard, shards };
   const witness = new HeadWitness(data, identity);
-  const coveredTo = listSnapshots(directory)[0]?.sequence;
-  using journal = SqliteJournal.open({ directory, ...identity, witness, isHeld: true, coveredTo });
+  using journal = SqliteJournal.open({ directory, ...identity, witness, isHeld: true });
   const quiet = { note: () => undefined, onProgress: () => undefined };
   const loaded = recoverState({ directory, ...identity, seed, journal, group, ...quiet });
   const machine = loaded?.machine ?? new StateMachine({ shard, shards, seed }, group);

@@ -4,6 +4,7 @@ import { BACKUP_HELP, RESTORE_HELP } from './backup/options.ts';
 import { HELP as BENCH_USAGE } from './bench/options.ts';
 import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config.ts';
 import { SNAPSHOT_HELP } from './control/snapshot-help.ts';
+import { mindLostOutput } from './lib/lost-output.ts';
 import { nearest } from './lib/nearest.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
@@ -263,6 +264,7 @@ function versionUsage(): string {
 }
 
 if (import.meta.main) {
+  mindLostOutput(process.argv[2] === 'serve');
   process.exitCode = await main(process.argv.slice(2), {
     out: (line) => process.stdout.write(`${line}\n`),
     log: (line) => process.stderr.write(`${line}\n`),

@@ -16,7 +16,6 @@ export const EXIT = { done: 0, failed: 1, usage: 2, damaged: 3, away: 4 } as con
 
 /** Exit codes of processes that a signal has ended, by the habit of shells. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
-const OUTPUT_CLOSED = 141;
 
 /** What has to be undone when the process ends in the middle. */
 export class Cleanup {
@@ -46,9 +45,6 @@ export async function runTool(
     process.once(signal, onSignal);
     return [signal, onSignal] as const;
   });
-  if (!process.stdout.listeners('error').includes(onOutputError)) {
-    process.stdout.on('error', onOutputError);
-  }
   try {
     return await tool(cleanup);
   } catch (error: unknown) {
@@ -58,12 +54,6 @@ export async function runTool(
     process.off('exit', onExit);
     for (const [signal, onSignal] of handlers) process.off(signal, onSignal);
   }
-}
-
-/** Whoever reads has seen enough, as `head` has. */
-function onOutputError(error: Error): void {
-  if ('code' in error && error.code === 'EPIPE') process.exit(OUTPUT_CLOSED);
-  throw error;
 }
 
 function refusal(name: string, output: ToolOutput, error: unknown): number {

@@ -41,7 +41,7 @@ export async function serve(
       archive: config.archive,
     });
     await recover(supervisor, config, options.version);
-    const control = await startControl(supervisor, config);
+    const control = await startControl(supervisor, config, output);
     const edges = await startGateway(config, supervisor, {
       version: options.version,
       log: (line) => output.log(line),
@@ -49,7 +49,7 @@ export async function serve(
     announce(config, edges, supervisor.shards, { ...options, output });
     output.log(`${await signal}: answering what was taken, then closing`);
     await edges.close();
-    await control.stop();
+    await control?.stop();
     await supervisor.stop();
     if (options.json) output.out(JSON.stringify({ type: 'stopped' }));
     else output.log('closed');
@@ -61,8 +61,15 @@ export async function serve(
   }
 }
 
-/** What `sycee snapshot` and `sycee backup` ask on this machine. Snapshots are what the archive waits for. */
-function startControl(supervisor: Supervisor, { archive }: Config): Promise<ControlServer> {
+/**
+ * What `sycee snapshot` and `sycee backup` ask on this machine. Snapshots are what the archive waits for. A place where no socket can be is no
+ * reason not to serve.
+ */
+async function startControl(
+  supervisor: Supervisor,
+  { archive }: Config,
+  output: Output,
+): Promise<ControlServer | undefined> {
   const snapshot = async (progress: (line: string) => void): Promise<unknown> => {
     const taken = await supervisor.snapshot();
     if (archive === undefined) return taken;
@@ -74,7 +81,12 @@ function startControl(supervisor: Supervisor, { archive }: Config): Promise<Cont
     }
     return taken;
   };
-  return ControlServer.start({ directory: supervisor.directory, work: { snapshot } });
+  try {
+    return await ControlServer.start({ directory: supervisor.directory, work: { snapshot } });
+  } catch (error: unknown) {
+    output.log(`no control socket, so "sycee snapshot" finds nobody here: ${sentenceOf(error)}`);
+    return undefined;
+  }
 }
 
 /** Says on the HTTP address how far it is, meanwhile. With port 0 nobody could ask. */
@@ -103,7 +115,7 @@ export async function init(
     if (options.json) {
       output.out(JSON.stringify({ type: 'init', data: config.data, shards, made: !existed }));
     } else {
-      const done = existed ? 'was there already and is sound' : 'is made';
+      const done = existed ? 'was there already and can be recovered' : 'is made';
       output.out(`${config.data} ${done}, with ${shards} ${shards === 1 ? 'shard' : 'shards'}`);
     }
     return 0;

@@ -5,7 +5,7 @@
  * The socket lies in the data directory, for the owner alone. Where that path is longer than a socket's may be, it lies in a directory of its
  * own in the system's place for temporary files, and `control.json` in the data directory names it.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const CONTROL_VERSION = 1;
@@ -69,10 +69,19 @@ export function decodeAnswer(line: string): ControlAnswer | undefined {
   return undefined;
 }
 
+/** The socket's path within the directory, the same whatever links lead there; undefined when it is too long for a socket. */
+export function socketPathWithin(directory: string): string | undefined {
+  const path = join(realpathSync(directory), SOCKET_NAME);
+  return Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX ? path : undefined;
+}
+
 /** Where the socket of a live directory is. */
 export function socketPathOf(directory: string): string {
-  const path = join(directory, SOCKET_NAME);
-  if (Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX) return path;
+  return socketPathWithin(directory) ?? socketPathElsewhere(directory);
+}
+
+/** As `control.json` says. */
+export function socketPathElsewhere(directory: string): string {
   const { socket } = JSON.parse(readFileSync(join(directory, SOCKET_PLACE_NAME), 'utf8')) as {
     readonly socket?: unknown;
   };

@@ -3,21 +3,31 @@
  * progress and an outcome. Owns the socket file; what a killed process left of one is taken away at the start, which the directory's lock
  * makes safe. It is not reachable over a network, and asks for no credentials beyond those of the file system.
  */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   CONTROL_LINE_BYTES_MAX,
   type ControlAnswer,
   type ControlRequest,
   decodeRequest,
   SOCKET_NAME,
-  SOCKET_PATH_BYTES_MAX,
   SOCKET_PLACE_NAME,
+  socketPathElsewhere,
+  socketPathWithin,
 } from './control-protocol.ts';
 
 const CONNECTIONS_MAX = 8;
+const ELSEWHERE_PREFIX = 'sycee-';
 /** How long a connection may take to say what it wants. */
 const REQUEST_WAIT_MS = 5000;
 
@@ -124,20 +134,39 @@ function finish(socket: Socket, answer: ControlAnswer): void {
 }
 
 function placeSocket(directory: string): string {
-  const near = join(directory, SOCKET_NAME);
-  rmSync(near, { force: true });
-  rmSync(join(directory, SOCKET_PLACE_NAME), { force: true });
-  if (Buffer.byteLength(near) <= SOCKET_PATH_BYTES_MAX) return near;
+  removeLeftover(directory);
+  const near = socketPathWithin(directory);
+  if (near !== undefined) return near;
   // The directory that is made has mode 700.
-  const path = join(mkdtempSync(join(tmpdir(), 'sycee-')), SOCKET_NAME);
+  const path = join(mkdtempSync(join(tmpdir(), ELSEWHERE_PREFIX)), SOCKET_NAME);
   const place = join(directory, SOCKET_PLACE_NAME);
   writeFileSync(place, `${JSON.stringify({ socket: path })}\n`, { mode: 0o600 });
   return path;
 }
 
+/** What a killed process has left, elsewhere too. */
+function removeLeftover(directory: string): void {
+  rmSync(join(directory, SOCKET_NAME), { force: true });
+  let elsewhere: string;
+  try {
+    elsewhere = socketPathElsewhere(directory);
+  } catch {
+    // There was none, or nobody can tell where.
+    return;
+  } finally {
+    rmSync(join(directory, SOCKET_PLACE_NAME), { force: true });
+  }
+  const place = dirname(elsewhere);
+  const isOurs =
+    basename(place).startsWith(ELSEWHERE_PREFIX) && basename(elsewhere) === SOCKET_NAME;
+  if (!isOurs || !existsSync(place)) return;
+  rmSync(elsewhere, { force: true });
+  rmdirSync(place);
+}
+
 function removeSocket(directory: string, path: string): void {
   rmSync(path, { force: true });
-  if (dirname(path) === directory) return;
+  if (dirname(path) === realpathSync(directory)) return;
   rmSync(dirname(path), { recursive: true, force: true });
   rmSync(join(directory, SOCKET_PLACE_NAME), { force: true });
 }

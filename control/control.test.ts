@@ -1,11 +1,24 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { DataDirectory } from '../persistence/data-directory.ts';
 import { askControl } from './control-client.ts';
-import { decodeRequest, encodeRequest, SOCKET_NAME } from './control-protocol.ts';
+import {
+  decodeRequest,
+  encodeRequest,
+  SOCKET_NAME,
+  SOCKET_PLACE_NAME,
+} from './control-protocol.ts';
 import { ControlServer, type ControlWork } from './control-server.ts';
 import { runSnapshot, type SnapshotTaken } from './snapshot-verb.ts';
 
@@ -124,6 +137,29 @@ describe('the control socket', () => {
     await expect(askControl(at.directory, 'snapshot')).rejects.toMatchObject({ code: 'not_live' });
   });
 
+  test('is found through links, whichever of the paths is too long', async () => {
+    await using short = place();
+    await using long = place(join('a'.repeat(60), 'b'.repeat(60)));
+    const linkToLong = join(short.directory, 'link');
+    symlinkSync(long.directory, linkToLong);
+    await long.serve({ snapshot: () => Promise.resolve(TAKEN) });
+    expect(await askControl(linkToLong, 'snapshot')).toEqual(TAKEN);
+    const linkToShort = join(long.directory, 'link');
+    symlinkSync(short.directory, linkToShort);
+    await short.serve({ snapshot: () => Promise.resolve(TAKEN) });
+    expect(await askControl(linkToShort, 'snapshot')).toEqual(TAKEN);
+  });
+
+  test('takes away what a killed process has left elsewhere', async () => {
+    await using at = place(join('a'.repeat(60), 'b'.repeat(60)));
+    const left = join(mkdtempSync(join(tmpdir(), 'sycee-')), SOCKET_NAME);
+    writeFileSync(left, '');
+    writeFileSync(join(at.directory, SOCKET_PLACE_NAME), JSON.stringify({ socket: left }));
+    await at.serve({ snapshot: () => Promise.resolve(TAKEN) });
+    expect(existsSync(dirname(left))).toBe(false);
+    expect(await askControl(at.directory, 'snapshot')).toEqual(TAKEN);
+  });
+
   test('says that nobody is there', async () => {
     await using at = place();
     await expect(askControl(at.directory, 'snapshot')).rejects.toMatchObject({ code: 'not_live' });
@@ -165,6 +201,8 @@ describe('sycee snapshot', () => {
     const nothing = (): Promise<never> => Promise.reject(new Error('not asked'));
     expect(await runSnapshot(['--now'], output, nothing)).toBe(2);
     expect(await runSnapshot(['a', 'b'], output, nothing)).toBe(2);
+    expect(await runSnapshot([''], output, nothing)).toBe(2);
+    expect(await runSnapshot(['--json', '--json'], output, nothing)).toBe(2);
     expect(log.join()).toContain('sycee snapshot --help');
   });
 });

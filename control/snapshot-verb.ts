@@ -1,6 +1,5 @@
 /** `sycee snapshot`: has every shard of a data directory written down, by the process that has it, or by this one when nobody has. */
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { inspectDirectory } from '../persistence/data-directory.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import { askControl, ControlError } from './control-client.ts';
@@ -29,12 +28,17 @@ export async function runSnapshot(
   let json: boolean;
   let directory: string;
   try {
-    const options = { json: { type: 'boolean' } } as const;
-    const parsed = parseArgs({ args: [...args], options, allowPositionals: true });
-    const [named, more] = parsed.positionals;
+    const flags = args.filter((arg) => arg.startsWith('-'));
+    const [named = process.env['SYCEE_DATA'] ?? './data', more] = args.filter(
+      (arg) => !arg.startsWith('-'),
+    );
+    const unknown = flags.find((flag) => flag !== '--json');
+    if (unknown !== undefined) throw new Error(`unknown option ${unknown}`);
+    if (flags.length > 1) throw new Error('--json is given twice');
     if (more !== undefined) throw new Error(`unexpected argument "${more}"`);
-    json = parsed.values.json === true;
-    directory = resolve(named ?? process.env['SYCEE_DATA'] ?? './data');
+    if (named === '') throw new Error('the directory is empty text');
+    json = flags.length === 1;
+    directory = resolve(named);
   } catch (error: unknown) {
     output.log(`sycee: ${(error as Error).message}; try "sycee snapshot --help"`);
     return 2;

@@ -11,9 +11,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { DataDirectory, metaChecksum } from './data-directory.ts';
+import { DataDirectory, inspectDirectory, metaChecksum } from './data-directory.ts';
 
 const MODULE = JSON.stringify(new URL('./data-directory.ts', import.meta.url).href);
 
@@ -120,6 +120,39 @@ describe('a directory is refused, and left as it is,', () => {
       expect(readdirSync(at.directory, { recursive: true })).toEqual(before);
     },
   );
+
+  test.each([
+    ['a file', [], 'is not a directory'],
+    ['what a restore has left', ['restoring.json', 'shard-000/a'], 'Run ./sycee restore again'],
+    ['a backup', ['backup.json', 'shard-000/a'], 'is a backup'],
+  ])('when it is %s, with what to do', (_, names, sentence) => {
+    using at = place();
+    mkdirSync(dirname(at.directory), { recursive: true });
+    if (names.length === 0) writeFileSync(at.directory, 'x');
+    else mkdirSync(join(at.directory, 'shard-000'), { recursive: true });
+    for (const name of names) writeFileSync(join(at.directory, name), 'x');
+    expect(() => make(at.directory, 1)).toThrow(refusal('DATA_FOREIGN', 3, new RegExp(sentence)));
+    expect(() => inspectDirectory(at.directory)).toThrow(sentence);
+  });
+
+  test('when its sycee.json is gone and its shards are not', () => {
+    using at = place();
+    make(at.directory, 1).close();
+    rmSync(join(at.directory, 'sycee.json'));
+    writeFileSync(join(at.directory, 'head'), 'x');
+    writeFileSync(join(at.directory, 'shard-000', 'segment-000000000001.sqlite'), 'x');
+    expect(() => make(at.directory, 1)).toThrow(
+      refusal('DATA_DAMAGED', 3, /sycee\.json: it is missing/),
+    );
+  });
+
+  test.runIf(existsSync('/proc/self'))('where nothing can be made', () => {
+    expect(() => make('/proc/sycee/data', 1)).toThrow(/ENOENT.*\/proc\/sycee/);
+    using at = place();
+    mkdirSync(dirname(at.directory), { recursive: true });
+    writeFileSync(at.directory, 'x');
+    expect(() => make(join(at.directory, 'data'), 1)).toThrow(/is not a directory/);
+  });
 
   test('when it is of another version', () => {
     using at = place();

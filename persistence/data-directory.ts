@@ -11,6 +11,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
+  type Dirent,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -21,12 +22,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { assert } from '../engine/assert.ts';
 import { SHARDS_MAX } from '../engine/limits.ts';
 import { type Connection, fsyncDirectory, fsyncPath, openAsLock, sqliteCode } from './database.ts';
 import { DataDirectoryError } from './errors.ts';
+import { makeDirectory } from './file-copy.ts';
 
 export const DIRECTORY_FORMAT = 3;
 const META_NAME = 'sycee.json';
@@ -73,7 +75,7 @@ export class DataDirectory implements Disposable {
     assert(shards === undefined || isShardCount(shards), 'a shard count within its bound');
     const directory = resolve(options.directory);
     const isOurs = openInspect(directory, options.create);
-    if (!isOurs) openMake(directory);
+    if (!isOurs) makeDirectory(directory);
     const lock = openLock(directory);
     try {
       // Another process may have made it in the meantime.
@@ -115,16 +117,17 @@ export function inspectDirectory(directory: string): DirectoryMeta {
 
 /** Whether it is a data directory already. Changes nothing. */
 function openInspect(directory: string, create: boolean): boolean {
-  if (statSync(directory, { throwIfNoEntry: false }) !== undefined) {
+  const there = statSync(directory, { throwIfNoEntry: false });
+  if (there?.isDirectory() === false) {
+    const sentence = `${directory} is not a directory. Nothing was changed. Name an empty or a new one.`;
+    throw new DataDirectoryError('DATA_FOREIGN', sentence);
+  }
+  if (there !== undefined) {
     const entries = readdirSync(directory, { withFileTypes: true });
     if (entries.some((entry) => entry.name === META_NAME)) return true;
-    const foreign = entries.find((entry) => !mayPrecedeMeta(directory, entry.name));
+    const foreign = entries.find((entry) => !mayPrecedeMeta(directory, entry));
     if (foreign !== undefined) {
-      throw new DataDirectoryError(
-        'DATA_FOREIGN',
-        `${directory} is not a data directory: it has no ${META_NAME}, and it is not empty (${foreign.name}). ` +
-          'Nothing was changed. Name an empty or a new directory.',
-      );
+      throw withoutMeta(directory, entries, foreign.name);
     }
   }
   if (create) return false;
@@ -134,18 +137,35 @@ function openInspect(directory: string, create: boolean): boolean {
   );
 }
 
-function mayPrecedeMeta(directory: string, name: string): boolean {
-  if (NAMES_BEFORE_META.includes(name)) return true;
-  return SHARD_NAME.test(name) && readdirSync(join(directory, name)).length === 0;
+function mayPrecedeMeta(directory: string, entry: Dirent): boolean {
+  if (NAMES_BEFORE_META.includes(entry.name)) return true;
+  return isShard(entry) && readdirSync(join(directory, entry.name)).length === 0;
 }
 
-function openMake(directory: string): void {
-  const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (made === undefined) return;
-  // Everything from the first directory that was not there.
-  for (let path = directory; path.length >= made.length; path = dirname(path)) {
-    fsyncDirectory(dirname(path));
+const isShard = (entry: Dirent): boolean => entry.isDirectory() && SHARD_NAME.test(entry.name);
+
+/** A ledger's files without the one that says whose they are must not be taken for nothing of worth, nor for somebody else's. */
+function withoutMeta(
+  directory: string,
+  entries: readonly Dirent[],
+  foreign: string,
+): DataDirectoryError {
+  const has = (name: string): boolean => entries.some((entry) => entry.name === name);
+  const refuse = (why: string): DataDirectoryError =>
+    new DataDirectoryError('DATA_FOREIGN', `${directory} ${why}`);
+  if (has('restoring.json')) {
+    return refuse('is what a restore that was cut off has left. Run ./sycee restore again.');
   }
+  if (has('backup.json')) {
+    return refuse('is a backup. Bring it back in another place with ./sycee restore.');
+  }
+  if (has('head') && entries.some(isShard)) {
+    return damaged(join(directory, META_NAME), 'it is missing, and shards of a ledger are there');
+  }
+  return refuse(
+    `is not a data directory: it has no ${META_NAME}, and it is not empty (${foreign}). ` +
+      'Nothing was changed. Name an empty or a new directory.',
+  );
 }
 
 function openLock(directory: string): Connection {
@@ -162,8 +182,23 @@ function openLock(directory: string): Connection {
       error,
     );
   }
-  writeFileSync(join(directory, LOCK_PID_NAME), `${process.pid}\n`);
+  noteHolder(directory, lock);
   return lock;
+}
+
+/** For the sentence of whoever is refused. On a full disk it may be missing: a start gives the ballast back only later. */
+function noteHolder(directory: string, lock: Connection): void {
+  try {
+    writeFileSync(join(directory, LOCK_PID_NAME), `${process.pid}\n`);
+  } catch (error: unknown) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOSPC' || code === 'EDQUOT') return;
+    lock.close();
+    throw new Error(
+      `Cannot write in ${directory}: ${code}. It must belong to this user, on a disk that can be written.`,
+      { cause: error },
+    );
+  }
 }
 
 function holderOf(directory: string): string {

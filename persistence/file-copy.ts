@@ -13,6 +13,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -73,11 +74,23 @@ export function sumOf(path: string, kind: CopyKind): FileSum {
 
 /** Makes a directory for the owner alone, and everything above it that is not there, durably. */
 export function makeDirectory(path: string): void {
-  const directory = resolve(path);
-  const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (made === undefined) return;
-  for (let at = directory; at.length >= made.length; at = dirname(at)) fsyncDirectory(dirname(at));
+  const missing: string[] = [];
+  let at = resolve(path);
+  for (; statSync(at, { throwIfNoEntry: false }) === undefined; at = dirname(at)) missing.push(at);
+  if (!isDirectory(at)) throw new Error(`${at} is not a directory`);
+  // One by one: where a file system says ENOENT whatever is made, as /proc does, Node's own recursive mkdir never comes back.
+  for (const one of missing.toReversed()) {
+    try {
+      mkdirSync(one, { mode: 0o700 });
+    } catch (error: unknown) {
+      if (!isDirectory(one)) throw error;
+    }
+    fsyncDirectory(dirname(one));
+  }
 }
+
+const isDirectory = (path: string): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** Writes a small file in one step, durably. */
 export function placeFile(path: string, text: string): void {

@@ -22,8 +22,9 @@ export function readSignedJson(
   try {
     text = readFileSync(path, 'utf8');
   } catch (error: unknown) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    return { defect: `it cannot be read (${code})` };
   }
   let signed: unknown;
   try {

@@ -18,7 +18,10 @@ const CLUSTER_NAME = /^[0-9a-f]{32}$/;
 
 /** Whether a directory has segments of shards and does not say, as a data directory does, whose it is. */
 export function isArchive(directory: string): boolean {
-  if (!existsSync(directory) || existsSync(join(directory, 'sycee.json'))) return false;
+  if (!existsSync(directory)) return false;
+  // A data directory that has lost its sycee.json is none, nor is what lies in a data directory.
+  const signs = ['sycee.json', 'head', '../sycee.json'];
+  if (signs.some((name) => existsSync(join(directory, name)))) return false;
   return shardDirectories(directory).length > 0;
 }
 

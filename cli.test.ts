@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { main } from './cli.ts';
 
@@ -55,6 +58,10 @@ test.each([
   [['replay', '--account'], '--account needs a value'],
   [['verify', 'here', 'there'], 'unexpected argument "there"'],
   [['verify', '--json', '--json'], '--json is given twice'],
+  [['verify', ''], 'the directory is empty text'],
+  [['snapshot', '--now'], 'unknown option --now'],
+  [['backup', 'data', ''], 'argument 2 is empty'],
+  [['restore', 'backup', '', '--force'], 'argument 2 is empty'],
   [['inspect', '--frame', '1'], '--frame "1" is not SHARD:SEQUENCE'],
   [['inspect', '--links', '--pending'], '--pending and --links: one at a time'],
   [['version', '--loud'], 'unknown option --loud'],
@@ -63,6 +70,26 @@ test.each([
   expect(code).toBe(2);
   expect(log).toContain(sentence);
   expect(out).toBe('');
+});
+
+test('who closes the output ends a command without a word, and an output that cannot be written is said in a sentence', () => {
+  const cli = fileURLToPath(new URL('./cli.ts', import.meta.url));
+  const say = (redirection: string): { readonly status: number | null; readonly stderr: string } =>
+    spawnSync(
+      'bash',
+      ['-c', `set -o pipefail; "$0" "$1" help ${redirection}`, process.execPath, cli],
+      {
+        encoding: 'utf8',
+      },
+    );
+  expect(say('| true')).toMatchObject({ status: 141, stderr: '' });
+  if (!existsSync('/dev/full')) return;
+  expect(say('>/dev/full')).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(
+      /^sycee: standard output cannot be written: ENOSPC.*\n$/,
+    ) as string,
+  });
 });
 
 test.each(['top', 'repl', 'completion'])('the verb %s is of a later version', async (verb) => {

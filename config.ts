@@ -173,6 +173,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig & { readonly fl
   }
   const config = Object.freeze(assemble(parsed, sources.directory));
   refuseOpenDoor(config);
+  refuseArchiveWithin(config);
   return { config, settings, flags: verbFlags };
 }
 
@@ -318,6 +319,14 @@ function refuseOpenDoor(config: Config): void {
   if (config.http === 'off' || config.token !== undefined || isLoopback(config.http.host)) return;
   throw new ConfigError(
     `--http ${config.http.host}:${config.http.port} is open to other machines and so must have a token: set SYCEE_TOKEN, or listen on 127.0.0.1`,
+  );
+}
+
+/** What is moved out of the data directory is not to stay in it. */
+function refuseArchiveWithin({ archive, data }: Config): void {
+  if (archive === undefined || !`${archive}${path.sep}`.startsWith(`${data}${path.sep}`)) return;
+  throw new ConfigError(
+    `--archive ${archive} is in the data directory: name a place outside of it`,
   );
 }
 

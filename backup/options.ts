@@ -101,6 +101,8 @@ function parse(
     }
     values.set(name, value ?? '');
   }
+  const empty = places.indexOf('');
+  if (empty >= 0) throw new BackupUsageError(`argument ${empty + 1} is empty`);
   if (places.length > wanted.length) {
     throw new BackupUsageError(`unexpected argument "${places[wanted.length]}"`);
   }

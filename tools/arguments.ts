@@ -43,6 +43,7 @@ export function parseToolArguments(
     }
     values[name] = value ?? true;
   }
+  if (directories.includes('')) throw new UsageError('the directory is empty text');
   if (directories.length > 1) throw new UsageError(`unexpected argument "${directories[1]}"`);
   const directory = directories[0] ?? process.env['SYCEE_DATA'] ?? DIRECTORY_DEFAULT;
   return { directory, values };

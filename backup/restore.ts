@@ -47,6 +47,8 @@ export interface RestoreOptions {
   /** Move aside what is in the way. */
   readonly force?: boolean;
   readonly onStep?: (step: RestoreStep) => void;
+  /** Told at once where it is now, whatever becomes of the restore. */
+  readonly onAside?: (aside: string) => void;
 }
 
 export interface RestoredShard {
@@ -80,7 +82,10 @@ export function restoreBackup(options: RestoreOptions): RestoreDone {
   const cut = cutAt(journals, manifest, options.to);
   const plans = manifest.shards.map((shard, k) => planOf(shard, k, cut[k]!));
   const aside = makeWay(directory, options.force === true);
-  if (aside !== undefined) onStep('aside');
+  if (aside !== undefined) {
+    options.onAside?.(aside);
+    onStep('aside');
+  }
   begin(directory);
   onStep('marked');
   const shards = plans.map((plan, k) => {

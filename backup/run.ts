@@ -56,13 +56,14 @@ async function snapshotFirst(
 export function runRestore(args: readonly string[], output: BackupOutput): number {
   try {
     const { json, ...options } = parseRestore(args);
-    const { shards, aside } = restoreBackup(options);
     const { backup, directory, to } = options;
+    const onAside = (aside: string): void =>
+      output.log(`what was at ${directory} is now ${aside}, unchanged`);
+    const { shards, aside } = restoreBackup({ ...options, onAside });
     if (json) {
       output.out(JSON.stringify({ type: 'restore', backup, directory, shards, aside }));
       return 0;
     }
-    if (aside !== undefined) output.out(`what was at ${directory} is now ${aside}`);
     output.out(`${directory} is restored from ${backup}:`);
     for (const line of shardLines(shards)) output.out(line);
     if (to !== undefined) {
@@ -94,11 +95,19 @@ function refusal(verb: string, output: BackupOutput, error: unknown): number {
     output.log(`sycee: ${error.message}; try "sycee ${verb} --help"`);
     return 2;
   }
-  output.log(`sycee: ${messageOf(error)}`);
+  output.log(`sycee: ${isDiskFull(error) ? fullSentence(verb) : messageOf(error)}`);
   const { exitCode, code } = error as { exitCode?: unknown; code?: unknown };
+  if (code === 'SEGMENT_ARCHIVED') return 4;
   if (typeof exitCode === 'number') return exitCode;
   return code === 'JOURNAL_CORRUPT' ? 3 : 1;
 }
+
+function isDiskFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'SQLITE_FULL'].includes(String((error as { code?: unknown }).code));
+}
+
+const fullSentence = (verb: string): string =>
+  `There is no room on the disk that the ${verb} goes to. What was there before is as it was. Make room, and run the same command again.`;
 
 const messageOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);

@@ -3,7 +3,15 @@
  * together, and a kill at any step leaves the backup before it, or a directory that cannot be started half restored. SEED=n draws another load.
  */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
@@ -213,6 +221,17 @@ test('a damaged backup is refused, and what is no backup', async () => {
   writeFileSync(segment, bytes);
   expect(sycee('restore', target, join(at.path, 'two')).status).toBe(3);
   expect(existsSync(join(at.path, 'two', 'sycee.json'))).toBe(false);
+  // The damage shows only after the way was made: then it is said where everything is.
+  const forced = sycee('restore', target, at.directory, '--force');
+  expect(forced.status).toBe(3);
+  const aside = /what was at \S+ is now (\S+), unchanged/.exec(forced.stderr)![1]!;
+  expect(existsSync(join(aside, 'sycee.json'))).toBe(true);
+  expect(sycee('init', '--data', at.directory)).toMatchObject({
+    status: 3,
+    stderr: expect.stringContaining('Run ./sycee restore again'),
+  });
+  rmSync(at.directory, { recursive: true });
+  renameSync(aside, at.directory);
   expect(sycee('restore', at.directory, join(at.path, 'three')).status).toBe(4);
   expect(sycee('backup', at.directory, join(at.directory, 'backup')).status).toBe(4);
   expect(sycee('backup', at.directory).status).toBe(2);

@@ -10,6 +10,7 @@ import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { runBackup } from '../../backup/run.ts';
 import type { Client } from '../../client/client.ts';
 import { open } from '../../client/in-process-client.ts';
 import type { SyceeError } from '../../lib/sycee-error.ts';
@@ -226,7 +227,13 @@ test('on a file system that others fill to the last byte nothing that was answer
     await payer.until((said) => said === 'created' || said === 'exists');
     fillUp(directory.path);
     await client.close();
+    const sentences: string[] = [];
+    const output = { out: () => undefined, log: (line: string) => void sentences.push(line) };
+    const backup = [ledger, join(directory.path, 'backup'), '--no-snapshot'];
+    expect(await runBackup(backup, output, () => Promise.resolve())).toBe(1);
+    expect(sentences.join()).toContain('There is no room on the disk that the backup goes to');
     rmSync(others);
+    expect(await runBackup(backup, output, () => Promise.resolve())).toBe(0);
     for (const said of payer.refusals) expect(said).toMatch(/^(storage_full|unknown|shard_un)/);
 
     expect(replayDirectory(ledger)).toHaveLength(1);

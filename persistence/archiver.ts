@@ -115,6 +115,8 @@ function copySegment(
         `${to} is there already with other contents, of another line of history it may be: name another archive, and copy into it what is needed`,
       );
     }
+    // The run that made it may have been cut off before its name was durable.
+    fsyncDirectory(directory);
   }
   const checked = checkCopy(to, options, { first, last, marks });
   if (checked.checksum !== journal.checksum(last)) {

@@ -30,6 +30,7 @@ import {
   expectApart,
   marksOf,
   readManifest,
+  SNAPSHOT_FILE,
   writeManifest,
 } from './manifest.ts';
 import { type LinksOrigin, ShardLinks } from './shard-links.ts';
@@ -57,8 +58,6 @@ interface Source {
   readonly journals: readonly JournalReader[];
   readonly identities: readonly JournalIdentity[];
 }
-
-const SNAPSHOT_FILE = /^snapshot-(\d{12})\.(image|json)$/;
 
 export function makeBackup(options: BackupOptions): BackupDone {
   const directory = resolve(options.directory);

@@ -7,6 +7,9 @@ import type { DirectoryMeta } from '../persistence/data-directory.ts';
 import { LinkMarks, type LinkMarksJson } from '../persistence/link-marks.ts';
 import { readSignedJson, writeSignedJson } from '../persistence/signed-json.ts';
 
+/** The files of a snapshot, by sequence. */
+export const SNAPSHOT_FILE = /^snapshot-(\d{12})\.(image|json)$/;
+
 export const MANIFEST_NAME = 'backup.json';
 const MANIFEST_FORMAT = 1;
 

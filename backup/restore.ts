@@ -33,6 +33,7 @@ import {
   expectApart,
   marksOf,
   readManifest,
+  SNAPSHOT_FILE,
 } from './manifest.ts';
 import { ShardLinks } from './shard-links.ts';
 
@@ -66,7 +67,6 @@ export interface RestoreDone {
 
 const MARKER_NAME = 'restoring.json';
 const META_NAME = 'sycee.json';
-const SNAPSHOT_FILE = /^snapshot-(\d{12})\.(image|json)$/;
 
 export function restoreBackup(options: RestoreOptions): RestoreDone {
   const directory = resolve(options.directory);

@@ -21,20 +21,20 @@ import {
   positionSequence,
   positionState,
 } from '../../engine/ledger.ts';
-import { Reply, REPLY_HEAD_WORDS } from '../../engine/open-requests.ts';
+import { Reply } from '../../engine/open-requests.ts';
 import { StateMachine } from '../../engine/state-machine.ts';
-import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../../engine/status.ts';
 import type { Prng } from '../../lib/prng.ts';
 import { MemoryJournal, type MemoryJournalStore } from '../../persistence/memory-journal.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
 import { replayJournal } from '../../sharding/replay.ts';
 import { ImageMaking, loadMade, type MadeImage } from './image-making.ts';
 import { JournalFacts } from './journal-facts.ts';
-import type { Result, ShardOf, StoredAccount } from './model-ledger.ts';
+import type { ShardOf, StoredAccount } from './model-ledger.ts';
 import { wordsOf } from './one-shard.ts';
 import { placementOf } from './placement.ts';
 import type { History, LedgerEvent, Recorded } from './serial-order.ts';
 import { WorldRouter, type RoutedPart, type WorldBatch } from './world-router.ts';
+import { accountText, transferText, resultOf } from './world-text.ts';
 
 const GROUP_BYTES = 4 << 20;
 /** Shards' clocks differ by up to so many nanoseconds. */
@@ -520,22 +520,6 @@ export class EngineWorld {
   }
 }
 
-/** As the digest of a model has an account. */
-export function accountText(one: StoredAccount): string {
-  const isOpen = (one.flags & AccountFlags.closed) === 0;
-  const isPlain = isOpen && one.debitsPending === 0n && one.creditsPending === 0n;
-  const posted = `${one.id} ${one.debitsPosted} ${one.creditsPosted}`;
-  const rest = ` ${one.debitsPending} ${one.creditsPending} ${isOpen ? 'open' : 'closed'}`;
-  return isPlain ? posted : posted + rest;
-}
-
-/** As the digest of a model has a transfer: with what became of it, when it was pending once. */
-export function transferText(key: string, state: number): string {
-  const names = Object.entries(TransferState);
-  const name = names.find(([, value]) => value === state)![0];
-  return state === TransferState.created ? key : `${key} ${name}`;
-}
-
 function addMessage(group: Group, peer: number, message: Message): void {
   const at = group.addMessage(InputType.link, peer, message.body);
   group.words[at + Input.number] = message.number;
@@ -545,16 +529,3 @@ function addMessage(group: Group, peer: number, message: Message): void {
 
 const above = (messages: readonly Message[], number: number): Message[] =>
   messages.filter((one) => one.number > number);
-
-function resultOf(
-  words: Uint32Array,
-  at: number,
-  { kind, i, n }: { readonly kind: BatchKind; readonly i: number; readonly n: number },
-): Result {
-  const stamp = at + REPLY_HEAD_WORDS + 2 * i;
-  const timestamp = (BigInt(words[stamp + 1]!) << 32n) | BigInt(words[stamp]!);
-  const pair = words[at + REPLY_HEAD_WORDS + 2 * n + (i >> 1)]!;
-  const number = (i & 1) === 0 ? pair & 0xffff : pair >>> 16;
-  const names = kind === BatchKind.accounts ? ACCOUNT_STATUS_NAMES : TRANSFER_STATUS_NAMES;
-  return { status: names[number] ?? `status ${number}`, timestamp };
-}

@@ -13,7 +13,6 @@
 import { assert } from '../../engine/assert.ts';
 import { BatchKind } from '../../engine/batch.ts';
 import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../../engine/status.ts';
-import { accountText } from './engine-world.ts';
 import { JournalFacts } from './journal-facts.ts';
 import { lookDefect, type Entry } from './look-order.ts';
 import { ModelLedger, type Result, type ShardOf } from './model-ledger.ts';
@@ -29,6 +28,7 @@ import {
 } from './serial-order.ts';
 import { ShardLives, type Answer, type Life, type Message } from './shard-lives.ts';
 import type { WorldBatch } from './world-router.ts';
+import { accountText } from './world-text.ts';
 
 export interface Explored {
   readonly states: number;

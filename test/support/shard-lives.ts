@@ -14,12 +14,12 @@ import { StateMachine } from '../../engine/state-machine.ts';
 import { MemoryJournal, type MemoryJournalRow } from '../../persistence/memory-journal.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
 import { replayJournal } from '../../sharding/replay.ts';
-import { transferText } from './engine-world.ts';
 import { JournalFacts, type Expired } from './journal-facts.ts';
 import type { StoredAccount } from './model-ledger.ts';
 import { wordsOf } from './one-shard.ts';
 import { placementOf } from './placement.ts';
 import type { Part } from './scenario-plans.ts';
+import { transferText } from './world-text.ts';
 
 const GROUP_BYTES = 2 << 20;
 const LIVE_MACHINES_MAX = 24;

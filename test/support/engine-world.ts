@@ -9,10 +9,9 @@
  * Clients of a shard that crashed get no answer. `history` is what they were told, for the checkers of serial-order.ts. Limits hold after
  * every step; at rest the journals are held against the tables (journal-facts.ts).
  */
-import { objectsOfRows } from '../../client/rows.ts';
+
 import { assert } from '../../engine/assert.ts';
-import { BatchKind, ROW_WORDS, type Batch } from '../../engine/batch.ts';
-import { AccountFlags } from '../../engine/flags.ts';
+import { ROW_WORDS, type Batch } from '../../engine/batch.ts';
 import { Input, InputType } from '../../engine/frame.ts';
 import { Group } from '../../engine/group.ts';
 import {
@@ -30,11 +29,10 @@ import { replayJournal } from '../../sharding/replay.ts';
 import { ImageMaking, loadMade, type MadeImage } from './image-making.ts';
 import { JournalFacts } from './journal-facts.ts';
 import type { ShardOf, StoredAccount } from './model-ledger.ts';
-import { wordsOf } from './one-shard.ts';
 import { placementOf } from './placement.ts';
 import type { History, LedgerEvent, Recorded } from './serial-order.ts';
 import { WorldRouter, type RoutedPart, type WorldBatch } from './world-router.ts';
-import { accountText, transferText, resultOf } from './world-text.ts';
+import { checkLimits, digestText, resultOf, storedAccounts } from './world-state.ts';
 
 const GROUP_BYTES = 4 << 20;
 /** Shards' clocks differ by up to so many nanoseconds. */
@@ -331,7 +329,7 @@ export class EngineWorld {
       this.#history!.expired(home, id, timestamp);
       this.expiries++;
     }
-    this.#checkLimits(machine);
+    checkLimits(machine);
     for (const { to, message } of this.#outgoing(shard))
       this.#shards[to]!.inbound[shard.index]!.push(message);
     this.#reply(shard);
@@ -368,20 +366,6 @@ export class EngineWorld {
     const { waitingRows } = shard.machine.requests;
     assert(fresh.machine.requests.waitingRows === waitingRows, 'and as many rows wait');
     this.loads++;
-  }
-
-  #checkLimits({ ledger }: StateMachine): void {
-    const copy = new Uint32Array(ROW_WORDS);
-    for (let row = 0; row < ledger.accounts.rows; row++) {
-      ledger.accounts.copyRow(row, copy, 0);
-      const [one] = objectsOfRows(BatchKind.accounts, copy, 1) as [StoredAccount];
-      const debits = one.debitsPending + one.debitsPosted;
-      const credits = one.creditsPending + one.creditsPosted;
-      const mayNotOwe = (one.flags & AccountFlags.debitsMustNotExceedCredits) !== 0;
-      const mayOnlyOwe = (one.flags & AccountFlags.creditsMustNotExceedDebits) !== 0;
-      assert(!mayNotOwe || debits <= one.creditsPosted, 'debits keep to their limit');
-      assert(!mayOnlyOwe || credits <= one.debitsPosted, 'credits keep to their limit');
-    }
   }
 
   /** Sometimes the journals of the others are known to have what was sent to them. */
@@ -487,36 +471,17 @@ export class EngineWorld {
   // ---- What is there in the end.
 
   accounts(ids: readonly bigint[]): readonly StoredAccount[] {
-    return ids.flatMap((id) => {
-      const { accountIndex, accounts } = this.#shards[this.shardOf(id)]!.machine.ledger;
-      const words = wordsOf(id);
-      const row = accountIndex.find(words, 0, accountIndex.hash(words, 0));
-      if (row === -1) return [];
-      const copy = new Uint32Array(ROW_WORDS);
-      accounts.copyRow(row, copy, 0);
-      return objectsOfRows(BatchKind.accounts, copy, 1) as readonly StoredAccount[];
-    });
+    return storedAccounts(this.#machines(), this.shardOf, ids);
   }
 
   /** The same text as `digestOf` a model with these accounts and transfer ids. */
   digest(accountIds: readonly bigint[], transferIds: readonly bigint[]): string {
-    const balances = this.accounts(accountIds).map((one) => accountText(one));
-    const created: string[] = [];
-    const burnt = new Set<string>();
-    for (const { index, machine } of this.#shards) {
-      const { transferIndex } = machine.ledger;
-      for (const id of new Set(transferIds)) {
-        const words = wordsOf(id);
-        const slot = transferIndex.find(words, 0, transferIndex.hash(words, 0));
-        if (slot === -1) continue;
-        const state = positionState(transferIndex.valueHigh(slot));
-        if (state === TransferState.failed) burnt.add(`${id}`);
-        else created.push(transferText(`${index}/${id}`, state));
-      }
-    }
-    return [balances.toSorted(), created.toSorted(), [...burnt].toSorted()]
-      .map((one) => one.join())
-      .join(';');
+    const accounts = this.accounts(accountIds);
+    return digestText(this.#machines(), accounts, transferIds);
+  }
+
+  #machines(): readonly StateMachine[] {
+    return this.#shards.map(({ machine }) => machine);
   }
 }
 

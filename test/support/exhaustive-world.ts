@@ -28,7 +28,7 @@ import {
 } from './serial-order.ts';
 import { ShardLives, type Answer, type Life, type Message } from './shard-lives.ts';
 import type { WorldBatch } from './world-router.ts';
-import { accountText } from './world-text.ts';
+import { accountText } from './world-state.ts';
 
 export interface Explored {
   readonly states: number;

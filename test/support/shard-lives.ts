@@ -19,7 +19,7 @@ import type { StoredAccount } from './model-ledger.ts';
 import { wordsOf } from './one-shard.ts';
 import { placementOf } from './placement.ts';
 import type { Part } from './scenario-plans.ts';
-import { transferText } from './world-text.ts';
+import { transferText } from './world-state.ts';
 
 const GROUP_BYTES = 2 << 20;
 const LIVE_MACHINES_MAX = 24;

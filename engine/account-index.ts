@@ -3,7 +3,8 @@
  * whole index of a million accounts lies in the processor's cache.
  */
 import type { AccountTable } from './account-table.ts';
-import { BucketDirectory, SLOT_MASK } from './bucket-directory.ts';
+import { BucketDirectory, nextSlot } from './bucket-directory.ts';
+import { ACCOUNT_SLOTS_BYTES_MAX } from './limits.ts';
 import { hashId } from './placement.ts';
 
 /** {hash, row + 1}. */
@@ -12,7 +13,11 @@ const SLOT_WORDS = 2;
 export class AccountIndex {
   readonly #seed: number;
   readonly #accounts: AccountTable;
-  readonly #buckets = new BucketDirectory(SLOT_WORDS, (words, at) => words[at]! | 0);
+  readonly #buckets = new BucketDirectory(
+    SLOT_WORDS,
+    ACCOUNT_SLOTS_BYTES_MAX,
+    (words, at) => words[at]! | 0,
+  );
 
   constructor(accounts: AccountTable, seed: number) {
     this.#accounts = accounts;
@@ -28,53 +33,64 @@ export class AccountIndex {
     return hashId(words, at, this.#seed);
   }
 
-  /** Reads the place where the search for this hash begins, for the cache's sake only. */
+  /**
+   * Puts the likely rows of the first `count` hashes of a list into `rows`, -1 where there is none: the first row with that hash is nearly always the
+   * account's, and never another's unless two ids share all 32 bits. The places are all read before the first is looked at, see
+   * `AccountTable.touchAll`; what was read means nothing.
+   */
   // Hot path.
-  touch(hash: number): number {
-    const bucket = this.#buckets.bucketOf(hash);
-    const slot = hash & SLOT_MASK;
-    return this.#buckets.slab(bucket)[this.#buckets.start(bucket) + slot * SLOT_WORDS]! | 0;
+  guessAll(hashes: Int32Array, rows: Int32Array, count: number): number {
+    const buckets = this.#buckets;
+    const { words } = buckets;
+    let touched = 0;
+    for (let i = 0; i < count; i++) rows[i] = buckets.place(hashes[i]!);
+    for (let i = 0; i < count; i++) touched = (touched + words[rows[i]! * SLOT_WORDS]!) | 0;
+    for (let i = 0; i < count; i++) {
+      const hash = hashes[i]!;
+      let slot = rows[i]!;
+      let row = words[slot * SLOT_WORDS + 1]!;
+      while (row !== 0 && (words[slot * SLOT_WORDS]! | 0) !== hash) {
+        slot = nextSlot(slot);
+        row = words[slot * SLOT_WORDS + 1]!;
+      }
+      rows[i] = row - 1;
+    }
+    return touched;
   }
 
-  /** The first row with this hash, or -1: nearly always the account's, and never another's unless two ids share all 32 bits. */
+  /** The likely row of one hash, or -1. */
   // Hot path.
   guess(hash: number): number {
-    const bucket = this.#buckets.bucketOf(hash);
-    const slab = this.#buckets.slab(bucket);
-    const start = this.#buckets.start(bucket);
-    let slot = hash & SLOT_MASK;
+    const { words } = this.#buckets;
+    let slot = this.#buckets.place(hash);
     for (;;) {
-      const word = start + slot * SLOT_WORDS;
-      const row = slab[word + 1]!;
-      if (row === 0) return -1;
-      if ((slab[word]! | 0) === hash) return row - 1;
-      slot = (slot + 1) & SLOT_MASK;
+      const row = words[slot * SLOT_WORDS + 1]!;
+      if (row === 0 || (words[slot * SLOT_WORDS]! | 0) === hash) return row - 1;
+      slot = nextSlot(slot);
     }
   }
 
   /** The row of the account, or -1. */
   // Hot path.
-  find(words: Uint32Array, at: number, hash: number): number {
-    const bucket = this.#buckets.bucketOf(hash);
-    const slab = this.#buckets.slab(bucket);
-    const start = this.#buckets.start(bucket);
-    let slot = hash & SLOT_MASK;
+  find(ids: Uint32Array, at: number, hash: number): number {
+    const { words } = this.#buckets;
+    let slot = this.#buckets.place(hash);
     for (;;) {
-      const word = start + slot * SLOT_WORDS;
-      const row = slab[word + 1]!;
+      const row = words[slot * SLOT_WORDS + 1]!;
       if (row === 0) return -1;
-      if ((slab[word]! | 0) === hash && this.#accounts.hasId(row - 1, words, at)) return row - 1;
-      slot = (slot + 1) & SLOT_MASK;
+      const isHash = (words[slot * SLOT_WORDS]! | 0) === hash;
+      if (isHash && this.#accounts.hasId(row - 1, ids, at)) return row - 1;
+      slot = nextSlot(slot);
     }
   }
 
   /** Adds the row of an account that is not there. */
   insert(hash: number, row: number): void {
     const bucket = this.#buckets.makeRoom(hash);
-    const word = this.#buckets.emptySlot(bucket, hash);
-    const slab = this.#buckets.slab(bucket);
-    slab[word] = hash;
-    slab[word + 1] = row + 1;
+    const slot = this.#buckets.emptySlot(bucket, hash);
+    const { words } = this.#buckets;
+    words[slot * SLOT_WORDS] = hash;
+    words[slot * SLOT_WORDS + 1] = row + 1;
     this.#buckets.took(bucket);
   }
 
@@ -82,17 +98,17 @@ export class AccountIndex {
   rebuild(): void {
     const accounts = this.#accounts;
     for (let row = 0; row < accounts.rows; row++) {
-      this.insert(this.hash(accounts.chunk(row), accounts.offset(row)), row);
+      this.insert(this.hash(accounts.words, accounts.offset(row)), row);
     }
   }
 
   /** Takes a row out again that a broken chain has added. */
   remove(hash: number, row: number): void {
-    const bucket = this.#buckets.bucketOf(hash);
-    const slab = this.#buckets.slab(bucket);
-    const start = this.#buckets.start(bucket);
-    let slot = hash & SLOT_MASK;
-    while (slab[start + slot * SLOT_WORDS + 1] !== row + 1) slot = (slot + 1) & SLOT_MASK;
-    this.#buckets.remove(bucket, slot);
+    const { words } = this.#buckets;
+    let slot = this.#buckets.place(hash);
+    while (words[slot * SLOT_WORDS + 1] !== row + 1) {
+      slot = nextSlot(slot);
+    }
+    this.#buckets.remove(slot);
   }
 }

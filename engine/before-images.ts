@@ -8,13 +8,14 @@
  * slot each time it changes, until its bucket is saved as a whole. What was made after the beginning does not belong to the image.
  */
 import { assert } from './assert.ts';
-import { sharedWords } from './shared-words.ts';
 
 export const ImageTable = { accounts: 0, slots: 1, buckets: 2, pendings: 3, users: 4 } as const;
 export type ImageTable = (typeof ImageTable)[keyof typeof ImageTable];
 
 /** Words of an entry of each table. */
 export const IMAGE_TABLE_WORDS = [32, 6, 6 * 2048, 18, 8] as const;
+/** How many of them a chunk has, as a shift: 8,192 accounts, 64 buckets of 2,048 slots, 4,096 entries. */
+export const IMAGE_CHUNK_SHIFTS = [13, 17, 6, 12, 12] as const;
 
 export const IMAGE_PAGE_WORDS = 1 << 18;
 export const IMAGE_ENTRY_WORDS = 3;
@@ -81,23 +82,25 @@ export class BeforeImages {
     return true;
   }
 
-  /** Keeps the words at an offset of a chunk. */
+  /** Keeps a row, a slot, or whatever the table has by that number: the words of the source from there on. */
   // Hot path.
-  save(table: ImageTable, chunk: number, source: Uint32Array, at: number): void {
+  save(table: ImageTable, index: number, source: Uint32Array): void {
     const count = IMAGE_TABLE_WORDS[table];
+    const shift = IMAGE_CHUNK_SHIFTS[table];
+    const from = index * count;
     if (this.#at + IMAGE_ENTRY_WORDS + count > IMAGE_PAGE_WORDS) this.#nextPage();
     const page = this.#page;
     const to = this.#at;
-    page[to] = ((table << IMAGE_TABLE_SHIFT) | chunk) >>> 0;
-    page[to + 1] = at;
+    page[to] = ((table << IMAGE_TABLE_SHIFT) | (index >>> shift)) >>> 0;
+    page[to + 1] = (index & ((1 << shift) - 1)) * count;
     page[to + 2] = 0;
-    for (let w = 0; w < count; w++) page[to + IMAGE_ENTRY_WORDS + w] = source[at + w]!;
+    for (let w = 0; w < count; w++) page[to + IMAGE_ENTRY_WORDS + w] = source[from + w]!;
     this.#at = to + IMAGE_ENTRY_WORDS + count;
   }
 
   #nextPage(): void {
     if (this.#at < this.#page.length) this.#page[this.#at] = IMAGE_PAGE_END;
-    const page = sharedWords(IMAGE_PAGE_WORDS);
+    const page = new Uint32Array(new SharedArrayBuffer(IMAGE_PAGE_WORDS * 4));
     this.pages.push(page);
     this.#page = page;
     this.#at = 0;

@@ -7,31 +7,36 @@
  * slot bytes / (0.72 * 0.8), always.
  *
  * Invariants: a slot is taken when its last word is not 0; only what a broken chain had added is removed; the load of a bucket stays below
- * FILL_MAX, so that probing ends. Slabs are shared memory, and whoever changes a slot calls `beforeChange` first: a snapshot reads them. Hashes are seeded per data directory: nobody outside can choose ids that collide.
+ * FILL_MAX, so that probing ends. Whoever changes a slot calls `beforeChange` first: a snapshot reads them, slab by slab. Hashes are seeded per
+ * data directory: nobody outside can choose ids that collide.
  */
 import { assert } from './assert.ts';
 import { BeforeImages, ImageTable } from './before-images.ts';
-import { sharedWords } from './shared-words.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
+import { TableWords } from './table-words.ts';
 
 /** Powers of two are given as shifts: places are found with shifts and masks. */
 export const BUCKET_SHIFT = 11;
 export const BUCKET_SLOTS = 1 << BUCKET_SHIFT;
-export const SLOT_MASK = BUCKET_SLOTS - 1;
+const SLOT_MASK = BUCKET_SLOTS - 1;
 const FILL_MAX = Math.floor(BUCKET_SLOTS * 0.8);
-/** Buckets of one allocation: large enough for huge pages, small enough to waste little. */
-const SLAB_SHIFT = 6;
-export const SLAB_BUCKETS = 1 << SLAB_SHIFT;
-const SLAB_MASK = SLAB_BUCKETS - 1;
+/** Buckets of a slab, which is what an image takes at a time. */
+export const SLAB_BUCKETS = 64;
 /** Slot numbers stay below 2^31: about a billion. */
 const BUCKETS_MAX = 1 << (31 - BUCKET_SHIFT);
+
+/** The slot after this one in a search, both counted over all buckets: a search stays within its bucket. */
+// Hot path.
+export function nextSlot(slot: number): number {
+  return (slot & ~SLOT_MASK) | ((slot + 1) & SLOT_MASK);
+}
 
 export class BucketDirectory {
   readonly #slotWords: number;
   readonly #bucketWords: number;
   readonly #hashOf: (words: Uint32Array, at: number) => number;
   readonly #images: BeforeImages;
-  readonly #slabs: Uint32Array[] = [];
+  readonly #table: TableWords;
   #buckets = 0;
   #depth = 0;
   #directory = new Uint32Array(1);
@@ -39,13 +44,15 @@ export class BucketDirectory {
   #fills = new Uint16Array(16);
   #count = 0;
 
-  /** `hashOf` gives the hash of what is in the slot at a word offset. */
+  /** `hashOf` gives the hash of what is in the slot at a word offset. `bytesMax`: of all slots. */
   constructor(
     slotWords: number,
+    bytesMax: number,
     hashOf: (words: Uint32Array, at: number) => number,
     images = new BeforeImages(),
   ) {
     this.#images = images;
+    this.#table = new TableWords(bytesMax);
     this.#slotWords = slotWords;
     this.#bucketWords = slotWords * BUCKET_SLOTS;
     this.#hashOf = hashOf;
@@ -61,13 +68,18 @@ export class BucketDirectory {
   }
 
   slabAt(slab: number): Uint32Array {
-    return this.#slabs[slab]!;
+    const slabWords = SLAB_BUCKETS * this.#bucketWords;
+    return this.words.subarray(slab * slabWords, (slab + 1) * slabWords);
   }
 
   get byteLength(): number {
-    return (
-      this.#slabs.length * (SLAB_MASK + 1) * this.#bucketWords * 4 + this.#directory.byteLength
-    );
+    return this.#buckets * this.#bucketWords * 4 + this.#directory.byteLength;
+  }
+
+  /** The words of all slots, {bucket, slot in the bucket} by number. */
+  // Hot path.
+  get words(): Uint32Array {
+    return this.#table.words;
   }
 
   // Hot path.
@@ -75,16 +87,16 @@ export class BucketDirectory {
     return this.#directory[this.#entry(hash)]!;
   }
 
-  /** The buffer in which the bucket lies. */
+  /** The slot where the search for this hash begins, counted over all buckets. It goes on from there, and round within the bucket. */
   // Hot path.
-  slab(bucket: number): Uint32Array {
-    return this.#slabs[bucket >>> SLAB_SHIFT]!;
+  place(hash: number): number {
+    return (this.bucketOf(hash) << BUCKET_SHIFT) | (hash & SLOT_MASK);
   }
 
   /** Word offset of the bucket's first slot. */
   // Hot path.
   start(bucket: number): number {
-    return (bucket & SLAB_MASK) * this.#bucketWords;
+    return bucket * this.#bucketWords;
   }
 
   // Hot path.
@@ -92,11 +104,11 @@ export class BucketDirectory {
     return this.#fills[bucket]! < FILL_MAX;
   }
 
-  /** Keeps the slot at a word offset of the bucket's slab as it is for the snapshot under way, if there is one. */
+  /** Keeps a slot as it is for the snapshot under way, if there is one. */
   // Hot path.
-  beforeChange(bucket: number, word: number): void {
-    if (this.#images.isActive && this.#images.isOpen(ImageTable.buckets, bucket)) {
-      this.#images.save(ImageTable.slots, bucket >>> SLAB_SHIFT, this.slab(bucket), word);
+  beforeChange(slot: number): void {
+    if (this.#images.isActive && this.#images.isOpen(ImageTable.buckets, slot >>> BUCKET_SHIFT)) {
+      this.#images.save(ImageTable.slots, slot, this.words);
     }
   }
 
@@ -117,48 +129,46 @@ export class BucketDirectory {
     return bucket;
   }
 
-  /** Word offset in the bucket's slab of the empty slot where the search for this hash ends. */
+  /** The empty slot where the search for this hash ends, counted over all buckets. */
   // Hot path.
   emptySlot(bucket: number, hash: number): number {
-    const slab = this.slab(bucket);
+    const { words } = this;
     const start = this.start(bucket);
     const last = this.#slotWords - 1;
     let slot = hash & SLOT_MASK;
-    while (slab[start + slot * this.#slotWords + last] !== 0) slot = (slot + 1) & SLOT_MASK;
-    return start + slot * this.#slotWords;
+    while (words[start + slot * this.#slotWords + last] !== 0) slot = (slot + 1) & SLOT_MASK;
+    return (bucket << BUCKET_SHIFT) | slot;
   }
 
-  /** Empties a slot of the bucket, and closes the gap in the searches that went past it. */
-  remove(bucket: number, slot: number): void {
-    const slab = this.slab(bucket);
-    const start = this.start(bucket);
+  /** Empties a slot, and closes the gap in the searches that went past it. */
+  remove(slot: number): void {
+    const { words } = this;
     const step = this.#slotWords;
-    let hole = slot;
-    for (let next = (slot + 1) & SLOT_MASK; ; next = (next + 1) & SLOT_MASK) {
-      const word = start + next * step;
-      if (slab[word + step - 1] === 0) break;
-      const wanted = this.#hashOf(slab, word) & SLOT_MASK;
+    const bucket = slot >>> BUCKET_SHIFT;
+    const first = bucket << BUCKET_SHIFT;
+    let hole = slot & SLOT_MASK;
+    for (let next = (hole + 1) & SLOT_MASK; ; next = (next + 1) & SLOT_MASK) {
+      const word = (first | next) * step;
+      if (words[word + step - 1] === 0) break;
+      const wanted = this.#hashOf(words, word) & SLOT_MASK;
       // An entry may move back into the hole unless its wanted place lies behind the hole.
       if (((next - wanted) & SLOT_MASK) < ((next - hole) & SLOT_MASK)) continue;
-      this.beforeChange(bucket, start + hole * step);
-      slab.copyWithin(start + hole * step, word, word + step);
+      this.beforeChange(first | hole);
+      words.copyWithin((first | hole) * step, word, word + step);
       hole = next;
     }
-    this.beforeChange(bucket, start + hole * step);
-    slab.fill(0, start + hole * step, start + (hole + 1) * step);
+    this.beforeChange(first | hole);
+    words.fill(0, (first | hole) * step, ((first | hole) + 1) * step);
     this.#fills[bucket] = this.#fills[bucket]! - 1;
     this.#count--;
   }
 
   /** Calls back for every taken slot, in no order that anything may depend on. */
   forEach(visit: (words: Uint32Array, at: number) => void): void {
+    const { words } = this;
     const step = this.#slotWords;
-    for (let bucket = 0; bucket < this.#buckets; bucket++) {
-      const slab = this.slab(bucket);
-      const start = this.start(bucket);
-      for (let word = start; word < start + this.#bucketWords; word += step) {
-        if (slab[word + step - 1] !== 0) visit(slab, word);
-      }
+    for (let word = 0; word < this.start(this.#buckets); word += step) {
+      if (words[word + step - 1] !== 0) visit(words, word);
     }
   }
 
@@ -172,9 +182,7 @@ export class BucketDirectory {
   #newBucket(depth: number): number {
     const bucket = this.#buckets++;
     assert(bucket < BUCKETS_MAX, 'the index is within its bound');
-    if ((bucket & SLAB_MASK) === 0) {
-      this.#slabs.push(sharedWords(SLAB_BUCKETS * this.#bucketWords));
-    }
+    this.#table.reach(this.start(bucket + 1));
     if (bucket === this.#fills.length) {
       const fills = new Uint16Array(bucket * 2);
       fills.set(this.#fills);
@@ -201,10 +209,8 @@ export class BucketDirectory {
     this.#depths[bucket] = depth + 1;
     this.#directory.fill(upper, first + width / 2, first + width);
 
-    const slab = this.slab(bucket);
-    const start = this.start(bucket);
     if (this.#images.isActive && this.#images.takes(ImageTable.buckets, bucket)) {
-      this.#images.save(ImageTable.buckets, bucket >>> SLAB_SHIFT, slab, start);
+      this.#images.save(ImageTable.buckets, bucket, this.words);
     }
     const moved = this.#moveUpper(bucket, upper);
     this.#fills[bucket] = this.#fills[bucket]! - moved;
@@ -217,36 +223,33 @@ export class BucketDirectory {
    */
   // Hot path.
   #moveUpper(bucket: number, upper: number): number {
-    const slab = this.slab(bucket);
+    const { words } = this;
     const start = this.start(bucket);
-    const upperSlab = this.slab(upper);
     const step = this.#slotWords;
     const last = step - 1;
     let empty = 0;
-    while (slab[start + empty * step + last] !== 0) empty++;
+    while (words[start + empty * step + last] !== 0) empty++;
     let moved = 0;
     for (let n = 1; n < BUCKET_SLOTS; n++) {
       const slot = (empty + n) & SLOT_MASK;
       const word = start + slot * step;
-      if (slab[word + last] === 0) continue;
-      const hash = this.#hashOf(slab, word);
-      const isUpper = this.bucketOf(hash) === upper;
+      if (words[word + last] === 0) continue;
+      const hash = this.#hashOf(words, word);
       let to: number;
-      if (isUpper) {
-        to = this.emptySlot(upper, hash);
+      if (this.bucketOf(hash) === upper) {
+        to = this.emptySlot(upper, hash) * step;
         moved++;
       } else {
         let place = hash & SLOT_MASK;
-        while (place !== slot && slab[start + place * step + last] !== 0) {
+        while (place !== slot && words[start + place * step + last] !== 0) {
           place = (place + 1) & SLOT_MASK;
         }
         if (place === slot) continue;
         to = start + place * step;
       }
-      const target = isUpper ? upperSlab : slab;
       for (let w = 0; w < step; w++) {
-        target[to + w] = slab[word + w]!;
-        slab[word + w] = 0;
+        words[to + w] = words[word + w]!;
+        words[word + w] = 0;
       }
     }
     return moved;
@@ -280,8 +283,6 @@ export class BucketDirectory {
     this.#fills = new Uint16Array(from.takeBytes().buffer);
     assert(this.#directory.length === 2 ** this.#depth, 'the directory has its depth');
     assert(this.#fills.length === this.#depths.length, 'every bucket has a fill and a depth');
-    while (this.#slabs.length * SLAB_BUCKETS < this.#buckets) {
-      this.#slabs.push(sharedWords(SLAB_BUCKETS * this.#bucketWords));
-    }
+    this.#table.reach(this.start(this.#buckets));
   }
 }

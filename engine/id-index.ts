@@ -4,24 +4,28 @@
  */
 import { assert } from './assert.ts';
 import type { BeforeImages } from './before-images.ts';
-import { BUCKET_SHIFT, BucketDirectory, SLOT_MASK } from './bucket-directory.ts';
+import { BUCKET_SHIFT, BucketDirectory, nextSlot } from './bucket-directory.ts';
+import { TRANSFER_SLOTS_BYTES_MAX } from './limits.ts';
 import { hashId } from './placement.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 
 /** {id 4, values 2}; the second value is not 0. */
 export const SLOT_WORDS = 6;
 const HIGH = 5;
+const LINE_WORDS = 16;
+const TOUCHED_MAX = 256;
 
 export class IdIndex {
   readonly #seed: number;
   readonly #buckets: BucketDirectory;
+  readonly #places = new Int32Array(TOUCHED_MAX);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 
   constructor(seed: number, images?: BeforeImages) {
     this.#seed = seed | 0;
     const hashOf = (words: Uint32Array, at: number): number => hashId(words, at, this.#seed);
-    this.#buckets = new BucketDirectory(SLOT_WORDS, hashOf, images);
+    this.#buckets = new BucketDirectory(SLOT_WORDS, TRANSFER_SLOTS_BYTES_MAX, hashOf, images);
   }
 
   get buckets(): number {
@@ -64,70 +68,63 @@ export class IdIndex {
   /** The slot of the id; or, as `-1 - slot`, the empty one where it belongs, for an `insertAt` that comes next. */
   // Hot path.
   search(words: Uint32Array, at: number, hash: number): number {
-    const bucket = this.#buckets.bucketOf(hash);
-    const slab = this.#buckets.slab(bucket);
-    const start = this.#buckets.start(bucket);
+    const { words: slots } = this.#buckets;
     const w0 = words[at]!;
     const w1 = words[at + 1]!;
     const w2 = words[at + 2]!;
     const w3 = words[at + 3]!;
-    let slot = hash & SLOT_MASK;
+    let slot = this.#buckets.place(hash);
     for (;;) {
-      const word = start + slot * SLOT_WORDS;
-      if (slab[word + HIGH] === 0) return -1 - ((bucket << BUCKET_SHIFT) | slot);
+      const word = slot * SLOT_WORDS;
+      if (slots[word + HIGH] === 0) return -1 - slot;
       if (
-        slab[word] === w0 &&
-        slab[word + 1] === w1 &&
-        slab[word + 2] === w2 &&
-        slab[word + 3] === w3
+        slots[word] === w0 &&
+        slots[word + 1] === w1 &&
+        slots[word + 2] === w2 &&
+        slots[word + 3] === w3
       ) {
-        return (bucket << BUCKET_SHIFT) | slot;
+        return slot;
       }
-      slot = (slot + 1) & SLOT_MASK;
+      slot = nextSlot(slot);
     }
   }
 
   /**
-   * Reads the place where the search for this hash begins, and returns what is there, which means nothing. A loop of these has nothing to
-   * decide, so the processor has many of its cache misses under way at once; `find` afterwards has none.
+   * Reads the places where the searches for the hashes from..to-1 of a list begin, for the cache's sake only; see `AccountTable.touchAll`.
+   * At most TOUCHED_MAX hashes.
    */
   // Hot path.
-  touch(hash: number): number {
-    const bucket = this.#buckets.bucketOf(hash);
-    const slab = this.#buckets.slab(bucket);
-    const start = this.#buckets.start(bucket);
-    const slot = hash & SLOT_MASK;
-    // The search seldom goes on for more than two slots, which may lie in the next cache line.
-    return slab[start + slot * SLOT_WORDS]! ^ slab[start + ((slot + 2) & SLOT_MASK) * SLOT_WORDS]!;
-  }
-
-  /** The same for the hashes from..to-1 of a list. */
-  // Hot path.
   touchAll(hashes: Int32Array, from: number, to: number): void {
+    const places = this.#places;
+    const n = to - from;
+    assert(n <= TOUCHED_MAX, 'no more hashes than there is room for');
+    for (let i = 0; i < n; i++) places[i] = this.#buckets.place(hashes[from + i]!);
+    const { words: slots } = this.#buckets;
+    const last = slots.length - 1;
     let { touched } = this;
-    for (let i = from; i < to; i++) touched = (touched + this.touch(hashes[i]!)) | 0;
+    // A search seldom goes on for more than three slots, which may lie in the next cache line.
+    for (let i = 0; i < n; i++) {
+      const word = places[i]! * SLOT_WORDS;
+      touched = (touched + slots[word]! + slots[Math.min(word + LINE_WORDS, last)]!) | 0;
+    }
     this.touched = touched;
   }
 
   // Hot path.
   valueLow(slot: number): number {
-    const bucket = slot >>> BUCKET_SHIFT;
-    const word = this.#buckets.start(bucket) + (slot & SLOT_MASK) * SLOT_WORDS;
-    return this.#buckets.slab(bucket)[word + 4]!;
+    return this.#buckets.words[slot * SLOT_WORDS + 4]!;
   }
 
   // Hot path.
   valueHigh(slot: number): number {
-    const bucket = slot >>> BUCKET_SHIFT;
-    const word = this.#buckets.start(bucket) + (slot & SLOT_MASK) * SLOT_WORDS;
-    return this.#buckets.slab(bucket)[word + HIGH]!;
+    return this.#buckets.words[slot * SLOT_WORDS + HIGH]!;
   }
 
   /** Adds an id that is not there. `high` is not 0. */
   // Hot path.
   insert(words: Uint32Array, at: number, hash: number, low: number, high: number): void {
     const bucket = this.#buckets.makeRoom(hash);
-    this.#put(bucket, this.#buckets.emptySlot(bucket, hash), words, at, low, high);
+    this.#put(this.#buckets.emptySlot(bucket, hash), words, at, low, high);
   }
 
   /** Adds an id where `search` has just found its place empty. */
@@ -141,66 +138,51 @@ export class IdIndex {
     high: number,
   ): void {
     const slot = -1 - place;
-    const bucket = slot >>> BUCKET_SHIFT;
-    if (!this.#buckets.hasRoom(bucket)) {
-      this.insert(words, at, hash, low, high);
-      return;
-    }
-    const word = this.#buckets.start(bucket) + (slot & SLOT_MASK) * SLOT_WORDS;
-    this.#put(bucket, word, words, at, low, high);
+    if (this.#buckets.hasRoom(slot >>> BUCKET_SHIFT)) this.#put(slot, words, at, low, high);
+    else this.insert(words, at, hash, low, high);
   }
 
   // Hot path.
-  #put(
-    bucket: number,
-    word: number,
-    words: Uint32Array,
-    at: number,
-    low: number,
-    high: number,
-  ): void {
+  #put(slot: number, words: Uint32Array, at: number, low: number, high: number): void {
     assert(high !== 0, 'the second value word marks the slot as taken');
-    this.#buckets.beforeChange(bucket, word);
-    const slab = this.#buckets.slab(bucket);
-    slab[word] = words[at]!;
-    slab[word + 1] = words[at + 1]!;
-    slab[word + 2] = words[at + 2]!;
-    slab[word + 3] = words[at + 3]!;
-    slab[word + 4] = low;
-    slab[word + HIGH] = high;
-    this.#buckets.took(bucket);
+    this.#buckets.beforeChange(slot);
+    const { words: slots } = this.#buckets;
+    const word = slot * SLOT_WORDS;
+    slots[word] = words[at]!;
+    slots[word + 1] = words[at + 1]!;
+    slots[word + 2] = words[at + 2]!;
+    slots[word + 3] = words[at + 3]!;
+    slots[word + 4] = low;
+    slots[word + HIGH] = high;
+    this.#buckets.took(slot >>> BUCKET_SHIFT);
   }
 
   /** Gives the id in a slot other values. */
   set(slot: number, low: number, high: number): void {
     assert(high !== 0, 'the second value word marks the slot as taken');
-    const bucket = slot >>> BUCKET_SHIFT;
-    const word = this.#buckets.start(bucket) + (slot & SLOT_MASK) * SLOT_WORDS;
-    this.#buckets.beforeChange(bucket, word);
-    const slab = this.#buckets.slab(bucket);
-    slab[word + 4] = low;
-    slab[word + HIGH] = high;
+    this.#buckets.beforeChange(slot);
+    const { words: slots } = this.#buckets;
+    slots[slot * SLOT_WORDS + 4] = low;
+    slots[slot * SLOT_WORDS + HIGH] = high;
   }
 
   /** Takes an id out again that a broken chain has added. */
   remove(slot: number): void {
-    this.#buckets.remove(slot >>> BUCKET_SHIFT, slot & SLOT_MASK);
+    this.#buckets.remove(slot);
   }
 
   /** Copies the id that has these values and this hash into `target`; it is there. */
   copyIdOf(hash: number, low: number, high: number, target: Uint32Array): void {
-    const bucket = this.#buckets.bucketOf(hash);
-    const slab = this.#buckets.slab(bucket);
-    const start = this.#buckets.start(bucket);
-    let slot = hash & SLOT_MASK;
+    const { words: slots } = this.#buckets;
+    let slot = this.#buckets.place(hash);
     for (;;) {
-      const word = start + slot * SLOT_WORDS;
-      assert(slab[word + HIGH] !== 0, 'the values belong to an id');
-      if (slab[word + 4] === low && slab[word + HIGH] === high) {
-        for (let w = 0; w < 4; w++) target[w] = slab[word + w]!;
+      const word = slot * SLOT_WORDS;
+      assert(slots[word + HIGH] !== 0, 'the values belong to an id');
+      if (slots[word + 4] === low && slots[word + HIGH] === high) {
+        for (let w = 0; w < 4; w++) target[w] = slots[word + w]!;
         return;
       }
-      slot = (slot + 1) & SLOT_MASK;
+      slot = nextSlot(slot);
     }
   }
 

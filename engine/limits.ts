@@ -20,6 +20,12 @@ export const SHARD_EVENTS_IN_FLIGHT_MAX = 8 * 8192;
 export const EXPIRIES_MAX = 4096;
 /** Rows that the inputs of one group bring or announce: each may become a derived row too, and expiries come on top. */
 export const GROUP_INPUT_ROWS_MAX = (GROUP_ROWS_MAX - 1 - EXPIRIES_MAX) >> 1;
+/** Addresses that each table of a shard reserves: what it can ever hold. Memory is taken as it grows. */
+export const ACCOUNTS_BYTES_MAX = 2 ** 35;
+export const ACCOUNT_STAMPS_BYTES_MAX = 2 ** 31;
+export const ACCOUNT_SLOTS_BYTES_MAX = 2 ** 33;
+export const TRANSFER_SLOTS_BYTES_MAX = 3 * 2 ** 34;
+export const PENDINGS_BYTES_MAX = 2 ** 34;
 /** Journal sequences keep 40 bits in a position: at 10,000 groups a second that lasts three years. */
 export const SEQUENCE_MAX = 2 ** 40 - 1;
 

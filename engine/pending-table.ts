@@ -5,18 +5,17 @@
  *
  * The heap is ordered by (expires_at, timestamp). An entry knows its place in it, so any can be taken out.
  *
- * Entries that are not in use are a list, threaded through their first words, and so are rows of user data. Chunks are shared memory that a
- * snapshot reads: a change is announced first, but for that of a place in the heap, which is made anew when a state is loaded.
+ * Entries that are not in use are a list, threaded through their first words, and so are rows of user data. A snapshot reads both,
+ * by chunks: a change is announced first, but for that of a place in the heap, which is made anew when a state is loaded.
  */
 import { assert } from './assert.ts';
 import { BeforeImages, ImageTable } from './before-images.ts';
-import { EXPIRIES_MAX } from './limits.ts';
-import { sharedWords } from './shared-words.ts';
+import { EXPIRIES_MAX, PENDINGS_BYTES_MAX } from './limits.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
+import { TableWords } from './table-words.ts';
 
 export const ENTRY_WORDS = 18;
 export const CHUNK_ENTRIES = 4096;
-const CHUNK_SHIFT = 12;
 export const USER_WORDS = 8;
 /** In place of a place in the heap: the entry is being expired. */
 const UNDER_WAY = 0xffffffff;
@@ -37,12 +36,12 @@ const Entry = {
 
 export class PendingTable {
   readonly #images: BeforeImages;
-  readonly #chunks: Uint32Array[] = [];
+  readonly #entries = new TableWords(PENDINGS_BYTES_MAX);
   /** The entry that was freed last, plus 1; 0 for none. Its first word has the one before it. */
   #free = 0;
   #freeCount = 0;
   #used = 0;
-  readonly #userChunks: Uint32Array[] = [];
+  readonly #users = new TableWords(PENDINGS_BYTES_MAX);
   #userFree = 0;
   #userUsed = 0;
   #heap = new Int32Array(64);
@@ -75,8 +74,8 @@ export class PendingTable {
   }
 
   get byteLength(): number {
-    const entries = this.#chunks.length * CHUNK_ENTRIES * ENTRY_WORDS * 4;
-    const users = this.#userChunks.length * CHUNK_ENTRIES * USER_WORDS * 4;
+    const entries = this.#used * ENTRY_WORDS * 4;
+    const users = this.#userUsed * USER_WORDS * 4;
     return entries + users + this.#heap.byteLength;
   }
 
@@ -91,7 +90,7 @@ export class PendingTable {
     high: number,
   ): number {
     const entry = this.#takeEntry();
-    const words = this.#chunk(entry);
+    const { words } = this;
     const to = this.#at(entry);
     for (let w = 0; w < 4; w++) words[to + Entry.amount + w] = record[at + 12 + w]!;
     for (let w = 0; w < 4; w++) words[to + Entry.credit + w] = record[at + 8 + w]!;
@@ -112,14 +111,12 @@ export class PendingTable {
   #takeEntry(): number {
     if (this.#free === 0) {
       const entry = this.#used++;
-      if (entry >>> CHUNK_SHIFT === this.#chunks.length) {
-        this.#chunks.push(sharedWords(CHUNK_ENTRIES * ENTRY_WORDS));
-      }
+      this.#entries.reach(this.#used * ENTRY_WORDS);
       return entry;
     }
     const entry = this.#free - 1;
     this.#beforeChange(entry);
-    this.#free = this.#chunk(entry)[this.#at(entry)]!;
+    this.#free = this.words[this.#at(entry)]!;
     this.#freeCount--;
     return entry;
   }
@@ -129,11 +126,9 @@ export class PendingTable {
     for (let w = 20; w < 27; w++) any |= record[at + w]!;
     if (any === 0) return 0;
     const row = this.#userFree === 0 ? this.#userUsed++ : this.#userFree - 1;
-    if (row >>> CHUNK_SHIFT === this.#userChunks.length) {
-      this.#userChunks.push(sharedWords(CHUNK_ENTRIES * USER_WORDS));
-    }
-    const words = this.#userChunks[row >>> CHUNK_SHIFT]!;
-    const to = (row & (CHUNK_ENTRIES - 1)) * USER_WORDS;
+    this.#users.reach(this.#userUsed * USER_WORDS);
+    const { words } = this.#users;
+    const to = row * USER_WORDS;
     this.#beforeUserChange(row);
     if (this.#userFree !== 0) this.#userFree = words[to]!;
     for (let w = 0; w < 7; w++) words[to + w] = record[at + 20 + w]!;
@@ -143,23 +138,20 @@ export class PendingTable {
   /** Keeps an entry as it is for the snapshot under way, if there is one. */
   #beforeChange(entry: number): void {
     if (this.#images.isActive && this.#images.takes(ImageTable.pendings, entry)) {
-      const chunk = entry >>> CHUNK_SHIFT;
-      this.#images.save(ImageTable.pendings, chunk, this.#chunks[chunk]!, this.#at(entry));
+      this.#images.save(ImageTable.pendings, entry, this.#entries.words);
     }
   }
 
   #beforeUserChange(row: number): void {
     if (this.#images.isActive && this.#images.takes(ImageTable.users, row)) {
-      const chunk = row >>> CHUNK_SHIFT;
-      const at = (row & (CHUNK_ENTRIES - 1)) * USER_WORDS;
-      this.#images.save(ImageTable.users, chunk, this.#userChunks[chunk]!, at);
+      this.#images.save(ImageTable.users, row, this.#users.words);
     }
   }
 
   /** Takes the entry out, from the heap too. */
   remove(entry: number): void {
     this.#beforeChange(entry);
-    const words = this.#chunk(entry);
+    const { words } = this;
     const at = this.#at(entry);
     if (words[at + Entry.heap] === UNDER_WAY) this.#underWay--;
     else this.#unschedule(entry);
@@ -174,50 +166,49 @@ export class PendingTable {
 
   #removeUserData(row: number): void {
     this.#beforeUserChange(row);
-    const words = this.#userChunks[row >>> CHUNK_SHIFT]!;
-    words[(row & (CHUNK_ENTRIES - 1)) * USER_WORDS] = this.#userFree;
+    this.#users.words[row * USER_WORDS] = this.#userFree;
     this.#userFree = row + 1;
   }
 
-  /** The buffer in which the id of the credit account lies, at `creditAt`. Reading it is also for the cache's sake. */
+  /** The words of all entries. */
   // Hot path.
-  chunkOf(entry: number): Uint32Array {
-    return this.#chunk(entry);
+  get words(): Uint32Array {
+    return this.#entries.words;
   }
 
+  /** Where the id of the credit account lies. */
   // Hot path.
   creditAt(entry: number): number {
     return this.#at(entry) + Entry.credit;
   }
 
   debitRow(entry: number): number {
-    return this.#chunk(entry)[this.#at(entry) + Entry.debit]!;
+    return this.words[this.#at(entry) + Entry.debit]!;
   }
 
   hash(entry: number): number {
-    return this.#chunk(entry)[this.#at(entry) + Entry.hash]! | 0;
+    return this.words[this.#at(entry) + Entry.hash]! | 0;
   }
 
   positionLow(entry: number): number {
-    return this.#chunk(entry)[this.#at(entry) + Entry.position]!;
+    return this.words[this.#at(entry) + Entry.position]!;
   }
 
   positionHigh(entry: number): number {
-    return this.#chunk(entry)[this.#at(entry) + Entry.position + 1]!;
+    return this.words[this.#at(entry) + Entry.position + 1]!;
   }
 
   /** Writes the record, all but id, debit account, and ledger, which the caller knows from elsewhere. */
   copyRecord(entry: number, target: Uint32Array): void {
-    const words = this.#chunk(entry);
+    const { words } = this;
     const at = this.#at(entry);
     for (let w = 0; w < 4; w++) target[8 + w] = words[at + Entry.credit + w]!;
     for (let w = 0; w < 4; w++) target[12 + w] = words[at + Entry.amount + w]!;
     for (let w = 16; w < 27; w++) target[w] = 0;
     const user = words[at + Entry.user]!;
     if (user !== 0) {
-      const from = ((user - 1) & (CHUNK_ENTRIES - 1)) * USER_WORDS;
-      const source = this.#userChunks[(user - 1) >>> CHUNK_SHIFT]!;
-      for (let w = 0; w < 7; w++) target[20 + w] = source[from + w]!;
+      const users = this.#users.words;
+      for (let w = 0; w < 7; w++) target[20 + w] = users[(user - 1) * USER_WORDS + w]!;
     }
     target[27] = words[at + Entry.timeout]!;
     target[29] = words[at + Entry.codeFlags]!;
@@ -253,13 +244,13 @@ export class PendingTable {
     assert(entry !== -1, 'an entry expires');
     this.#beforeChange(entry);
     this.#unschedule(entry);
-    this.#chunk(entry)[this.#at(entry) + Entry.heap] = UNDER_WAY;
+    this.words[this.#at(entry) + Entry.heap] = UNDER_WAY;
     this.#underWay++;
     return entry;
   }
 
   #unschedule(entry: number): void {
-    const words = this.#chunk(entry);
+    const { words } = this;
     const at = this.#at(entry) + Entry.heap;
     const place = words[at]! - 1;
     if (place < 0) return;
@@ -274,11 +265,11 @@ export class PendingTable {
   // ---- For snapshots.
 
   chunkAt(chunk: number): Uint32Array {
-    return this.#chunks[chunk]!;
+    return chunkOf(this.words, chunk, ENTRY_WORDS);
   }
 
   userChunkAt(chunk: number): Uint32Array {
-    return this.#userChunks[chunk]!;
+    return chunkOf(this.#users.words, chunk, USER_WORDS);
   }
 
   /** All but entries and user data. */
@@ -298,18 +289,14 @@ export class PendingTable {
     this.#freeCount = from.take();
     this.#userUsed = from.take();
     this.#userFree = from.take();
-    while (this.#chunks.length * CHUNK_ENTRIES < this.#used) {
-      this.#chunks.push(sharedWords(CHUNK_ENTRIES * ENTRY_WORDS));
-    }
-    while (this.#userChunks.length * CHUNK_ENTRIES < this.#userUsed) {
-      this.#userChunks.push(sharedWords(CHUNK_ENTRIES * USER_WORDS));
-    }
+    this.#entries.reach(this.#used * ENTRY_WORDS);
+    this.#users.reach(this.#userUsed * USER_WORDS);
   }
 
   /** Makes the heap. An entry's place in it means nothing in an image, but for that of one whose expiry is under way. */
   loaded(): void {
     for (let entry = 0; entry < this.#used; entry++) {
-      const words = this.#chunk(entry);
+      const { words } = this;
       const at = this.#at(entry);
       const isTimed = words[at + Entry.codeFlags] !== 0 && words[at + Entry.timeout] !== 0;
       if (!isTimed) continue;
@@ -321,7 +308,7 @@ export class PendingTable {
   /** Calls back for every entry; `isExpiring`: its expiry has begun and is not decided. */
   forEach(visit: (entry: number, isExpiring: boolean) => void): void {
     for (let entry = 0; entry < this.#used; entry++) {
-      const words = this.#chunk(entry);
+      const { words } = this;
       const at = this.#at(entry);
       if (words[at + Entry.codeFlags] !== 0) visit(entry, words[at + Entry.heap] === UNDER_WAY);
     }
@@ -366,7 +353,7 @@ export class PendingTable {
 
   #place(place: number, entry: number): void {
     this.#heap[place] = entry;
-    this.#chunk(entry)[this.#at(entry) + Entry.heap] = place + 1;
+    this.words[this.#at(entry) + Entry.heap] = place + 1;
   }
 
   #isBefore(a: number, b: number): boolean {
@@ -378,26 +365,26 @@ export class PendingTable {
     if (x[0] !== y[0]) return x[0]! < y[0]!;
     const atA = this.#at(a) + Entry.timestamp;
     const atB = this.#at(b) + Entry.timestamp;
-    const wordsA = this.#chunk(a);
-    const wordsB = this.#chunk(b);
-    if (wordsA[atA + 1] !== wordsB[atB + 1]) return wordsA[atA + 1]! < wordsB[atB + 1]!;
-    return wordsA[atA]! < wordsB[atB]!;
+    const { words } = this;
+    if (words[atA + 1] !== words[atB + 1]) return words[atA + 1]! < words[atB + 1]!;
+    return words[atA]! < words[atB]!;
   }
 
   #expires(entry: number, target: Uint32Array): void {
-    const words = this.#chunk(entry);
+    const { words } = this;
     const at = this.#at(entry);
     addSeconds(target, words, at + Entry.timestamp, words[at + Entry.timeout]!);
   }
 
-  #chunk(entry: number): Uint32Array {
-    assert(entry < this.#used, 'the entry exists');
-    return this.#chunks[entry >>> CHUNK_SHIFT]!;
-  }
-
   #at(entry: number): number {
-    return (entry & (CHUNK_ENTRIES - 1)) * ENTRY_WORDS;
+    assert(entry < this.#used, 'the entry exists');
+    return entry * ENTRY_WORDS;
   }
+}
+
+function chunkOf(words: Uint32Array, chunk: number, entryWords: number): Uint32Array {
+  const chunkWords = CHUNK_ENTRIES * entryWords;
+  return words.subarray(chunk * chunkWords, (chunk + 1) * chunkWords);
 }
 
 const BILLION = 1_000_000_000;

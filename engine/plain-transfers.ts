@@ -68,6 +68,7 @@ export class PlainTransfers {
     const { ledger, group, accounts, outcomes, hashes, stamps } = this.#parts;
     const { words, halves, at, step } = columns;
     const { transferIndex, accounts: table, shards } = ledger;
+    const balances = table.words;
     const { statuses, previous, sequence } = group;
     const { rowsAhead: rows, aheadFrom: ahead } = accounts;
     const low = sequence >>> 0;
@@ -80,25 +81,23 @@ export class PlainTransfers {
       if (drRow < 0 || crRow < 0 || drRow === crRow) break;
       const id = at[Transfer.id]! + i * step[Transfer.id]!;
       if (isZero(words, id) || isMax(words, id)) break;
-      const dr = table.chunk(drRow);
       const drAt = table.offset(drRow);
-      const cr = table.chunk(crRow);
       const crAt = table.offset(crRow);
       const drId = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-      if (!equals(dr, drAt, words, drId)) break;
+      if (!equals(balances, drAt, words, drId)) break;
       const crId = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-      if (!equals(cr, crAt, words, crId)) break;
+      if (!equals(balances, crAt, words, crId)) break;
       const unit = words[at[Transfer.ledger]! + i * step[Transfer.ledger]!]!;
-      if (dr[drAt + LEDGER] !== unit || cr[crAt + LEDGER] !== unit) break;
+      if (balances[drAt + LEDGER] !== unit || balances[crAt + LEDGER] !== unit) break;
       if (halves[at[Transfer.code]! + i * step[Transfer.code]!] === 0) break;
-      if ((dr[drAt + CODE_FLAGS]! & DEBIT_UNUSUAL) !== 0) break;
-      if ((cr[crAt + CODE_FLAGS]! & CREDIT_UNUSUAL) !== 0) break;
+      if ((balances[drAt + CODE_FLAGS]! & DEBIT_UNUSUAL) !== 0) break;
+      if ((balances[crAt + CODE_FLAGS]! & CREDIT_UNUSUAL) !== 0) break;
       const amount = at[Transfer.amount]! + i * step[Transfer.amount]!;
       const upper =
-        dr[drAt + DEBITS_POSTED + 3]! |
-        dr[drAt + DEBITS_PENDING + 3]! |
-        cr[crAt + CREDITS_POSTED + 3]! |
-        cr[crAt + CREDITS_PENDING + 3]! |
+        balances[drAt + DEBITS_POSTED + 3]! |
+        balances[drAt + DEBITS_PENDING + 3]! |
+        balances[crAt + CREDITS_POSTED + 3]! |
+        balances[crAt + CREDITS_PENDING + 3]! |
         words[amount + 3]!;
       if (upper < 0 || upper > UPPER_WORD_MAX) break;
       const hash = hashes[firstRow + i]!;
@@ -111,22 +110,22 @@ export class PlainTransfers {
         clockHigh++;
       }
       table.beforeTransfer(drRow, crRow);
-      addTo(dr, drAt + DEBITS_POSTED, words, amount);
-      addTo(cr, crAt + CREDITS_POSTED, words, amount);
+      addTo(balances, drAt + DEBITS_POSTED, words, amount);
+      addTo(balances, crAt + CREDITS_POSTED, words, amount);
       const row = firstRow + i;
       const rowHigh = (high | (row << 8)) >>> 0;
       transferIndex.insertAt(place, words, id, hash, low, (rowHigh | TransferState.created) >>> 0);
       previous.setBoth(
         row,
-        dr[drAt + HEAD_LOW]!,
-        dr[drAt + HEAD_HIGH]!,
-        cr[crAt + HEAD_LOW]!,
-        cr[crAt + HEAD_HIGH]!,
+        balances[drAt + HEAD_LOW]!,
+        balances[drAt + HEAD_HIGH]!,
+        balances[crAt + HEAD_LOW]!,
+        balances[crAt + HEAD_HIGH]!,
       );
-      dr[drAt + HEAD_LOW] = low;
-      dr[drAt + HEAD_HIGH] = rowHigh | HistorySide.debit;
-      cr[crAt + HEAD_LOW] = low;
-      cr[crAt + HEAD_HIGH] = rowHigh | HistorySide.credit;
+      balances[drAt + HEAD_LOW] = low;
+      balances[drAt + HEAD_HIGH] = rowHigh | HistorySide.debit;
+      balances[crAt + HEAD_LOW] = low;
+      balances[crAt + HEAD_HIGH] = rowHigh | HistorySide.credit;
       statuses[row] = 0;
       stamps[2 * i] = clockLow;
       stamps[2 * i + 1] = clockHigh;

@@ -173,7 +173,7 @@ describe('a state machine of one shard', () => {
     const shard = newShard();
     const before = shard.digest;
     for (let word = 0; word < 20; word++) {
-      const row = shard.machine.ledger.accounts.chunk(1);
+      const row = shard.machine.ledger.accounts.words;
       row[32 + word]! ^= 1;
       expect(shard.digest).not.toBe(before);
       row[32 + word]! ^= 1;

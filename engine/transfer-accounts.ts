@@ -99,24 +99,20 @@ export class TransferAccounts {
   // Hot path.
   lookAhead(from: number, to: number): void {
     const { words, at, step } = this.#columns!;
-    const index = this.#ledger.accountIndex;
-    const { accounts } = this.#ledger;
+    const { accounts, accountIndex: index } = this.#ledger;
     const hashes = this.#hashes;
     const drStep = step[Transfer.debitAccountId]!;
     const crStep = step[Transfer.creditAccountId]!;
     const drStart = at[Transfer.debitAccountId]! + from * drStep;
     const crStart = at[Transfer.creditAccountId]! + from * crStep;
-    let touched = this.touched;
     // One short loop for each step: the shorter it is, the more of its cache misses the processor has under way.
     const n = to - from;
     for (let i = 0; i < n; i++) {
       hashes[2 * i] = index.hash(words, drStart + i * drStep);
       hashes[2 * i + 1] = index.hash(words, crStart + i * crStep);
     }
-    for (let i = 0; i < 2 * n; i++) touched = (touched + index.touch(hashes[i]!)) | 0;
-    for (let i = 0; i < 2 * n; i++) this.#rows[i] = index.guess(hashes[i]!);
-    for (let i = 0; i < 2 * n; i++) touched = (touched + accounts.touch(this.#rows[i]!)) | 0;
-    this.touched = touched;
+    this.touched ^= index.guessAll(hashes, this.#rows, 2 * n);
+    this.touched ^= accounts.touchAll(this.#rows, 2 * n);
     this.#block = from;
     this.#blockEnd = to;
   }
@@ -129,7 +125,6 @@ export class TransferAccounts {
   lookAheadPendings(): void {
     const { words, halves, at, step } = this.#columns!;
     const { accountIndex, accounts, pendings, transferIndex } = this.#ledger;
-    const hashes = this.#hashes;
     const rows = this.#rows;
     const entries = this.#entries;
     let touched = this.touched;
@@ -144,22 +139,16 @@ export class TransferAccounts {
       if (slot === -1 || transferIndex.valueHigh(slot) !== TransferState.pending) continue;
       const entry = transferIndex.valueLow(slot);
       entries[i] = entry;
-      touched = (touched + pendings.chunkOf(entry)[pendings.creditAt(entry)]!) | 0;
+      touched = (touched + pendings.words[pendings.creditAt(entry)]!) | 0;
     }
     for (let i = 0; i < n; i++) {
       const entry = entries[i]!;
       if (entry === -1) continue;
       rows[2 * i] = pendings.debitRow(entry);
-      const hash = accountIndex.hash(pendings.chunkOf(entry), pendings.creditAt(entry));
-      hashes[2 * i + 1] = hash;
-      touched = (touched + accountIndex.touch(hash) + accounts.touch(rows[2 * i]!)) | 0;
+      const hash = accountIndex.hash(pendings.words, pendings.creditAt(entry));
+      rows[2 * i + 1] = accountIndex.guess(hash);
     }
-    for (let i = 0; i < n; i++) {
-      if (entries[i] === -1) continue;
-      rows[2 * i + 1] = accountIndex.guess(hashes[2 * i + 1]!);
-      touched = (touched + accounts.touch(rows[2 * i + 1]!)) | 0;
-    }
-    this.touched = touched;
+    this.touched = touched ^ accounts.touchAll(rows, 2 * n);
   }
 
   // ---- Search.
@@ -225,7 +214,7 @@ export class TransferAccounts {
   // Hot path.
   #take(row: number): boolean {
     if (row === -1) return false;
-    this.#chunk = this.#ledger.accounts.chunk(row);
+    this.#chunk = this.#ledger.accounts.words;
     this.#offset = this.#ledger.accounts.offset(row);
     this.#row = row;
     return true;

@@ -102,7 +102,7 @@ export class TransferStore {
     const { accounts, pendings } = this.#ledger;
     pendings.copyRecord(entry, target);
     const row = pendings.debitRow(entry);
-    const chunk = accounts.chunk(row);
+    const chunk = accounts.words;
     const from = accounts.offset(row);
     for (let w = 0; w < 4; w++) target[w] = ids[at + w]!;
     for (let w = 0; w < 4; w++) target[4 + w] = chunk[from + w]!;

@@ -72,7 +72,7 @@ export class UndoLog {
     const at = this.#entry(Undo.account);
     const { words } = this.#list;
     const { accounts } = this.#ledger;
-    const chunk = accounts.chunk(row);
+    const chunk = accounts.words;
     const from = accounts.offset(row);
     words[at] = row;
     for (let w = 0; w < ROW_WORDS; w++) words[at + 1 + w] = chunk[from + w]!;
@@ -170,7 +170,7 @@ export class UndoLog {
     const index = ledger.transferIndex;
     switch (kind) {
       case Undo.account: {
-        const chunk = ledger.accounts.chunk(words[at]!);
+        const chunk = ledger.accounts.words;
         chunk.set(words.subarray(at + 1, at + 33), ledger.accounts.offset(words[at]!));
         return;
       }

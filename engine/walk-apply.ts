@@ -111,7 +111,7 @@ export class WalkApply {
     const account = ledger.accountIndex.find(body, id, ledger.accountIndex.hash(body, id));
     assert(account !== -1, 'the account of a created transfer exists');
     ledger.accounts.beforeChange(account);
-    const words = ledger.accounts.chunk(account);
+    const words = ledger.accounts.words;
     const at = ledger.accounts.offset(account);
     group.setPrevious(row, side, words[at + HEAD_LOW]!, words[at + HEAD_HIGH]!);
     words[at + HEAD_LOW] = group.sequence >>> 0;

@@ -105,7 +105,7 @@ export class BalanceShadow {
   }
 
   #add(row: number, at: number, record: Uint32Array): void {
-    addTo(this.#accounts.chunk(row), this.#accounts.offset(row) + at, record, AMOUNT);
+    addTo(this.#accounts.words, this.#accounts.offset(row) + at, record, AMOUNT);
   }
 
   #keepPending(record: Uint32Array, flags: number): void {
@@ -132,19 +132,14 @@ export class BalanceShadow {
   /** The pending amount goes; void and expiry also open what the transfer has closed. A closing one cannot be posted: it is closed. */
   #release(debit: number, credit: number): void {
     const accounts = this.#accounts;
-    subtractFrom(accounts.chunk(debit), accounts.offset(debit) + DEBITS_PENDING, this.#amount, 0);
-    subtractFrom(
-      accounts.chunk(credit),
-      accounts.offset(credit) + CREDITS_PENDING,
-      this.#amount,
-      0,
-    );
+    subtractFrom(accounts.words, accounts.offset(debit) + DEBITS_PENDING, this.#amount, 0);
+    subtractFrom(accounts.words, accounts.offset(credit) + CREDITS_PENDING, this.#amount, 0);
     if ((this.#pendingFlags & TransferFlags.closingDebit) !== 0) this.#setClosed(debit, false);
     if ((this.#pendingFlags & TransferFlags.closingCredit) !== 0) this.#setClosed(credit, false);
   }
 
   #setClosed(row: number, isClosed: boolean): void {
-    const chunk = this.#accounts.chunk(row);
+    const chunk = this.#accounts.words;
     const at = this.#accounts.offset(row) + FLAGS;
     const bit = AccountFlags.closed << 16;
     chunk[at] = isClosed ? chunk[at]! | bit : chunk[at]! & ~bit;

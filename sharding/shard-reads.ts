@@ -173,7 +173,7 @@ export class ShardReads {
     for (let i = 0; i < ids.length / 4; i++) {
       const row = accountIndex.find(ids, i * 4, accountIndex.hash(ids, i * 4));
       if (row === -1) continue;
-      const chunk = accounts.chunk(row);
+      const chunk = accounts.words;
       const from = accounts.offset(row);
       const at = this.#words.extend(POSITION_WORDS);
       this.#words.words[at] = i;

@@ -116,7 +116,7 @@ export class StatementWriter {
   add(sequence: number): void {
     if (this.#row === -1 && !this.#find()) return;
     const { accounts } = this.#machine.ledger;
-    const words = accounts.chunk(this.#row);
+    const words = accounts.words;
     const at = accounts.offset(this.#row);
     const now = balancesOf(words, at);
     const low = words[at + HEAD_LOW]!;

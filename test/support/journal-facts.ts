@@ -192,7 +192,7 @@ export class JournalFacts {
       for (const id of accounts) due.set(id, (due.get(id) ?? 0) + 1);
     }
     for (let row = 0; row < ledger.accounts.rows; row++) {
-      const words = ledger.accounts.chunk(row);
+      const words = ledger.accounts.words;
       const at = ledger.accounts.offset(row);
       const id = bigintOf(words, at, 4);
       const chain = this.#chainOf(ledger.shard, id, [

@@ -91,7 +91,7 @@ export class AccountIndex {
     const { words } = this.#buckets;
     words[slot * SLOT_WORDS] = hash;
     words[slot * SLOT_WORDS + 1] = row + 1;
-    this.#buckets.took(bucket);
+    this.#buckets.take(slot, 1);
   }
 
   /** Enters all rows of the table into the empty index. */

@@ -8,6 +8,7 @@
  * `Columns` is a cursor over rows that lie in a buffer, whether by column or by row: per column an offset and a step. Offsets and steps
  * count 32-bit words, but for `code` and `flags`, which count 16-bit halves.
  */
+import { copy } from './arithmetic.ts';
 import { assert } from './assert.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
 
@@ -270,12 +271,16 @@ export class Columns {
   /** Copies row i into 32 words at `to`. */
   copyRow(i: number, target: Uint32Array, to: number): void {
     const { words, halves, at, step } = this;
-    for (let column = 0; column < Transfer.code; column++) {
-      const from = at[column]! + i * step[column]!;
-      const word = to + (COLUMN_OFFSETS[column]! >> 2);
-      const count = COLUMN_BYTES[column]! >> 2;
-      for (let w = 0; w < count; w++) target[word + w] = words[from + w]!;
+    // Six columns of four words, one of two, and three of one.
+    for (let column = 0; column < Transfer.userData64; column++) {
+      copy(target, to + column * 4, words, at[column]! + i * step[column]!);
     }
+    const mark = at[Transfer.userData64]! + i * step[Transfer.userData64]!;
+    target[to + 24] = words[mark]!;
+    target[to + 25] = words[mark + 1]!;
+    target[to + 26] = words[at[Transfer.userData32]! + i * step[Transfer.userData32]!]!;
+    target[to + 27] = words[at[Transfer.timeout]! + i * step[Transfer.timeout]!]!;
+    target[to + 28] = words[at[Transfer.ledger]! + i * step[Transfer.ledger]!]!;
     const code = halves[at[Transfer.code]! + i * step[Transfer.code]!]!;
     const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
     target[to + 29] = code | (flags << 16);

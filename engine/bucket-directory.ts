@@ -4,9 +4,12 @@
  *
  * The hash is bent before it picks a bucket, so that the buckets' loads spread over a factor of two. With an even spread all of them
  * would fill up, and split, at the same moment, and the memory per slot would swing between its best and twice that; so it stays near
- * slot bytes / (0.72 * 0.8), always.
+ * (slot bytes + 1) / (0.72 * 0.875), always.
  *
- * Invariants: a slot is taken when its last word is not 0; only what a broken chain had added is removed; the load of a bucket stays below
+ * Beside its words each slot has a mark, a byte that is 0 while it is empty. Searches go by the marks, of which a cache line has 64; an index that
+ * puts bits of its keys into them hardly looks at a slot that is not the right one.
+ *
+ * Invariants: a slot is taken when its mark is not 0, and so is its last word; only what a broken chain had added is removed; the load of a bucket stays below
  * FILL_MAX, so that probing ends. Whoever changes a slot calls `beforeChange` first: a snapshot reads them, slab by slab. Hashes are seeded per
  * data directory: nobody outside can choose ids that collide.
  */
@@ -19,7 +22,7 @@ import { TableWords } from './table-words.ts';
 export const BUCKET_SHIFT = 11;
 export const BUCKET_SLOTS = 1 << BUCKET_SHIFT;
 const SLOT_MASK = BUCKET_SLOTS - 1;
-const FILL_MAX = Math.floor(BUCKET_SLOTS * 0.8);
+const FILL_MAX = BUCKET_SLOTS * 0.875;
 /** Buckets of a slab, which is what an image takes at a time. */
 export const SLAB_BUCKETS = 64;
 /** Slot numbers stay below 2^31: about a billion. */
@@ -37,6 +40,8 @@ export class BucketDirectory {
   readonly #hashOf: (words: Uint32Array, at: number) => number;
   readonly #images: BeforeImages;
   readonly #table: TableWords;
+  readonly #marks: TableWords;
+  readonly #hashes = new Int32Array(BUCKET_SLOTS);
   #buckets = 0;
   #depth = 0;
   #directory = new Uint32Array(1);
@@ -53,6 +58,7 @@ export class BucketDirectory {
   ) {
     this.#images = images;
     this.#table = new TableWords(bytesMax);
+    this.#marks = new TableWords(bytesMax / slotWords / 4);
     this.#slotWords = slotWords;
     this.#bucketWords = slotWords * BUCKET_SLOTS;
     this.#hashOf = hashOf;
@@ -73,13 +79,20 @@ export class BucketDirectory {
   }
 
   get byteLength(): number {
-    return this.#buckets * this.#bucketWords * 4 + this.#directory.byteLength;
+    const slots = this.#buckets * BUCKET_SLOTS;
+    return slots * (this.#slotWords * 4 + 1) + this.#directory.byteLength;
   }
 
   /** The words of all slots, {bucket, slot in the bucket} by number. */
   // Hot path.
   get words(): Uint32Array {
     return this.#table.words;
+  }
+
+  /** By slot: 0 for an empty one. */
+  // Hot path.
+  get marks(): Uint8Array {
+    return this.#marks.bytes;
   }
 
   // Hot path.
@@ -112,9 +125,11 @@ export class BucketDirectory {
     }
   }
 
-  /** A slot of the bucket was taken. */
+  /** Marks an empty slot as taken. */
   // Hot path.
-  took(bucket: number): void {
+  take(slot: number, mark: number): void {
+    const bucket = slot >>> BUCKET_SHIFT;
+    this.#marks.bytes[slot] = mark;
     this.#fills[bucket] = this.#fills[bucket]! + 1;
     this.#count++;
   }
@@ -132,33 +147,30 @@ export class BucketDirectory {
   /** The empty slot where the search for this hash ends, counted over all buckets. */
   // Hot path.
   emptySlot(bucket: number, hash: number): number {
-    const { words } = this;
-    const start = this.start(bucket);
-    const last = this.#slotWords - 1;
-    let slot = hash & SLOT_MASK;
-    while (words[start + slot * this.#slotWords + last] !== 0) slot = (slot + 1) & SLOT_MASK;
-    return (bucket << BUCKET_SHIFT) | slot;
+    const { marks } = this;
+    let slot = (bucket << BUCKET_SHIFT) | (hash & SLOT_MASK);
+    while (marks[slot] !== 0) slot = nextSlot(slot);
+    return slot;
   }
 
   /** Empties a slot, and closes the gap in the searches that went past it. */
   remove(slot: number): void {
-    const { words } = this;
+    const { words, marks } = this;
     const step = this.#slotWords;
     const bucket = slot >>> BUCKET_SHIFT;
-    const first = bucket << BUCKET_SHIFT;
-    let hole = slot & SLOT_MASK;
-    for (let next = (hole + 1) & SLOT_MASK; ; next = (next + 1) & SLOT_MASK) {
-      const word = (first | next) * step;
-      if (words[word + step - 1] === 0) break;
-      const wanted = this.#hashOf(words, word) & SLOT_MASK;
+    let hole = slot;
+    for (let next = nextSlot(slot); marks[next] !== 0; next = nextSlot(next)) {
+      const wanted = this.#hashOf(words, next * step);
       // An entry may move back into the hole unless its wanted place lies behind the hole.
       if (((next - wanted) & SLOT_MASK) < ((next - hole) & SLOT_MASK)) continue;
-      this.beforeChange(first | hole);
-      words.copyWithin((first | hole) * step, word, word + step);
+      this.beforeChange(hole);
+      words.copyWithin(hole * step, next * step, (next + 1) * step);
+      marks[hole] = marks[next]!;
       hole = next;
     }
-    this.beforeChange(first | hole);
-    words.fill(0, (first | hole) * step, ((first | hole) + 1) * step);
+    this.beforeChange(hole);
+    words.fill(0, hole * step, (hole + 1) * step);
+    marks[hole] = 0;
     this.#fills[bucket] = this.#fills[bucket]! - 1;
     this.#count--;
   }
@@ -182,7 +194,7 @@ export class BucketDirectory {
   #newBucket(depth: number): number {
     const bucket = this.#buckets++;
     assert(bucket < BUCKETS_MAX, 'the index is within its bound');
-    this.#table.reach(this.start(bucket + 1));
+    this.#reach();
     if (bucket === this.#fills.length) {
       const fills = new Uint16Array(bucket * 2);
       fills.set(this.#fills);
@@ -193,6 +205,11 @@ export class BucketDirectory {
     }
     this.#depths[bucket] = depth;
     return bucket;
+  }
+
+  #reach(): void {
+    this.#table.reach(this.start(this.#buckets));
+    this.#marks.reach(this.#buckets * (BUCKET_SLOTS / 4));
   }
 
   /** Halves a full bucket: what belongs to the upper half of its range goes to a new one. */
@@ -212,45 +229,53 @@ export class BucketDirectory {
     if (this.#images.isActive && this.#images.takes(ImageTable.buckets, bucket)) {
       this.#images.save(ImageTable.buckets, bucket, this.words);
     }
-    const moved = this.#moveUpper(bucket, upper);
+    const moved = this.#moveUpper(bucket, upper, this.#leastHash(first + width / 2));
     this.#fills[bucket] = this.#fills[bucket]! - moved;
     this.#fills[upper] = moved;
   }
 
+  /** The smallest hash whose place in the directory is not below this one: places grow with hashes. */
+  #leastHash(entry: number): number {
+    let least = 0;
+    for (let bit = 31; bit >= 0; bit--) {
+      const below = least + 2 ** bit - 1;
+      if (this.#entry(below) < entry) least = below + 1;
+    }
+    return least;
+  }
+
   /**
-   * Moves what belongs there into a new bucket, and says how much. What stays is put where its search would now end: in the order of slots from an
-   * empty one on, that is where it lies or before it.
+   * Moves what has such a hash or a greater one into a new bucket, and says how much. What stays is put where its search would now end: in the
+   * order of slots from an empty one on, that is where it lies or before it.
    */
   // Hot path.
-  #moveUpper(bucket: number, upper: number): number {
-    const { words } = this;
-    const start = this.start(bucket);
+  #moveUpper(bucket: number, upper: number, least: number): number {
+    const { words, marks } = this;
     const step = this.#slotWords;
-    const last = step - 1;
-    let empty = 0;
-    while (words[start + empty * step + last] !== 0) empty++;
+    const first = bucket << BUCKET_SHIFT;
+    const hashes = this.#hashes;
+    for (let i = 0; i < BUCKET_SLOTS; i++) hashes[i] = this.#hashOf(words, (first + i) * step);
+    let empty = first;
+    while (marks[empty] !== 0) empty++;
     let moved = 0;
-    for (let n = 1; n < BUCKET_SLOTS; n++) {
-      const slot = (empty + n) & SLOT_MASK;
-      const word = start + slot * step;
-      if (words[word + last] === 0) continue;
-      const hash = this.#hashOf(words, word);
+    for (let slot = nextSlot(empty); slot !== empty; slot = nextSlot(slot)) {
+      if (marks[slot] === 0) continue;
+      const hash = hashes[slot & SLOT_MASK]!;
       let to: number;
-      if (this.bucketOf(hash) === upper) {
-        to = this.emptySlot(upper, hash) * step;
+      if (hash >>> 0 >= least) {
+        to = this.emptySlot(upper, hash);
         moved++;
       } else {
-        let place = hash & SLOT_MASK;
-        while (place !== slot && words[start + place * step + last] !== 0) {
-          place = (place + 1) & SLOT_MASK;
-        }
-        if (place === slot) continue;
-        to = start + place * step;
+        to = first | (hash & SLOT_MASK);
+        while (to !== slot && marks[to] !== 0) to = nextSlot(to);
+        if (to === slot) continue;
       }
       for (let w = 0; w < step; w++) {
-        words[to + w] = words[word + w]!;
-        words[word + w] = 0;
+        words[to * step + w] = words[slot * step + w]!;
+        words[slot * step + w] = 0;
       }
+      marks[to] = marks[slot]!;
+      marks[slot] = 0;
     }
     return moved;
   }
@@ -283,6 +308,15 @@ export class BucketDirectory {
     this.#fills = new Uint16Array(from.takeBytes().buffer);
     assert(this.#directory.length === 2 ** this.#depth, 'the directory has its depth');
     assert(this.#fills.length === this.#depths.length, 'every bucket has a fill and a depth');
-    this.#table.reach(this.start(this.#buckets));
+    this.#reach();
+  }
+
+  /** After the words of the slots were filled in: marks the taken ones. */
+  loaded(markOf: (words: Uint32Array, at: number) => number): void {
+    const { words, marks } = this;
+    const step = this.#slotWords;
+    for (let slot = 0; slot < this.#buckets * BUCKET_SLOTS; slot++) {
+      if (words[slot * step + step - 1] !== 0) marks[slot] = markOf(words, slot * step);
+    }
   }
 }

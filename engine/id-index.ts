@@ -1,7 +1,8 @@
 /**
- * Hash index from a 128-bit transfer id to two value words, for hundreds of millions of ids: 24 bytes a slot, about 41 an id. Growth is
+ * Hash index from a 128-bit transfer id to two value words, for hundreds of millions of ids: 25 bytes a slot, about 40 an id. Growth is
  * bucket-directory.ts's business.
  */
+import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';
 import type { BeforeImages } from './before-images.ts';
 import { BUCKET_SHIFT, BucketDirectory, nextSlot } from './bucket-directory.ts';
@@ -12,7 +13,6 @@ import type { StateReader, StateWriter } from './state-words.ts';
 /** {id 4, values 2}; the second value is not 0. */
 export const SLOT_WORDS = 6;
 const HIGH = 5;
-const LINE_WORDS = 16;
 const TOUCHED_MAX = 256;
 
 export class IdIndex {
@@ -68,24 +68,12 @@ export class IdIndex {
   /** The slot of the id; or, as `-1 - slot`, the empty one where it belongs, for an `insertAt` that comes next. */
   // Hot path.
   search(words: Uint32Array, at: number, hash: number): number {
-    const { words: slots } = this.#buckets;
-    const w0 = words[at]!;
-    const w1 = words[at + 1]!;
-    const w2 = words[at + 2]!;
-    const w3 = words[at + 3]!;
-    let slot = this.#buckets.place(hash);
-    for (;;) {
-      const word = slot * SLOT_WORDS;
-      if (slots[word + HIGH] === 0) return -1 - slot;
-      if (
-        slots[word] === w0 &&
-        slots[word + 1] === w1 &&
-        slots[word + 2] === w2 &&
-        slots[word + 3] === w3
-      ) {
-        return slot;
-      }
-      slot = nextSlot(slot);
+    const { words: slots, marks } = this.#buckets;
+    const wanted = markOf(words, at);
+    for (let slot = this.#buckets.place(hash); ; slot = nextSlot(slot)) {
+      const mark = marks[slot]!;
+      if (mark === 0) return -1 - slot;
+      if (mark === wanted && equals(slots, slot * SLOT_WORDS, words, at)) return slot;
     }
   }
 
@@ -99,14 +87,9 @@ export class IdIndex {
     const n = to - from;
     assert(n <= TOUCHED_MAX, 'no more hashes than there is room for');
     for (let i = 0; i < n; i++) places[i] = this.#buckets.place(hashes[from + i]!);
-    const { words: slots } = this.#buckets;
-    const last = slots.length - 1;
+    const { marks } = this.#buckets;
     let { touched } = this;
-    // A search seldom goes on for more than three slots, which may lie in the next cache line.
-    for (let i = 0; i < n; i++) {
-      const word = places[i]! * SLOT_WORDS;
-      touched = (touched + slots[word]! + slots[Math.min(word + LINE_WORDS, last)]!) | 0;
-    }
+    for (let i = 0; i < n; i++) touched = (touched + marks[places[i]!]!) | 0;
     this.touched = touched;
   }
 
@@ -154,7 +137,7 @@ export class IdIndex {
     slots[word + 3] = words[at + 3]!;
     slots[word + 4] = low;
     slots[word + HIGH] = high;
-    this.#buckets.took(slot >>> BUCKET_SHIFT);
+    this.#buckets.take(slot, markOf(words, at));
   }
 
   /** Gives the id in a slot other values. */
@@ -169,6 +152,11 @@ export class IdIndex {
   /** Takes an id out again that a broken chain has added. */
   remove(slot: number): void {
     this.#buckets.remove(slot);
+  }
+
+  /** After the words of the slabs were filled in. */
+  loaded(): void {
+    this.#buckets.loaded(markOf);
   }
 
   /** Copies the id that has these values and this hash into `target`; it is there. */
@@ -190,4 +178,12 @@ export class IdIndex {
   forEach(visit: (words: Uint32Array, at: number) => void): void {
     this.#buckets.forEach(visit);
   }
+}
+
+/** The mark of an id's slot: bits that its hash does not have. Not 0. */
+// Hot path.
+function markOf(words: Uint32Array, at: number): number {
+  const low = words[at]! ^ words[at + 2]!;
+  const high = words[at + 1]! ^ words[at + 3]!;
+  return ((Math.imul(low, 0x9e3779b1) + Math.imul(high, 0x85ebca77)) >>> 24) | 1;
 }

@@ -331,6 +331,7 @@ export class StateMachine {
       digest.add(section, target);
     }
     ledger.accountIndex.rebuild();
+    ledger.transferIndex.loaded();
     ledger.pendings.loaded();
     return digest.finish();
   }

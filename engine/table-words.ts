@@ -16,11 +16,14 @@ export class TableWords {
   readonly #buffer: SharedArrayBuffer;
   /** All there are so far. Growth puts another view of the same memory here: one that was kept still shows what it showed. */
   words: Uint32Array;
+  /** The same memory, byte by byte. */
+  bytes: Uint8Array;
 
   /** `bytesMax`: how large the table may ever be, in bytes. Only addresses are reserved. */
   constructor(bytesMax: number) {
     this.#buffer = reserve(bytesMax);
     this.words = new Uint32Array(this.#buffer, 0, PAGE_BYTES / 4);
+    this.bytes = new Uint8Array(this.#buffer, 0, PAGE_BYTES);
   }
 
   /** Makes sure that there are so many words; new ones are 0. */
@@ -37,6 +40,7 @@ export class TableWords {
     const grown = Math.min(Math.ceil(wanted / PAGE_BYTES) * PAGE_BYTES, maxByteLength);
     this.#buffer.grow(grown);
     this.words = new Uint32Array(this.#buffer, 0, grown / 4);
+    this.bytes = new Uint8Array(this.#buffer, 0, grown);
   }
 }
 

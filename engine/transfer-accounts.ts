@@ -8,11 +8,9 @@ import type { Carried } from './carried.ts';
 import { AccountFlags, RESOLVING } from './flags.ts';
 import type { Group } from './group.ts';
 import { HistorySide, positionHigh, TransferState, type Ledger } from './ledger.ts';
+import { BLOCK_ROWS } from './look-ahead.ts';
 import { shardOf } from './placement.ts';
 import type { UndoLog } from './undo-log.ts';
-
-/** Rows whose accounts are looked up in one go: enough to have many cache misses under way, few enough to stay in the nearest cache. */
-export const BLOCK_ROWS = 256;
 
 /** Word offsets in an account row. */
 export const DEBITS_PENDING = 4;

@@ -18,6 +18,7 @@ import {
   RESOLVED_WORDS,
   TRANSFER_WORDS,
 } from './link-message.ts';
+import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import { shardOf } from './placement.ts';
 import type { Units } from './units.ts';
 
@@ -29,12 +30,14 @@ interface ApplyParts {
 
 export class WalkApply {
   readonly #parts: ApplyParts;
+  readonly #lookAhead: LookAhead;
   readonly #record = new Uint32Array(ROW_WORDS);
   /** Frame row of the first transfer of the message; the others follow. */
   #firstRow = 0;
 
   constructor(parts: ApplyParts) {
     this.#parts = parts;
+    this.#lookAhead = new LookAhead(parts.ledger);
   }
 
   /** Applies the message at a word offset and returns where its outcomes begin. */
@@ -60,6 +63,9 @@ export class WalkApply {
   #changeAccounts(body: Uint32Array, from: number, n: number): void {
     const { accountIndex, accounts } = this.#parts.ledger;
     for (let i = 0, at = from; i < n; i++, at += CHANGED_WORDS) {
+      if (i % BLOCK_ROWS === 0) {
+        this.#lookAhead.accounts(body, at, CHANGED_WORDS, Math.min(BLOCK_ROWS, n - i));
+      }
       const row = accountIndex.find(body, at, accountIndex.hash(body, at));
       assert(row !== -1, 'a changed account exists');
       accounts.change(row, body, at);
@@ -79,6 +85,12 @@ export class WalkApply {
   #addTransfers(body: Uint32Array, from: number, n: number): void {
     const { ledger, group } = this.#parts;
     for (let i = 0, at = from; i < n; i++, at += TRANSFER_WORDS) {
+      if (i % BLOCK_ROWS === 0) {
+        const count = Math.min(BLOCK_ROWS, n - i);
+        this.#lookAhead.transfers(body, at, TRANSFER_WORDS, count);
+        this.#lookAhead.accounts(body, at + 4, TRANSFER_WORDS, count);
+        this.#lookAhead.accounts(body, at + 8, TRANSFER_WORDS, count);
+      }
       const isHome = shardOf(body, at + 4, ledger.shards) === ledger.shard;
       const row = this.#derive(body, at, isHome ? DerivedKind.home : 0);
       if (i === 0) this.#firstRow = row;

@@ -24,6 +24,7 @@ import {
   WordList,
   type Outgoing,
 } from './link-message.ts';
+import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
 import { isTransient, TransferStatus } from './status.ts';
@@ -46,6 +47,7 @@ const PENDING = 16;
 
 export class WalkDecision {
   readonly #parts: DecisionParts;
+  readonly #lookAhead: LookAhead;
   readonly #columns = new Columns();
   readonly #body = new WordList();
   readonly #outcomes = new WordList();
@@ -58,6 +60,7 @@ export class WalkDecision {
 
   constructor(parts: DecisionParts) {
     this.#parts = parts;
+    this.#lookAhead = new LookAhead(parts.ledger);
   }
 
   decide(body: Uint32Array): void {
@@ -71,7 +74,9 @@ export class WalkDecision {
     this.#outcomes.length = 0;
     this.#failed.length = 0;
     this.#resolving.length = 0;
+    const { accounts } = units.transferRules;
     for (let from = 0; from < rows;) {
+      if (kind === BatchKind.transfers && from >= accounts.aheadTo) this.#lookAheadFrom(body, from);
       let to = from + 1;
       while ((this.#marks[to - 1]! & EventMark.end) === 0) to++;
       units.execute(this.#marks, from, to, -1);
@@ -85,6 +90,15 @@ export class WalkDecision {
       this.#sendChanges(shard, body);
     }
     carried.clear();
+  }
+
+  #lookAheadFrom(body: Uint32Array, from: number): void {
+    const { accounts } = this.#parts.units.transferRules;
+    const to = Math.min(from + BLOCK_ROWS, body[LinkHead.rows]!);
+    const ids = LINK_HEAD_WORDS + from * ROW_WORDS;
+    this.#lookAhead.transfers(body, ids, ROW_WORDS, to - from);
+    accounts.lookAhead(from, to);
+    accounts.lookAheadPendings();
   }
 
   /** Takes note of what became of event i. */

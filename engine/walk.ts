@@ -29,6 +29,7 @@ import {
   WordList,
   type Outgoing,
 } from './link-message.ts';
+import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 import { WalkApply } from './walk-apply.ts';
@@ -96,6 +97,7 @@ export class Walks {
   readonly #record = new Uint32Array(ROW_WORDS);
   readonly #pathOfUnit = { low: 0, high: 0 };
   readonly #eventKeys: EventKeys;
+  readonly #lookAhead: LookAhead;
   readonly #decision: WalkDecision;
   readonly #apply: WalkApply;
 
@@ -103,6 +105,7 @@ export class Walks {
     this.#parts = parts;
     const { outgoing } = this;
     this.#eventKeys = new EventKeys(parts.ledger);
+    this.#lookAhead = new LookAhead(parts.ledger);
     this.#decision = new WalkDecision({ ...parts, outgoing });
     this.#apply = new WalkApply(parts);
   }
@@ -292,7 +295,12 @@ export class Walks {
     const rows = body[LinkHead.rows]!;
     const from = LINK_HEAD_WORDS + rows * (ROW_WORDS + 1);
     const lists = this.#carriedSoFar(body, from);
-    for (let key = 0; key < keys.length; key += KEY_WORDS) this.#carry(keys, key, lists);
+    for (let key = 0; key < keys.length; key += KEY_WORDS) {
+      if (key % (BLOCK_ROWS * KEY_WORDS) === 0) {
+        this.#lookAhead.keys(keys, key, KEY_WORDS, (keys.length - key) / KEY_WORDS);
+      }
+      this.#carry(keys, key, lists);
+    }
     const { accounts, records, failed, newest } = lists;
     const out = new Uint32Array(
       from + accounts.length + records.length + failed.length + newest.length,

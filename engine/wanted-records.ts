@@ -10,17 +10,19 @@ import type { Ledger } from './ledger.ts';
 import { positionRow, positionSequence, positionState, TransferState } from './ledger.ts';
 import { GROUP_ROWS_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind, WalkHead } from './link-message.ts';
+import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import type { RecordShelf } from './record-shelf.ts';
-import { BLOCK_ROWS } from './transfer-accounts.ts';
 
 export class WantedRecords {
   readonly #ledger: Ledger;
   readonly #shelf: RecordShelf;
+  readonly #lookAhead: LookAhead;
   /** Hashes of the transfer ids of requests, by frame row. */
   readonly hashes = new Int32Array(GROUP_ROWS_MAX + 1);
 
   constructor(ledger: Ledger, shelf: RecordShelf) {
     this.#ledger = ledger;
+    this.#lookAhead = new LookAhead(ledger);
     this.#shelf = shelf;
   }
 
@@ -62,7 +64,13 @@ export class WantedRecords {
     if (words[body + LinkHead.kind] !== LinkKind.walk) return;
     if (words[body + WalkHead.batchKind] !== BatchKind.transfers) return;
     const n = words[body + LinkHead.rows]!;
-    for (let i = 0; i < n; i++) this.addEvent(words, body + LINK_HEAD_WORDS + i * ROW_WORDS);
+    for (let i = 0; i < n; i++) {
+      const at = body + LINK_HEAD_WORDS + i * ROW_WORDS;
+      if (i % BLOCK_ROWS === 0) {
+        this.#lookAhead.transfers(words, at, ROW_WORDS, Math.min(BLOCK_ROWS, n - i));
+      }
+      this.addEvent(words, at);
+    }
   }
 
   /** The transfer event whose 32 words begin at `at`. */

@@ -18,15 +18,18 @@ const REASK_DEADLINE_MS = 30_000;
 const CREATED = 201;
 const OK = 200;
 
-export interface HttpFigures {
+export interface HttpFigures extends EchoFigures {
   readonly transfers: number;
   readonly seconds: number;
   readonly latency: LatencyMs;
+  readonly complaints: readonly string[];
+}
+
+interface EchoFigures {
   readonly echoRequestsPerSecond: number;
   readonly ratio: number;
   /** Requests per second of each round. */
   readonly rounds: readonly { readonly ledger: number; readonly echo: number }[];
-  readonly complaints: readonly string[];
 }
 
 export interface HttpRun {
@@ -39,21 +42,48 @@ export interface HttpRun {
 }
 
 export async function runHttpRounds(run: HttpRun): Promise<HttpFigures> {
-  const { options, workload } = run;
-  const pairs = Math.min(PAIRS_MAX, workload.slots.length * workload.slots[0]!.batch.n);
-  const setup: LoadSetup = {
-    workload: run.workloadOptions,
-    pairs,
-    connections: options.connections,
-  };
   const echo = start('./echo-server.ts', []);
-  const load = start('./http-load.ts', [JSON.stringify(setup)]);
+  const load = start('./http-load.ts', [JSON.stringify(setupOf(run))]);
   try {
     const [{ port }] = await Promise.all([answer<{ port: number }>(echo), answer(load)]);
     return await alternate(run, load, `http://127.0.0.1:${port}`);
   } finally {
     await Promise.all([endChild(echo), endChild(load)]);
   }
+}
+
+/** The ledger alone, for as long as it is asked to: others take turns with it. */
+export async function runHttpLedger(run: HttpRun): Promise<Omit<HttpFigures, keyof EchoFigures>> {
+  const { options, target } = run;
+  const load = start('./http-load.ts', [JSON.stringify(setupOf(run))]);
+  try {
+    await answer(load);
+    const measure = (seconds: number): Promise<Slice> => {
+      const whole = Math.max(1, Math.round(seconds));
+      const url = target.url!;
+      return ask<Slice>(load, {
+        type: 'slice',
+        url,
+        seconds: whole,
+        good: CREATED,
+        isLedger: true,
+      });
+    };
+    if (options.warmUpSeconds > 0) await measure(options.warmUpSeconds);
+    const { requests, seconds, latency, bad } = await measure(options.seconds);
+    const complaints = await closeBooks(run, await ask<Tally>(load, { type: 'tally' }));
+    return { transfers: requests, seconds, latency, complaints: withBad(complaints, bad) };
+  } finally {
+    await endChild(load);
+  }
+}
+
+const withBad = (complaints: readonly string[], bad: number): readonly string[] =>
+  bad === 0 ? complaints : [...complaints, `${bad} requests were not answered well`];
+
+function setupOf({ options, workload, workloadOptions }: HttpRun): LoadSetup {
+  const pairs = Math.min(PAIRS_MAX, workload.slots.length * workload.slots[0]!.batch.n);
+  return { workload: workloadOptions, pairs, connections: options.connections };
 }
 
 async function alternate(run: HttpRun, load: ChildProcess, echoUrl: string): Promise<HttpFigures> {
@@ -89,7 +119,7 @@ async function alternate(run: HttpRun, load: ChildProcess, echoUrl: string): Pro
     echoRequestsPerSecond: echoRate,
     ratio: rateOf(ledger) / echoRate,
     rounds: ledger.map((slice, i) => ({ ledger: rateOf([slice]), echo: rateOf([echo[i]!]) })),
-    complaints: bad === 0 ? complaints : [...complaints, `${bad} requests were not answered well`],
+    complaints: withBad(complaints, bad),
   };
 }
 

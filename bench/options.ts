@@ -67,6 +67,7 @@ examples:
   sycee bench open-pendings --timeout 3600 --user-data
   sycee bench queries --history 1000000
   sycee bench recovery --accounts 1000000
+  sycee bench peers --peers postgresql --plot ratios.svg
 
 Two checkouts are compared by "node bench/compare.ts --help".
 
@@ -88,6 +89,7 @@ export function parseBenchArguments(argv: readonly string[]): Asked {
   const scenario = scenarioOf(positionals);
   const transport = TRANSPORTS.find((one) => one === (values.transport ?? 'in-process'));
   if (transport === undefined) throw new UsageError(`--transport is ${TRANSPORTS.join(', ')}`);
+  if (scenario === 'peers') refuseFixed(values);
   if (transport !== 'in-process' && SNAPSHOT_SCENARIOS.includes(scenario)) {
     throw new UsageError(`${scenario} is measured in process only`);
   }
@@ -129,6 +131,20 @@ function scenarioOf([name, ...more]: readonly string[]): ScenarioName {
   const scenario = SCENARIO_NAMES.find((one) => one === name);
   if (scenario !== undefined) return scenario;
   throw new UsageError(`there is no scenario ${name}; there is: ${SCENARIO_NAMES.join(', ')}`);
+}
+
+/** Each contender has its own. */
+function refuseFixed(values: ReturnType<typeof parsed>['values']): void {
+  const fixed = [
+    'transport',
+    'shards',
+    'batch',
+    'cross-shard',
+    'connections',
+    'in-flight',
+  ] as const;
+  const given = fixed.find((flag) => values[flag] !== undefined);
+  if (given !== undefined) throw new UsageError(`--${given} is not for peers`);
 }
 
 function checkLegs(

@@ -54,11 +54,7 @@ export function makeReport(options: BenchOptions, result: ScenarioResult): Bench
     durability: DURABILITY,
     verified,
     ...(verified ? figuresOf(result) : { complaints: result.complaints }),
-    machine: {
-      cpus: availableParallelism(),
-      model: cpus()[0]?.model.trim() ?? 'unknown',
-      node: process.version,
-    },
+    machine: machineOf(),
     commit: commitOf(),
   };
 }
@@ -104,7 +100,15 @@ function memoryOf(memory: MemoryUse): Readonly<Record<string, number | null>> {
   };
 }
 
-function commitOf(): string | null {
+export function machineOf(): BenchReport['machine'] {
+  return {
+    cpus: availableParallelism(),
+    model: cpus()[0]?.model.trim() ?? 'unknown',
+    node: process.version,
+  };
+}
+
+export function commitOf(): string | null {
   try {
     return execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
       cwd: fileURLToPath(new URL('..', import.meta.url)),

@@ -16,18 +16,34 @@ import type { ScenarioContext, ScenarioResult } from './scenario.ts';
 import { recovery, snapshotUnderLoad } from './snapshots.ts';
 import { chains, hotAccount, uniform } from './uniform.ts';
 
-const SCENARIOS: Readonly<
-  Record<ScenarioName, (context: ScenarioContext) => Promise<ScenarioResult>>
-> = {
-  uniform,
-  'pending-post': pendingPost,
-  chains,
-  'hot-account': hotAccount,
-  'open-pendings': openPendings,
-  queries,
-  recovery,
-  'snapshot-under-load': snapshotUnderLoad,
+/** What a scenario ends with: a document for machines, and the same for people. */
+export interface Finished {
+  readonly report: {
+    readonly verified: boolean;
+    readonly complaints?: readonly string[] | undefined;
+  };
+  readonly text: string;
+}
+
+const SCENARIOS: Readonly<Record<ScenarioName, (context: ScenarioContext) => Promise<Finished>>> = {
+  uniform: reported(uniform),
+  'pending-post': reported(pendingPost),
+  chains: reported(chains),
+  'hot-account': reported(hotAccount),
+  'open-pendings': reported(openPendings),
+  queries: reported(queries),
+  recovery: reported(recovery),
+  'snapshot-under-load': reported(snapshotUnderLoad),
+  // Its packages are for development: the others do without.
+  peers: async (context) => (await import('./peers/rounds.ts')).peers(context),
 };
+
+function reported(scenario: (context: ScenarioContext) => Promise<ScenarioResult>) {
+  return async (context: ScenarioContext): Promise<Finished> => {
+    const report = makeReport(context.options, await scenario(context));
+    return { report, text: formatReport(report) };
+  };
+}
 
 const EXIT_OK = 0;
 const EXIT_FAILED = 1;
@@ -65,7 +81,7 @@ async function runAsked(options: BenchOptions): Promise<number> {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   const directory = await makeDirectory(options);
   try {
-    const result = await SCENARIOS[options.scenario]({
+    const { report, text } = await SCENARIOS[options.scenario]({
       options,
       directory,
       signal: interrupt.signal,
@@ -73,12 +89,11 @@ async function runAsked(options: BenchOptions): Promise<number> {
         if (process.stderr.isTTY) console.error(line);
       },
     });
-    const report = makeReport(options, result);
     if (options.json) {
-      for (const complaint of result.complaints) console.error(`not verified: ${complaint}`);
+      for (const complaint of report.complaints ?? []) console.error(`not verified: ${complaint}`);
       console.log(JSON.stringify(report));
     } else {
-      console.log(formatReport(report));
+      console.log(text);
     }
     return report.verified ? EXIT_OK : EXIT_FAILED;
   } finally {

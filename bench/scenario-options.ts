@@ -16,6 +16,13 @@ export const QUESTION_NAMES = [
 export type QuestionName = (typeof QUESTION_NAMES)[number];
 const ASKED = ['all', ...QUESTION_NAMES] as const;
 
+export const PEER_NAMES = ['postgresql', 'redis', 'tigerbeetle'] as const;
+export type PeerName = (typeof PEER_NAMES)[number];
+
+/** What the peers are asked to do; `equal-counts` is TigerBeetle's. */
+export const SHAPE_NAMES = ['uniform', 'hot-account', 'equal-counts'] as const;
+export type ShapeName = (typeof SHAPE_NAMES)[number];
+
 export interface ScenarioOptions {
   readonly chain: number;
   readonly legs: Legs;
@@ -36,6 +43,15 @@ export interface ScenarioOptions {
   readonly rounds: number;
   /** Transfers behind the snapshot. */
   readonly suffix: number;
+  /** Whom Sycee is measured beside. */
+  readonly peers: readonly PeerName[];
+  /** Path of the server's binary. */
+  readonly tigerbeetle: string | undefined;
+  /** Where the ratios are drawn. */
+  readonly plot: string | undefined;
+  readonly shapes: readonly ShapeName[];
+  /** Of each contender where they are compared at equal numbers. */
+  readonly transfers: number;
 }
 
 /** By scenario, its own options. Each is `--name`. */
@@ -48,6 +64,7 @@ export const SCENARIO_FLAGS = {
   queries: ['history', 'questions', 'ask', 'readers', 'read-rate', 'rounds'],
   recovery: ['history', 'suffix'],
   'snapshot-under-load': ['history', 'rounds'],
+  peers: ['rounds', 'peers', 'tigerbeetle', 'shapes', 'transfers', 'plot'],
 } as const satisfies Readonly<Record<string, readonly ScenarioFlag[]>>;
 
 export type ScenarioName = keyof typeof SCENARIO_FLAGS;
@@ -68,6 +85,11 @@ export const FLAG_TYPES = {
   'read-rate': { type: 'string' },
   rounds: { type: 'string' },
   suffix: { type: 'string' },
+  peers: { type: 'string' },
+  tigerbeetle: { type: 'string' },
+  shapes: { type: 'string' },
+  transfers: { type: 'string' },
+  plot: { type: 'string' },
 } as const;
 
 /** What parseArgs makes of FLAG_TYPES. */
@@ -105,7 +127,14 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
     --suffix N           transfers behind it                          (1000000)
   snapshot-under-load    load without snapshots, and while they are written one after the other
     --history N          transfers before the load                    (10000000)
-    --rounds N           of load without and with                     (3)`;
+    --rounds N           of load without and with                     (3)
+  peers                  Sycee and other systems in turns, the same work, all durable
+    --peers NAMES        ${PEER_NAMES.join(', ').padEnd(45)}(postgresql,redis)
+    --tigerbeetle PATH   its server; then tigerbeetle is one of the peers
+    --shapes NAMES       ${SHAPE_NAMES.join(', ').padEnd(45)}(all)
+    --transfers N        of each contender in equal-counts            (1000000)
+    --rounds N           in which each contender has one turn         (3)
+    --plot FILE          draw the ratios, as SVG`;
 
 /** Throws what `refuse` makes of a sentence. */
 export function scenarioOptionsOf(
@@ -148,7 +177,31 @@ export function scenarioOptionsOf(
     readRate: whole('read-rate', [0, 1_000_000]),
     rounds: whole('rounds', [1, 100]),
     suffix: whole('suffix', [0, 1_000_000_000]),
+    ...peerOptions(values, refuse),
+    transfers: whole('transfers', [1, 1_000_000_000]),
   };
+}
+
+/** The binary brings TigerBeetle along, and TigerBeetle its shape. */
+function peerOptions(
+  values: FlagValues,
+  refuse: (sentence: string) => Error,
+): Pick<ScenarioOptions, 'peers' | 'tigerbeetle' | 'plot' | 'shapes'> {
+  const some = <T extends string>(flag: 'peers' | 'shapes', all: readonly T[]): T[] => {
+    const named = (values[flag] ?? '').split(',').map((name) => name.trim());
+    const unknown = named.find((name) => !all.some((one) => one === name));
+    if (unknown !== undefined) throw refuse(`--${flag} is of ${all.join(', ')}, with commas`);
+    return all.filter((one) => named.includes(one));
+  };
+  const { tigerbeetle, plot } = values;
+  const peers: PeerName[] =
+    values.peers === undefined ? ['postgresql', 'redis'] : some('peers', PEER_NAMES);
+  if (tigerbeetle === undefined && peers.includes('tigerbeetle')) {
+    throw refuse('tigerbeetle needs its server: --tigerbeetle PATH');
+  }
+  if (tigerbeetle !== undefined && !peers.includes('tigerbeetle')) peers.push('tigerbeetle');
+  const shapes = values.shapes === undefined ? SHAPE_NAMES : some('shapes', SHAPE_NAMES);
+  return { peers, tigerbeetle, plot, shapes };
 }
 
 const DEFAULTS = {
@@ -161,6 +214,7 @@ const DEFAULTS = {
   'read-rate': '0',
   rounds: '3',
   suffix: '1000000',
+  transfers: '1000000',
 } as const;
 type NumberFlag = keyof typeof DEFAULTS;
 
@@ -184,6 +238,11 @@ export function ownSettings(
     'read-rate': options.readRate,
     rounds: options.rounds,
     suffix: options.suffix,
+    peers: options.peers.join(','),
+    tigerbeetle: options.tigerbeetle ?? '',
+    shapes: options.shapes.join(','),
+    transfers: options.transfers,
+    plot: options.plot ?? '',
   };
   return Object.fromEntries(
     SCENARIO_FLAGS[scenario].map((flag: ScenarioFlag) => [flag.replaceAll('-', '_'), all[flag]]),

@@ -179,7 +179,7 @@ function lastWords(child: ChildProcess): () => string {
   return () => text.trim();
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

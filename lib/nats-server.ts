@@ -57,7 +57,8 @@ export interface NatsServer {
   kill(): Promise<void>;
 }
 
-const KEEPER = `
+/** Runs "$@" until standard input ends; says its process id first. */
+export const KEEPER = `
 exec 3<&0
 "$@" <&- 3<&- &
 server=$!

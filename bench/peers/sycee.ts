@@ -1,0 +1,54 @@
+/** Sycee's own turns: its ordinary scenarios, with their verification, in the forms that the peers are compared with. */
+import { runHttpLedger } from '../http-rounds.ts';
+import { createTransfers } from '../load.ts';
+import {
+  type Bench,
+  loadOf,
+  type Measured,
+  runScenario,
+  type ScenarioContext,
+  warmAndMeasure,
+} from '../scenario.ts';
+import type { Contender } from './contenders.ts';
+import type { Turn } from './turn.ts';
+
+/** Rows in a slot where requests have one transfer each: the slots then only say who pays whom. */
+const HTTP_SLOT_ROWS = 1_024;
+
+export async function takeSyceeTurn(context: ScenarioContext, contender: Contender): Promise<Turn> {
+  const { transport = 'in-process', batch, clients, shape } = contender;
+  const isHttp = transport === 'http';
+  const options = {
+    ...context.options,
+    transport,
+    batch,
+    shards: 1,
+    inFlight: isHttp ? context.options.inFlight : clients,
+    connections: clients,
+  };
+  return runScenario(
+    { ...context, options },
+    {
+      load: {
+        hotSide: shape === 'hot-account' ? 'either' : undefined,
+        ...(isHttp ? { batch: HTTP_SLOT_ROWS } : {}),
+      },
+      measure: isHttp ? runHttpLedger : shape === 'equal-counts' ? createCount : measureLoad,
+    },
+  );
+}
+
+async function measureLoad(bench: Bench): Promise<Measured> {
+  const { transfers, seconds, latency } = await warmAndMeasure(bench, loadOf(bench));
+  return { transfers, seconds, latency: latency.summary() };
+}
+
+async function createCount(bench: Bench): Promise<Measured> {
+  const { target, workload, books, options, signal } = bench;
+  const { transfers, seconds, latency } = await createTransfers(target.client, workload, books, {
+    inFlight: options.inFlight,
+    signal,
+    count: options.scenarioOptions.transfers,
+  });
+  return { transfers, seconds, latency: latency.summary() };
+}

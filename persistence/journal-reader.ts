@@ -71,14 +71,17 @@ export class JournalReader implements Disposable {
     return row.frame;
   }
 
-  /** All rows from `first` on, up to the last one that is durable when it is asked for. */
-  *rows(first: number): Generator<JournalRow, void, undefined> {
+  /**
+   * All rows from `first` on, up to the last one that is durable when it is asked for. Several are read ahead, so who wants a few says which is
+   * the `last` of them.
+   */
+  *rows(first: number, last = Number.MAX_SAFE_INTEGER): Generator<JournalRow, void, undefined> {
     assert(Number.isSafeInteger(first) && first >= 1, 'sequences start at 1');
     let before: number | undefined;
     let sequence = first;
-    for (;;) {
+    while (sequence <= last) {
       const segment = this.#segmentWith(sequence);
-      const rows = segment?.rowsFrom(sequence) ?? [];
+      const rows = segment?.rowsFrom(sequence, last) ?? [];
       if (segment === undefined || rows.length === 0) {
         if (sequence > this.lastSequence()) return;
         throw this.#missing(sequence);

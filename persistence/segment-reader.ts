@@ -43,7 +43,7 @@ export class SegmentReader implements Disposable {
       .safeIntegers();
     this.#selectRows = connection
       .prepare(
-        `SELECT sequence, timestamp, checksum, frame FROM journal_row WHERE sequence >= ? ORDER BY sequence LIMIT ${ROWS_AT_ONCE}`,
+        `SELECT sequence, timestamp, checksum, frame FROM journal_row WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${ROWS_AT_ONCE}`,
       )
       .safeIntegers();
     this.#selectChecksum = connection
@@ -96,9 +96,11 @@ export class SegmentReader implements Disposable {
     };
   }
 
-  /** Some rows from a sequence on, in order; none at the end of the segment. One question to SQLite for several rows. */
-  rowsFrom(sequence: number): readonly StoredRow[] {
-    const rows = this.#readAll(this.#selectRows, sequence) as readonly RowsColumns[];
+  /** Some rows from a sequence on, up to `last`, in order; none at the end of the segment. One question to SQLite for several rows. */
+  rowsFrom(sequence: number, last = Number.MAX_SAFE_INTEGER): readonly StoredRow[] {
+    const rows = this.#checked(sequence, () =>
+      this.#selectRows.all(sequence, last),
+    ) as readonly RowsColumns[];
     return rows.map((columns) => ({
       sequence: Number(columns.sequence),
       timestamp: BigInt.asUintN(64, columns.timestamp),
@@ -145,10 +147,6 @@ export class SegmentReader implements Disposable {
     return this.#checked(sequence, () =>
       sequence === undefined ? statement.get() : statement.get(sequence),
     );
-  }
-
-  #readAll(statement: ReadStatement, sequence: number): unknown {
-    return this.#checked(sequence, () => statement.all(sequence));
   }
 
   #checked(sequence: number | undefined, read: () => unknown): unknown {

@@ -13,7 +13,7 @@ import { Derived, DERIVED_WORDS } from '../engine/frame.ts';
 import { positionRow, positionSequence, positionState } from '../engine/ledger.ts';
 import type { AccountFilter } from '../engine/query.ts';
 import { bigintOfUint64, UINT128_MAX, writeUint128 } from '../engine/uint128.ts';
-import { type ChainCache, type ChainPosition, isEnd } from './chain-cache.ts';
+import { type Chain, type ChainCache, type ChainPosition, isEnd } from './chain-cache.ts';
 import { CursorKind, decodeCursor, encodeCursor, questionOf, unusableCursor } from './cursor.ts';
 import type { FrameStore } from './frame-store.ts';
 import { Side } from './frame-view.ts';
@@ -62,11 +62,44 @@ const BALANCE_WORDS_OF_ROW = 16;
 const WINDOW_MIN = 16;
 const WINDOW_MAX = 1024;
 
-interface Found {
-  readonly position: ChainPosition;
-  readonly entry: Uint32Array;
-  /** For the cursor of oldest-first pages; 0 in the others. */
-  readonly ordinal: number;
+/** The entries of a page, DERIVED_WORDS each: one array for all, since small arrays of that size are costly to collect. */
+class FoundEntries {
+  n = 0;
+  words = new Uint32Array(DERIVED_WORDS * WINDOW_MIN);
+  readonly positions: ChainPosition[] = [];
+  /** Of the last one, for the cursor of oldest-first pages; 0 in the others. */
+  lastOrdinal = 0;
+
+  add(position: ChainPosition, entry: Uint32Array, ordinal: number): void {
+    const at = this.n * DERIVED_WORDS;
+    if (at === this.words.length) {
+      const grown = new Uint32Array(at * 2);
+      grown.set(this.words);
+      this.words = grown;
+    }
+    this.words.set(entry, at);
+    this.positions.push(position);
+    this.lastOrdinal = ordinal;
+    this.n++;
+  }
+
+  /** A time of each. */
+  times(word: number): BigUint64Array<ArrayBuffer> {
+    const times = new BigUint64Array(this.n);
+    for (let i = 0; i < this.n; i++) {
+      times[i] = bigintOfUint64(this.words, i * DERIVED_WORDS + word);
+    }
+    return times;
+  }
+
+  records(): Uint32Array<ArrayBuffer> {
+    const rows = new Uint32Array(this.n * ROW_WORDS);
+    for (let i = 0; i < this.n; i++) {
+      const at = i * DERIVED_WORDS;
+      rows.set(this.words.subarray(at, at + ROW_WORDS), i * ROW_WORDS);
+    }
+    return rows;
+  }
 }
 
 /** Newest first when `reversed`, else oldest first. */
@@ -76,15 +109,11 @@ export function* accountTransfers(
   source: HistorySource,
 ): Generator<Pause, HistoryPage> {
   const history = AccountHistory.of(filter, head, source);
-  const found = history === undefined ? [] : yield* history.page();
-  const rows = new Uint32Array(found.length * ROW_WORDS);
-  for (let i = 0; i < found.length; i++) {
-    rows.set(found[i]!.entry.subarray(0, ROW_WORDS), i * ROW_WORDS);
-  }
+  const found = history === undefined ? new FoundEntries() : yield* history.page();
   return {
-    n: found.length,
-    rows,
-    effectTimestamps: timesOf(found, Derived.effect),
+    n: found.n,
+    rows: found.records(),
+    effectTimestamps: found.times(Derived.effect),
     next: history === undefined ? null : history.next(found),
   };
 }
@@ -97,12 +126,11 @@ export function* accountBalances(
 ): Generator<Pause, HistoryBalancesPage> {
   const hasHistory = (head.flags & AccountFlags.history) !== 0;
   const history = hasHistory ? AccountHistory.of(filter, head, source) : undefined;
-  const found = history === undefined ? [] : yield* history.page();
-  const balances = new Uint32Array(found.length * BALANCE_WORDS_OF_ROW);
+  const found = history === undefined ? new FoundEntries() : yield* history.page();
+  const balances = new Uint32Array(found.n * BALANCE_WORDS_OF_ROW);
   const words = new Uint32Array(BALANCE_WORDS_OF_ROW);
-  for (let i = 0; i < found.length; i++) {
+  for (const [i, { low, high }] of found.positions.entries()) {
     if (i % ENTRIES_AT_ONCE === 0) yield;
-    const { low, high } = found[i]!.position;
     const sequence = positionSequence(low, high);
     const row = positionRow(high);
     const isKept = source.frames.view(sequence).balances(row, positionState(high), words);
@@ -110,10 +138,10 @@ export function* accountBalances(
     balances.set(words, i * BALANCE_WORDS_OF_ROW);
   }
   return {
-    n: found.length,
+    n: found.n,
     balances,
-    timestamps: timesOf(found, ROW_WORDS - 2),
-    effectTimestamps: timesOf(found, Derived.effect),
+    timestamps: found.times(ROW_WORDS - 2),
+    effectTimestamps: found.times(Derived.effect),
     next: history === undefined ? null : history.next(found),
   };
 }
@@ -127,6 +155,7 @@ class AccountHistory {
   readonly #question: number;
   readonly #accountId = new Uint32Array(4);
   readonly #words = new Uint32Array(2);
+  readonly #scratch = new Uint32Array(DERIVED_WORDS);
 
   private constructor(
     filter: AccountFilter,
@@ -155,53 +184,52 @@ class AccountHistory {
     return new AccountHistory(filter, { head, span }, source);
   }
 
-  *page(): Generator<Pause, Found[]> {
+  *page(): Generator<Pause, FoundEntries> {
     return this.#filter.reversed ? yield* this.#newestFirst() : yield* this.#oldestFirst();
   }
 
   /** A page that is not full has come to the end. */
-  next(found: readonly Found[]): string | null {
-    const last = found.at(-1);
-    if (last === undefined || found.length < this.#filter.limit) return null;
-    const { position, ordinal } = last;
-    const numbers = [position.low, position.high, ordinal];
+  next({ n, positions, lastOrdinal }: FoundEntries): string | null {
+    const last = positions.at(-1);
+    if (last === undefined || n < this.#filter.limit) return null;
+    const numbers = [last.low, last.high, lastOrdinal];
     return encodeCursor(CursorKind.history, this.#question, numbers);
   }
 
-  *#newestFirst(): Generator<Pause, Found[]> {
-    const found: Found[] = [];
+  *#newestFirst(): Generator<Pause, FoundEntries> {
+    const found = new FoundEntries();
+    const entry = this.#scratch;
     const after = this.#cursor();
     let position: ChainPosition = after === undefined ? this.#head : this.#previous(after.position);
-    for (let steps = 1; !isEnd(position) && found.length < this.#filter.limit; steps++) {
+    for (let steps = 1; !isEnd(position) && found.n < this.#filter.limit; steps++) {
       if (steps % ENTRIES_AT_ONCE === 0) yield;
-      const view = this.#source.frames.view(sequenceOf(position));
-      if (view.closed < this.#span.min) break;
-      const entry = this.#entry(position);
-      if (this.#passes(position, entry)) found.push({ position, entry, ordinal: 0 });
+      if (this.#isBeforeSpan(position)) break;
+      this.#readEntry(position, entry);
+      if (this.#passes(position, entry)) found.add(position, entry, 0);
       position = previousIn(entry, position);
     }
     return found;
   }
 
-  *#oldestFirst(): Generator<Pause, Found[]> {
+  *#oldestFirst(): Generator<Pause, FoundEntries> {
     const { chains } = this.#source;
     const chain = chains.chain(this.#filter.accountId);
     const after = this.#cursor();
     yield* chain.extend(this.#head, { previous: (position) => this.#previous(position) });
     chains.grew(this.#filter.accountId);
-    const found: Found[] = [];
+    const found = new FoundEntries();
     let ordinal: number;
     if (after === undefined) ordinal = this.#firstInSpan(chain);
     else ({ ordinal } = after);
     let isChecked = after === undefined;
     let lastSequence = Infinity;
-    while (ordinal < chain.count && found.length < this.#filter.limit) {
-      const wanted = Math.max(this.#filter.limit - found.length + 1, WINDOW_MIN);
+    while (ordinal < chain.count && found.n < this.#filter.limit) {
+      const wanted = Math.max(this.#filter.limit - found.n + 1, WINDOW_MIN);
       const end = Math.min(ordinal + Math.min(wanted, WINDOW_MAX), chain.count);
-      const positions = this.#window(chain, ordinal, end);
-      for (let i = 0; i < positions.length; i++) {
-        if ((ordinal + i) % ENTRIES_AT_ONCE === 0) yield;
-        const position = positions[i]!;
+      const window = yield* this.#window(chain, ordinal, end);
+      // From the newest to the oldest, as they were read.
+      for (let i = window.n - 1; i >= 0; i--, ordinal++) {
+        const position = window.positions[i]!;
         if (!isChecked) {
           // The entry of the cursor itself: the page begins behind it.
           if (!isSamePosition(position, after!.position)) throw unusableCursor();
@@ -209,27 +237,29 @@ class AccountHistory {
           continue;
         }
         if (sequenceOf(position) > lastSequence) return found;
-        const entry = this.#entry(position);
+        const entry = window.words.subarray(i * DERIVED_WORDS, (i + 1) * DERIVED_WORDS);
         if (lastSequence === Infinity && this.#isBehindSpan(entry)) {
           lastSequence = yield* this.#lastInSpan(sequenceOf(position));
         }
         if (!this.#passes(position, entry)) continue;
-        found.push({ position, entry, ordinal: ordinal + i });
-        if (found.length === this.#filter.limit) return found;
+        found.add(position, entry, ordinal);
+        if (found.n === this.#filter.limit) return found;
       }
-      ordinal = end;
     }
     if (!isChecked) throw unusableCursor();
     return found;
   }
 
   /** The transfers before it all lie in frames that were closed before the span. */
-  #firstInSpan(chain: ReturnType<ChainCache['chain']>): number {
+  #firstInSpan(chain: Chain): number {
     if (this.#span.min === 0n) return 0;
-    const { frames } = this.#source;
-    const isBefore = (position: ChainPosition): boolean =>
-      frames.view(sequenceOf(position)).closed < this.#span.min;
+    const isBefore = (position: ChainPosition): boolean => this.#isBeforeSpan(position);
     return chain.lastMilestone(isBefore)?.ordinal ?? 0;
+  }
+
+  #isBeforeSpan(position: ChainPosition): boolean {
+    const { min } = this.#span;
+    return min !== 0n && this.#source.frames.view(sequenceOf(position)).closed < min;
   }
 
   #isBehindSpan(entry: Uint32Array): boolean {
@@ -243,17 +273,23 @@ class AccountHistory {
     return index.effectMinFrom(sequence + 1) > this.#span.max ? sequence : Infinity;
   }
 
-  /** Positions of the transfers from..to-1 of the chain, the oldest first. */
-  #window(chain: ReturnType<ChainCache['chain']>, from: number, to: number): ChainPosition[] {
+  /** The transfers from..to-1 of the chain, the newest first: each entry leads to the one before, so that none is looked at twice. */
+  *#window(chain: Chain, from: number, to: number): Generator<Pause, FoundEntries> {
     assert(from < to, 'a window has transfers');
-    const positions: ChainPosition[] = [];
+    const window = new FoundEntries();
+    const entry = this.#scratch;
     const start = chain.milestoneFrom(to - 1);
-    let position: ChainPosition = start;
+    let position: ChainPosition = { low: start.low, high: start.high };
     for (let { ordinal } = start; ordinal >= from; ordinal--) {
-      if (ordinal < to) positions.push({ low: position.low, high: position.high });
-      if (ordinal > from) position = this.#previous(position);
+      if (ordinal % ENTRIES_AT_ONCE === 0) yield;
+      if (ordinal >= to) position = this.#previous(position);
+      else {
+        this.#readEntry(position, entry);
+        window.add(position, entry, ordinal);
+        position = previousIn(entry, position);
+      }
     }
-    return positions.toReversed();
+    return window;
   }
 
   #cursor(): { readonly position: ChainPosition; readonly ordinal: number } | undefined {
@@ -276,14 +312,12 @@ class AccountHistory {
   }
 
   /** The row's words, when it is the account's. That cannot be told from a checksum: rows are read alone. */
-  #entry(position: ChainPosition): Uint32Array {
-    const entry = new Uint32Array(DERIVED_WORDS);
+  #readEntry(position: ChainPosition, entry: Uint32Array): void {
     this.#source.frames.view(sequenceOf(position)).entry(positionRow(position.high), entry);
     const account = positionState(position.high) * 4;
     for (let w = 0; w < 4; w++) {
       if (entry[account + w] !== this.#accountId[w]) throw this.#notOurs(position);
     }
-    return entry;
   }
 
   #passes(position: ChainPosition, entry: Uint32Array): boolean {
@@ -314,10 +348,4 @@ function previousIn(entry: Uint32Array, position: ChainPosition): ChainPosition 
 
 function isSamePosition(one: ChainPosition, two: ChainPosition): boolean {
   return one.low === two.low && one.high === two.high;
-}
-
-function timesOf(found: readonly Found[], word: number): BigUint64Array<ArrayBuffer> {
-  const times = new BigUint64Array(found.length);
-  for (let i = 0; i < found.length; i++) times[i] = bigintOfUint64(found[i]!.entry, word);
-  return times;
 }

@@ -96,10 +96,9 @@ export class ChangeLane {
     const end = this.#ends[this.#block]!;
     const block = this.#block;
     const read: Change[] = [];
-    for (const { sequence, frame } of this.#source.journal.rows(this.#next)) {
+    for (const { sequence, frame } of this.#source.journal.rows(this.#next, end)) {
       this.#readFrame(sequence, wordsOf(frame), read);
-      if (sequence === end) break;
-      yield;
+      if (sequence < end) yield;
     }
     assert(this.#block === block, 'one question at a time moves a lane');
     const queue = this.#at === 0 ? this.#queue : this.#queue.slice(this.#at);

@@ -17,7 +17,10 @@ import { type FrameBytes, FrameView, WholeFrame } from './frame-view.ts';
 const VIEW_BYTES = 1024;
 /** Below this SQLite reads a whole frame about as fast as its parts are read. */
 export const PAGED_BYTES_MIN = 16 << 10;
-/** Then it pays to read the whole frame: a read costs 1.1 us, and 0.8 MB cost 130 us. */
+/**
+ * Then it pays to read the whole frame: a read costs 1.1 us, and 0.8 MB cost 130 us. Only reads with no other frame in between count. Frames that
+ * many questions touch once each would all become whole in time, and reading those and collecting them again took longer than anything else.
+ */
 const COPIES_MAX = 96;
 /** File descriptors. */
 const PAGES_OPEN_MAX = 32;
@@ -35,6 +38,16 @@ export class FrameStore implements Disposable {
   readonly #remembered = new Set<number>();
   readonly #wals = new Map<number, WalPages>();
   readonly #places = new Map<number, FramePlace>();
+  /** What paged frames read from. */
+  readonly #source: PagedSource = {
+    read: (frame, from, target, to) => this.#readPart(frame, from, target, to),
+    readWhole: ({ sequence }) => wordsOf(this.#journal.read(sequence)),
+    onWhole: ({ sequence, byteLength }) => {
+      if (this.#views.has(sequence)) this.grew(byteLength);
+    },
+  };
+  /** The frame that was asked for last. */
+  #lastView: FrameView | undefined;
 
   /** Keeps so many bytes of frames at most, but for the last one. */
   constructor(journal: JournalReader, shards: number, bytesMax: number) {
@@ -45,16 +58,10 @@ export class FrameStore implements Disposable {
 
   /** Valid as long as the caller keeps it. */
   view(sequence: number): FrameView {
-    const known = this.#views.get(sequence);
-    if (known !== undefined) {
-      this.#views.delete(sequence);
-      this.#views.set(sequence, known);
-      return known;
-    }
-    const bytes = this.#paged(sequence) ?? new WholeFrame(wordsOf(this.#journal.read(sequence)));
-    const view = new FrameView(bytes, sequence, this.#shards);
-    this.#views.set(sequence, view);
-    this.grew(bytes instanceof WholeFrame ? bytes.byteLength : VIEW_BYTES);
+    if (this.#lastView?.sequence === sequence) return this.#lastView;
+    const view = this.#known(sequence) ?? this.#read(sequence);
+    this.#lastView = view;
+    if (view.bytes instanceof PagedFrame) view.bytes.beginRun();
     return view;
   }
 
@@ -114,6 +121,7 @@ export class FrameStore implements Disposable {
     for (const wal of this.#wals.values()) wal.close();
     this.#wals.clear();
     this.#views.clear();
+    this.#lastView = undefined;
     this.#bytes = 0;
   }
 
@@ -121,25 +129,44 @@ export class FrameStore implements Disposable {
     this.close();
   }
 
+  #known(sequence: number): FrameView | undefined {
+    const known = this.#views.get(sequence);
+    if (known === undefined) return undefined;
+    this.#views.delete(sequence);
+    this.#views.set(sequence, known);
+    return known;
+  }
+
+  #read(sequence: number): FrameView {
+    const bytes = this.#paged(sequence) ?? new WholeFrame(wordsOf(this.#journal.read(sequence)));
+    const view = new FrameView(bytes, sequence, this.#shards);
+    this.#views.set(sequence, view);
+    this.grew(bytes instanceof WholeFrame ? bytes.byteLength : VIEW_BYTES);
+    return view;
+  }
+
   #paged(sequence: number): PagedFrame | undefined {
     const sealed = this.sealedPlace(sequence);
-    const inWal = sealed === undefined ? this.#wal(sequence)?.place(sequence) : undefined;
+    const wal = sealed === undefined ? this.#wal(sequence) : undefined;
+    const inWal = wal?.place(sequence);
     const found = sealed ?? inWal;
     if (found === undefined || found.bytes < PAGED_BYTES_MIN) return undefined;
-    return new PagedFrame(found.bytes, {
-      read: (from, target, to) => {
-        if (inWal !== undefined && this.#wal(sequence)?.read(inWal, from, target, to) === true) {
-          return true;
-        }
-        const place = this.sealedPlace(sequence);
-        if (place === undefined) return false;
-        return this.#sealed(sequence)?.read(place, from, target, to) === true;
-      },
-      readWhole: () => wordsOf(this.#journal.read(sequence)),
-      onWhole: () => {
-        if (this.#views.has(sequence)) this.grew(found.bytes);
-      },
-    });
+    return new PagedFrame(sequence, found, wal, this.#source);
+  }
+
+  /** A WAL that was closed here is not read: its file descriptor may be another file's. One that was cut off is too short. */
+  #readPart(
+    { sequence, wal, place }: PagedFrame,
+    from: number,
+    target: Uint32Array,
+    to: PartOfTarget,
+  ): boolean {
+    if (wal !== undefined) {
+      const isOpen = this.#wals.get(segmentWith(this.#journal.firsts, sequence) ?? 0) === wal;
+      if (isOpen && wal.read(place, from, target, to)) return true;
+    }
+    const sealed = wal === undefined ? place : this.sealedPlace(sequence);
+    return sealed !== undefined && this.#sealed(sequence)?.read(sealed, from, target, to) === true;
   }
 
   #sealed(sequence: number): SegmentPages | undefined {
@@ -186,38 +213,53 @@ interface OpenPages {
   readonly isArchived: boolean;
 }
 
+interface PartOfTarget {
+  readonly at: number;
+  readonly bytes: number;
+}
+
 interface PagedSource {
-  read(
-    from: number,
-    target: Uint32Array,
-    to: { readonly at: number; readonly bytes: number },
-  ): boolean;
+  read(frame: PagedFrame, from: number, target: Uint32Array, to: PartOfTarget): boolean;
   /** Over SQLite, with its checksum. */
-  readWhole(): Uint32Array;
-  onWhole(): void;
+  readWhole(frame: PagedFrame): Uint32Array;
+  onWhole(frame: PagedFrame): void;
 }
 
 /** Reads what it is asked for, until it was asked so often that it reads everything. */
 class PagedFrame implements FrameBytes {
-  readonly byteLength: number;
+  readonly sequence: number;
+  readonly place: FramePlace;
+  /** Where the place is; undefined when that is the file of a sealed segment. */
+  readonly wal: WalPages | undefined;
   readonly #source: PagedSource;
   #copies = 0;
   #words: Uint32Array | undefined;
 
-  constructor(byteLength: number, source: PagedSource) {
-    this.byteLength = byteLength;
+  constructor(sequence: number, place: FramePlace, wal: WalPages | undefined, source: PagedSource) {
+    this.sequence = sequence;
+    this.place = place;
+    this.wal = wal;
     this.#source = source;
+  }
+
+  get byteLength(): number {
+    return this.place.bytes;
   }
 
   get isWhole(): boolean {
     return this.#words !== undefined;
   }
 
+  /** Another frame was asked for in between. */
+  beginRun(): void {
+    this.#copies = 0;
+  }
+
   copy(from: number, target: Uint32Array, at: number, count: number): void {
     if (this.#words === undefined && ++this.#copies > COPIES_MAX) this.#readWhole();
     const words = this.#words;
     if (words === undefined) {
-      if (this.#source.read(from, target, { at: at * 4, bytes: count * 4 })) return;
+      if (this.#source.read(this, from, target, { at: at * 4, bytes: count * 4 })) return;
       this.#readWhole();
       this.copy(from, target, at, count);
       return;
@@ -230,9 +272,9 @@ class PagedFrame implements FrameBytes {
   /** Also when its WAL was cut off and its segment's file is not counted as sealed yet. */
   #readWhole(): void {
     const words = new Uint32Array(this.byteLength / 4);
-    const isRead = this.#source.read(0, words, { at: 0, bytes: this.byteLength });
-    this.#words = isRead ? words : this.#source.readWhole();
-    this.#source.onWhole();
+    const isRead = this.#source.read(this, 0, words, { at: 0, bytes: this.byteLength });
+    this.#words = isRead ? words : this.#source.readWhole(this);
+    this.#source.onWhole(this);
   }
 }
 

@@ -71,45 +71,83 @@ export function isAccounts(type: number): boolean {
   return type === InputType.createAccounts || type === InputType.createAccountsTogether;
 }
 
+/** Where a request input begins (bytes), and what its header and that of its batch say. */
+interface OpenInput {
+  readonly at: number;
+  readonly firstRow: number;
+  readonly n: number;
+  readonly isOfTransfers: boolean;
+  readonly masks: number;
+  readonly stampLow: number;
+  readonly stampHigh: number;
+  /** Words of a record and their values, of the columns with one value for all rows; read with the first row that is asked for. */
+  constants: readonly number[] | undefined;
+}
+
+/*
+ * What is read on the way to an answer. Shared by all views, of which there are thousands: typed arrays of more than 64 bytes lie outside V8's
+ * heap, and so many of them made its collector stop the reader for 10 to 60 ms several times a second.
+ */
+const opened = new Uint32Array(HEAD_WORDS + OPENING_WORDS);
+const opening = new Uint32Array(OPENING_WORDS);
+const scratch = new Uint32Array(4);
+const pair = new Uint32Array(2);
+const both = new Uint32Array(4);
+const derivedHead = new Uint32Array(DERIVED_HEAD_WORDS);
+/** Every column padded to 8 bytes. */
+const constantWords = new Uint32Array(2 * ROW_WORDS);
+
 export class FrameView {
   readonly sequence: number;
   readonly bytes: FrameBytes;
+  readonly inputRows: number;
   readonly #shards: number;
-  readonly #head = new Uint32Array(HEAD_WORDS);
-  /** Where each request input begins (bytes), in order of its first row; found as far as they were asked for. */
-  readonly #inputs: { readonly at: number; readonly firstRow: number; readonly n: number }[] = [];
+  readonly #inputCount: number;
+  readonly #derivedRows: number;
+  readonly #closedLow: number;
+  readonly #closedHigh: number;
+  /** Byte offsets of sections, see `Head`. */
+  readonly #derived: number;
+  readonly #previous: number;
+  readonly #previousUpper: number;
+  readonly #balances: number;
+  readonly #balanceCount: number;
+  /** In order of their first rows; found as far as they were asked for. */
+  readonly #inputs: OpenInput[] = [];
   #inputsRead = 0;
   #nextInputAt = HEAD_WORDS * 4;
-  readonly #opening = new Uint32Array(OPENING_WORDS);
-  readonly #scratch = new Uint32Array(4);
-  readonly #pair = new Uint32Array(2);
-  readonly #both = new Uint32Array(4);
-  readonly #derivedHead = new Uint32Array(DERIVED_HEAD_WORDS);
 
   constructor(bytes: FrameBytes, sequence: number, shards: number) {
     this.bytes = bytes;
     this.sequence = sequence;
     this.#shards = shards;
-    if (bytes.byteLength < HEAD_WORDS * 4) throw this.#damaged('not a frame');
-    bytes.copy(0, this.#head, 0, HEAD_WORDS);
-    const head = this.#head;
-    if (head[Head.magic] !== FRAME_MAGIC) throw this.#damaged('not a frame');
-    if (head[Head.version] !== FRAME_VERSION) throw this.#damaged('a frame of another version');
-    if (head[Head.bytes] !== bytes.byteLength) throw this.#damaged('a frame of another length');
-  }
-
-  get inputRows(): number {
-    return this.#head[Head.inputRows]!;
+    const count = Math.min(bytes.byteLength >> 2, opened.length);
+    if (count < HEAD_WORDS) throw this.#damaged('not a frame');
+    // Nearly always a row of the first input is wanted: its header comes along.
+    bytes.copy(0, opened, 0, count);
+    if (opened[Head.magic] !== FRAME_MAGIC) throw this.#damaged('not a frame');
+    if (opened[Head.version] !== FRAME_VERSION) throw this.#damaged('a frame of another version');
+    if (opened[Head.bytes] !== bytes.byteLength) throw this.#damaged('a frame of another length');
+    this.inputRows = opened[Head.inputRows]!;
+    this.#inputCount = opened[Head.inputs]!;
+    this.#derivedRows = opened[Head.derivedRows]!;
+    this.#closedLow = opened[Head.closed]!;
+    this.#closedHigh = opened[Head.closed + 1]!;
+    this.#derived = opened[Head.derived]!;
+    this.#previous = opened[Head.previous]!;
+    this.#previousUpper = opened[Head.previousUpper]!;
+    this.#balances = opened[Head.balances]!;
+    this.#balanceCount = opened[Head.balanceCount]!;
+    if (this.#inputCount > 0 && count === opened.length) this.#openInput(opened, HEAD_WORDS);
   }
 
   get rows(): number {
-    return this.inputRows + this.#head[Head.derivedRows]!;
+    return this.inputRows + this.#derivedRows;
   }
 
   /** The shard's clock after the group: no effect of this frame or of one before is later. */
   get closed(): bigint {
-    const head = this.#head;
-    return (BigInt(head[Head.closed + 1]!) << 32n) | BigInt(head[Head.closed]!);
+    return (BigInt(this.#closedHigh) << 32n) | BigInt(this.#closedLow);
   }
 
   /** Writes the words of a row, DERIVED_WORDS of them, into `target`. */
@@ -119,13 +157,12 @@ export class FrameView {
       this.#derivedEntry(row - this.inputRows, target);
       return;
     }
-    this.#inputEntry(row, target);
+    const input = this.#inputOf(row);
+    this.#inputEntry(row, input, target);
     this.#inputPrevious(row, target, Derived.debitPrevious);
     target[Derived.effect] = target[TIMESTAMP_WORD]!;
     target[Derived.effect + 1] = target[TIMESTAMP_WORD + 1]!;
-    target[Derived.kind] = isTransfers(this.#opening[Input.type]!)
-      ? DerivedKind.home
-      : DerivedKind.account;
+    target[Derived.kind] = input.isOfTransfers ? DerivedKind.home : DerivedKind.account;
     target[Derived.kind + 1] = 0;
   }
 
@@ -134,7 +171,6 @@ export class FrameView {
     assert(side === Side.debit || side === Side.credit, 'a chain is on one side of a transfer');
     if (row >= this.rows) throw this.#damaged(`there is no row ${row}`);
     if (row < this.inputRows) {
-      const both = this.#both;
       this.#inputPrevious(row, both, 0);
       target[0] = both[2 * side - 2]!;
       target[1] = both[2 * side - 1]!;
@@ -142,12 +178,12 @@ export class FrameView {
     }
     const index = (row - this.inputRows) * DERIVED_HEAD_WORDS;
     const word = side === Side.debit ? DerivedHead.debitPrevious : DerivedHead.creditPrevious;
-    this.#copy(this.#head[Head.derived]! + (index + word) * 4, target, 0, 2);
+    this.#copy(this.#derived + (index + word) * 4, target, 0, 2);
   }
 
   #derivedEntry(derived: number, target: Uint32Array): void {
-    const head = this.#derivedHead;
-    const from = this.#head[Head.derived]! + derived * DERIVED_HEAD_WORDS * 4;
+    const head = derivedHead;
+    const from = this.#derived + derived * DERIVED_HEAD_WORDS * 4;
     this.#copy(from, head, 0, DERIVED_HEAD_WORDS);
     this.#copy(head[DerivedHead.record]! * 4, target, 0, ROW_WORDS);
     target[TIMESTAMP_WORD] = head[DerivedHead.timestamp]!;
@@ -165,18 +201,17 @@ export class FrameView {
 
   /** Writes the previous positions of both sides of an input row, four words, to target[to...]. */
   #inputPrevious(row: number, target: Uint32Array, to: number): void {
-    const section = this.#head[Head.previous]!;
+    const section = this.#previous;
     target.fill(0, to, to + 4);
     if (section === 0) return;
     const n = this.inputRows;
-    const pair = this.#pair;
     this.#copy(section + 8 * row, pair, 0, 2);
     target[to] = pair[0]!;
     target[to + 2] = pair[1]!;
     this.#copy(section + 8 * n + 4 * row, pair, 0, 1);
     const rows = pair[0]!;
     const sides = this.#byte(section + 12 * n + row);
-    const upperAt = this.#head[Head.previousUpper]!;
+    const upperAt = this.#previousUpper;
     const upperDr = upperAt === 0 ? 0 : this.#byte(upperAt + 2 * row);
     const upperCr = upperAt === 0 ? 0 : this.#byte(upperAt + 2 * row + 1);
     target[to + 1] = ((upperDr << 24) | ((rows & 0xffff) << 8) | (sides & 15)) >>> 0;
@@ -184,8 +219,8 @@ export class FrameView {
   }
 
   #byte(at: number): number {
-    this.#copy(at & ~3, this.#scratch, 0, 1);
-    return (this.#scratch[0]! >>> ((at & 3) * 8)) & 0xff;
+    this.#copy(at & ~3, scratch, 0, 1);
+    return (scratch[0]! >>> ((at & 3) * 8)) & 0xff;
   }
 
   /** Writes the 16 words of balances after a row's transfer on one side. False when none were kept. */
@@ -198,8 +233,8 @@ export class FrameView {
 
   /** Mostly they lie in the order of rows. Where a transfer took effect out of order, a second, slower look finds it. */
   #balancesAt(row: number, side: number): number {
-    const section = this.#head[Head.balances]!;
-    const count = this.#head[Head.balanceCount]!;
+    const section = this.#balances;
+    const count = this.#balanceCount;
     if (section === 0) return -1;
     const key = row * 4 + side;
     let low = 0;
@@ -218,36 +253,74 @@ export class FrameView {
   }
 
   #balanceKey(section: number, index: number): number {
-    const scratch = this.#scratch;
     this.#copy(section + index * BALANCE_WORDS * 4, scratch, 0, 2);
     return scratch[0]! * 4 + scratch[1]!;
   }
 
-  #inputEntry(row: number, target: Uint32Array): void {
-    const input = this.#inputOf(row);
-    const opening = this.#opening;
-    this.#copy(input.at, opening, 0, OPENING_WORDS);
-    const masks = opening[INPUT_WORDS + 1]!;
+  #inputEntry(row: number, input: OpenInput, target: Uint32Array): void {
     const within = row - input.firstRow;
-    let at = input.at + OPENING_WORDS * 4;
     target.fill(0, 0, ROW_WORDS);
+    let at = input.at + OPENING_WORDS * 4;
     for (let column = 0; column < COLUMNS; column++) {
-      if ((masks & (1 << column)) === 0) continue;
+      if ((input.masks & (1 << column)) === 0) continue;
       const width = COLUMN_BYTES[column]!;
-      const isConstant = (masks & (1 << (column + 16))) !== 0;
-      this.#value(column, at + (isConstant ? 0 : width * within), target);
+      const isConstant = isConstantColumn(input, column);
+      if (!isConstant) this.#value(column, at + width * within, target);
       at += (isConstant ? width + 7 : width * input.n + 7) & ~7;
     }
-    const stamp = opening[Input.stamp]! + within * this.#shards;
+    input.constants ??= this.#constantsOf(input);
+    for (let i = 0; i < input.constants.length; i += 2) {
+      const word = input.constants[i]!;
+      target[word] = (target[word]! | input.constants[i + 1]!) >>> 0;
+    }
+    const stamp = input.stampLow + within * this.#shards;
     target[Derived.decided] = stamp % 4294967296;
-    target[Derived.decided + 1] = opening[Input.stamp + 1]! + Math.floor(stamp / 4294967296);
+    target[Derived.decided + 1] = input.stampHigh + Math.floor(stamp / 4294967296);
     const flags = target[FLAGS_WORD]! >>> 16;
-    const imported = isTransfers(opening[Input.type]!)
-      ? TransferFlags.imported
-      : AccountFlags.imported;
+    const imported = input.isOfTransfers ? TransferFlags.imported : AccountFlags.imported;
     if ((flags & imported) !== 0) return;
     target[TIMESTAMP_WORD] = target[Derived.decided]!;
     target[TIMESTAMP_WORD + 1] = target[Derived.decided + 1]!;
+  }
+
+  /** Constant columns that follow each other are read in one go. */
+  #constantsOf(input: OpenInput): number[] {
+    const constants: number[] = [];
+    let at = input.at + OPENING_WORDS * 4;
+    for (let column = 0; column < COLUMNS;) {
+      const from = at;
+      const first = column;
+      for (; column < COLUMNS && !isRowByRow(input, column); column++) {
+        if (isConstantColumn(input, column)) at += (COLUMN_BYTES[column]! + 7) & ~7;
+      }
+      if (at > from) this.#readConstants(input, { from, at, first, column }, constants);
+      if (column < COLUMNS) at += (COLUMN_BYTES[column]! * input.n + 7) & ~7;
+      column++;
+    }
+    return constants;
+  }
+
+  #readConstants(
+    input: OpenInput,
+    run: {
+      readonly from: number;
+      readonly at: number;
+      readonly first: number;
+      readonly column: number;
+    },
+    constants: number[],
+  ): void {
+    this.#copy(run.from, constantWords, 0, (run.at - run.from) >> 2);
+    let word = 0;
+    for (let column = run.first; column < run.column; column++) {
+      if (!isConstantColumn(input, column)) continue;
+      const width = COLUMN_BYTES[column]!;
+      const to = COLUMN_OFFSETS[column]! >> 2;
+      if (width > 2)
+        for (let w = 0; w < width >> 2; w++) constants.push(to + w, constantWords[word + w]!);
+      else constants.push(to, halfIn(column, constantWords[word]! & 0xffff));
+      word += ((width + 7) & ~7) >> 2;
+    }
   }
 
   #value(column: number, at: number, target: Uint32Array): void {
@@ -257,13 +330,12 @@ export class FrameView {
       this.#copy(at, target, word, width >> 2);
       return;
     }
-    const scratch = this.#scratch;
     this.#copy(at & ~3, scratch, 0, 1);
     const half = (at & 2) === 0 ? scratch[0]! & 0xffff : scratch[0]! >>> 16;
-    target[word] = (target[word]! | (column === Transfer.flags ? half << 16 : half)) >>> 0;
+    target[word] = (target[word]! | halfIn(column, half)) >>> 0;
   }
 
-  #inputOf(row: number): { readonly at: number; readonly firstRow: number; readonly n: number } {
+  #inputOf(row: number): OpenInput {
     for (;;) {
       const last = this.#inputs.at(-1);
       if (last !== undefined && row < last.firstRow + last.n) break;
@@ -280,17 +352,31 @@ export class FrameView {
   }
 
   #readInput(): void {
-    if (this.#inputsRead >= this.#head[Head.inputs]!) throw this.#damaged('an input is missing');
-    const opening = this.#opening;
+    if (this.#inputsRead >= this.#inputCount) throw this.#damaged('an input is missing');
     const at = this.#nextInputAt;
-    this.#copy(at, opening, 0, INPUT_WORDS);
-    const type = opening[Input.type]!;
-    const bytes = opening[Input.bytes]!;
+    const left = Math.max((this.bytes.byteLength - at) >> 2, INPUT_WORDS);
+    opening.fill(0);
+    this.#copy(at, opening, 0, Math.min(left, OPENING_WORDS));
+    this.#openInput(opening, 0);
+  }
+
+  /** The next input, whose first words lie at a word of `words`. */
+  #openInput(words: Uint32Array, word: number): void {
+    const at = this.#nextInputAt;
+    const type = words[word + Input.type]!;
+    const bytes = words[word + Input.bytes]!;
     if (bytes < INPUT_WORDS * 4 || bytes % 8 !== 0) throw this.#damaged('an input is cut off');
     if (isTransfers(type) || isAccounts(type)) {
-      this.#copy(at + INPUT_WORDS * 4, opening, INPUT_WORDS, 1);
-      const n = opening[INPUT_WORDS]! & 0xffffff;
-      this.#inputs.push({ at, firstRow: opening[Input.firstRow]!, n });
+      this.#inputs.push({
+        at,
+        firstRow: words[word + Input.firstRow]!,
+        n: words[word + INPUT_WORDS]! & 0xffffff,
+        isOfTransfers: isTransfers(type),
+        masks: words[word + INPUT_WORDS + 1]!,
+        stampLow: words[word + Input.stamp]!,
+        stampHigh: words[word + Input.stamp + 1]!,
+        constants: undefined,
+      });
     }
     this.#inputsRead++;
     this.#nextInputAt = at + bytes;
@@ -304,4 +390,17 @@ export class FrameView {
   #damaged(rule: string): QueryDamage {
     return new QueryDamage(`journal row ${this.sequence}: ${rule}`);
   }
+}
+
+function isConstantColumn({ masks }: OpenInput, column: number): boolean {
+  return (masks & (1 << column)) !== 0 && (masks & (1 << (column + 16))) !== 0;
+}
+
+function isRowByRow({ masks }: OpenInput, column: number): boolean {
+  return (masks & (1 << column)) !== 0 && (masks & (1 << (column + 16))) === 0;
+}
+
+/** A value of 16 bits at its place in the word that code and flags share. */
+function halfIn(column: number, half: number): number {
+  return column === Transfer.flags ? half * 65_536 : half;
 }

@@ -232,10 +232,11 @@ class ShardSearch {
     first: number,
     last: number,
   ): Generator<{ readonly sequence: number; readonly words: Uint32Array }, void> {
-    const end = Math.min(last, this.#last);
-    for (const { sequence, frame } of this.#source.journal.rows(first)) {
+    for (const { sequence, frame } of this.#source.journal.rows(
+      first,
+      Math.min(last, this.#last),
+    )) {
       yield { sequence, words: wordsOf(frame) };
-      if (sequence === end) return;
     }
   }
 

@@ -86,11 +86,10 @@ export class ShardIndex {
       this.#segments.push(new SegmentIndex(first, this.#rows, this.#options.memory));
     }
     const segment = this.#segments.at(-1)!;
-    for (const { sequence, frame } of journal.rows(this.#last + 1)) {
+    for (const { sequence, frame } of journal.rows(this.#last + 1, Math.min(end ?? last, last))) {
       segment.add(sequence, wordsOf(frame));
       this.#last = sequence;
       yield;
-      if (sequence === (end ?? last) || sequence >= last) break;
     }
     if (this.#last === end) segment.finish();
   }

@@ -4,6 +4,7 @@
  * where they are at home, accounts where they live.
  */
 import { COLUMN_BYTES, Transfer } from '../engine/batch.ts';
+import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { bigintOfUint64, UINT64_MAX } from '../engine/uint128.ts';
 import { type FrameRows, RowKind } from './frame-rows.ts';
 import { QUERIED_COLUMNS, type RowFilter } from './row-filter.ts';
@@ -33,7 +34,8 @@ export const BlockWord = {
 } as const;
 export const BLOCK_WORDS = BlockWord.summaries + 2 * QUERIED_COLUMNS.length * SUMMARY_WORDS;
 
-const BLOCK_ROWS = 8192;
+/** A full batch is a block of its own: a query that has found one reads no other frame with it. */
+const BLOCK_ROWS = BATCH_EVENTS_MAX;
 const BLOCK_FRAMES = 512;
 const BLOCK_BYTES = 1 << 20;
 
@@ -113,7 +115,26 @@ export class BlockBuilder {
     rows.open(words);
     while (rows.next()) {
       this.#rowCount += rows.n;
-      this.#addRun();
+      if (rows.isPlain) this.#addPlainRun();
+      else this.#addRun();
+    }
+  }
+
+  /** As #addRun does, a column after the other: it takes half of the time. */
+  #addPlainRun(): void {
+    const rows = this.#rows;
+    this.#transfers += rows.n;
+    for (const i of [0, rows.n - 1]) {
+      rows.timestamp(i);
+      for (const times of [this.#effects, this.#changes, this.#transferTimes]) {
+        times.add(rows.low, rows.high);
+      }
+    }
+    const { step } = rows.columns;
+    for (let c = 0; c < QUERIED_COLUMNS.length; c++) {
+      const column = QUERIED_COLUMNS[c]!;
+      const n = step[column] === 0 ? 1 : rows.n;
+      for (let i = 0; i < n; i++) this.#addValue(i, column, this.#ofTransfers[c]!);
     }
   }
 
@@ -146,17 +167,20 @@ export class BlockBuilder {
 
   // Hot path.
   #addValues(i: number, collectors: readonly ValueCollector[]): void {
-    const { at, step, words, halves } = this.#rows.columns;
     for (let c = 0; c < QUERIED_COLUMNS.length; c++) {
-      const column = QUERIED_COLUMNS[c]!;
-      const from = at[column]! + i * step[column]!;
-      const collector = collectors[c]!;
-      if (column === Transfer.code) collector.add(halves[from]!, 0, 0, 0);
-      else if (COLUMN_BYTES[column] === 4) collector.add(words[from]!, 0, 0, 0);
-      else if (COLUMN_BYTES[column] === 8) collector.add(words[from]!, words[from + 1]!, 0, 0);
-      else {
-        collector.add(words[from]!, words[from + 1]!, words[from + 2]!, words[from + 3]!);
-      }
+      this.#addValue(i, QUERIED_COLUMNS[c]!, collectors[c]!);
+    }
+  }
+
+  // Hot path.
+  #addValue(i: number, column: number, collector: ValueCollector): void {
+    const { at, step, words, halves } = this.#rows.columns;
+    const from = at[column]! + i * step[column]!;
+    if (column === Transfer.code) collector.add(halves[from]!, 0, 0, 0);
+    else if (COLUMN_BYTES[column] === 4) collector.add(words[from]!, 0, 0, 0);
+    else if (COLUMN_BYTES[column] === 8) collector.add(words[from]!, words[from + 1]!, 0, 0);
+    else {
+      collector.add(words[from]!, words[from + 1]!, words[from + 2]!, words[from + 3]!);
     }
   }
 

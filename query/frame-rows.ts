@@ -96,6 +96,13 @@ export class FrameRows {
     return this.columns.kind;
   }
 
+  /** Whether every row of the run is a stored transfer that got its timestamp here, one after the other: nearly all runs of nearly all ledgers. */
+  get isPlain(): boolean {
+    if (this.#isDerived || this.columns.kind !== BatchKind.transfers) return false;
+    if (this.#words[Head.outcomes] !== 0 || this.columns.step[Transfer.flags] !== 0) return false;
+    return (this.#flags(0) & (REWRITTEN | TransferFlags.imported)) === 0;
+  }
+
   /** What row i of the run is. */
   // Hot path.
   rowKind(i: number): RowKind {

@@ -18,6 +18,8 @@ import type { LinkMarks } from './link-marks.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { segmentName } from './segment.ts';
 
+const ROWS_AT_ONCE = 16;
+
 /** Steps of moving one segment, each of them durable. */
 export type ArchiveStep = 'copied' | 'listed' | 'dropped';
 
@@ -141,7 +143,7 @@ export function checkCopy(
   let checksum = segment.previousChecksum;
   let next = first;
   while (next <= last) {
-    const rows = segment.rowsFrom(next);
+    const rows = segment.rowsFrom(next, ROWS_AT_ONCE);
     if (rows.length === 0) throw segment.corrupt(next, 'the row is missing');
     for (const row of rows) {
       if (row.sequence !== next) throw segment.corrupt(next, 'the row is missing');

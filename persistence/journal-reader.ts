@@ -21,6 +21,9 @@ import { SegmentReader } from './segment-reader.ts';
 import { segmentName, segmentsIn } from './segment.ts';
 import { WalPages } from './wal-pages.ts';
 
+/** So many are read at once by who reads all rows: small ones to ask SQLite less often, large ones one by one, while they are in the cache. */
+const ROWS_AHEAD_MAX = 16;
+const BYTES_AHEAD = 512 << 10;
 /** Each open segment costs three file descriptors and a page cache. */
 const SEGMENTS_OPEN_MAX = 8;
 
@@ -71,17 +74,15 @@ export class JournalReader implements Disposable {
     return row.frame;
   }
 
-  /**
-   * All rows from `first` on, up to the last one that is durable when it is asked for. Several are read ahead, so who wants a few says which is
-   * the `last` of them.
-   */
+  /** All rows from `first` to `last`, or up to the last one that is durable when it is asked for. */
   *rows(first: number, last = Number.MAX_SAFE_INTEGER): Generator<JournalRow, void, undefined> {
     assert(Number.isSafeInteger(first) && first >= 1, 'sequences start at 1');
     let before: number | undefined;
     let sequence = first;
+    let count = 1;
     while (sequence <= last) {
       const segment = this.#segmentWith(sequence);
-      const rows = segment?.rowsFrom(sequence, last) ?? [];
+      const rows = segment?.rowsFrom(sequence, Math.min(count, last - sequence + 1)) ?? [];
       if (segment === undefined || rows.length === 0) {
         if (sequence > this.lastSequence()) return;
         throw this.#missing(sequence);
@@ -91,6 +92,7 @@ export class JournalReader implements Disposable {
         if (before !== undefined && before !== said) throw brokenChain(segment, sequence);
         before = said;
       }
+      count = rowsAhead(rows);
       for (const row of rows) {
         if (row.sequence !== sequence) throw this.#missing(sequence);
         this.#check(segment, row, before);
@@ -344,6 +346,13 @@ export class JournalReader implements Disposable {
 
 function brokenChain(segment: SegmentReader, sequence: number): Error {
   return segment.corrupt(sequence, 'the segment does not follow the last row of the one before it');
+}
+
+/** How many rows like these are worth reading at once. */
+function rowsAhead(rows: readonly JournalRow[]): number {
+  const bytes = rows.reduce((sum, { frame }) => sum + frame.byteLength, 0);
+  const wanted = Math.floor((BYTES_AHEAD * rows.length) / Math.max(bytes, 1));
+  return Math.min(Math.max(wanted, 1), ROWS_AHEAD_MAX);
 }
 
 /** Index of the last element that is at most `value`, or -1. */

@@ -14,9 +14,6 @@ import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
 import { SEGMENT_APPLICATION_ID, SEGMENT_FORMAT } from './segment.ts';
 
-/** A row may have megabytes; so many of them are in memory at once. */
-const ROWS_AT_ONCE = 16;
-
 export interface StoredRow extends JournalRow {
   readonly checksum: number;
 }
@@ -43,7 +40,7 @@ export class SegmentReader implements Disposable {
       .safeIntegers();
     this.#selectRows = connection
       .prepare(
-        `SELECT sequence, timestamp, checksum, frame FROM journal_row WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${ROWS_AT_ONCE}`,
+        'SELECT sequence, timestamp, checksum, frame FROM journal_row WHERE sequence >= ? ORDER BY sequence LIMIT ?',
       )
       .safeIntegers();
     this.#selectChecksum = connection
@@ -96,10 +93,10 @@ export class SegmentReader implements Disposable {
     };
   }
 
-  /** Some rows from a sequence on, up to `last`, in order; none at the end of the segment. One question to SQLite for several rows. */
-  rowsFrom(sequence: number, last = Number.MAX_SAFE_INTEGER): readonly StoredRow[] {
+  /** At most `count` rows from a sequence on, in order; none at the end of the segment. One question to SQLite for several rows. */
+  rowsFrom(sequence: number, count = 1): readonly StoredRow[] {
     const rows = this.#checked(sequence, () =>
-      this.#selectRows.all(sequence, last),
+      this.#selectRows.all(sequence, count),
     ) as readonly RowsColumns[];
     return rows.map((columns) => ({
       sequence: Number(columns.sequence),

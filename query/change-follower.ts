@@ -9,7 +9,13 @@
 import { ROW_WORDS } from '../engine/batch.ts';
 import type { ChangeType } from '../engine/query.ts';
 import { BalanceShadow } from './balance-shadow.ts';
-import { ChangeLane, type ChangePlace, type ChangeSource, isBefore } from './change-lane.ts';
+import {
+  ChangeLane,
+  type ChangePlace,
+  type ChangeSource,
+  type FramePassing,
+  isBefore,
+} from './change-lane.ts';
 import type { Pause } from './pause.ts';
 
 /** A change that was applied: the transfer's record, then both accounts after it. */
@@ -34,11 +40,24 @@ export class ChangeFollower {
   /** The newest change that is not kept any more. */
   #forgotten: ChangePlace | undefined;
   readonly #record = new Uint32Array(ROW_WORDS);
+  #nearest: ChangeLane | undefined;
+  #leastRead: ChangeLane;
+  readonly #passing: FramePassing = {
+    run: (columns) => {
+      this.#shadow.applyRun(columns);
+      this.#applied += columns.n;
+    },
+    frame: (last) => {
+      this.#forgotten = last;
+      this.#keptFrom = this.#applied;
+    },
+  };
 
   constructor(sources: readonly ChangeSource[]) {
     this.#lanes = sources.map(
       (source) => new ChangeLane(source, (row) => this.#shadow.addAccount(row)),
     );
+    this.#leastRead = this.#lanes[0]!;
   }
 
   get byteLength(): number {
@@ -72,13 +91,45 @@ export class ChangeFollower {
       const change = this.#kept[i % CHANGES_KEPT]!;
       if (change.place.time >= end || !take(change)) return;
     }
+    const passed = start.time < end ? start.time : end;
     for (let steps = 0; ;) {
-      const lane = yield* this.#nearest(end);
-      if (lane === undefined) return;
+      this.#look();
+      const lane = this.#nearest;
+      const time = lane?.front!.time ?? end;
+      const unread = this.#leastRead;
+      if (unread.unread <= time && unread.unread < end) {
+        yield* this.#read(unread, passed);
+        yield;
+        continue;
+      }
+      if (lane === undefined || time >= end) return;
       if (++steps % CHANGES_AT_ONCE === 0) yield;
       if (!isBefore(start, lane.front!)) this.#pass(lane);
       else if (!take(this.#apply(lane))) return;
     }
+  }
+
+  /** Finds the lane with the next change of those that are read, and the one that is read least far. */
+  #look(): void {
+    this.#nearest = undefined;
+    for (const lane of this.#lanes) {
+      const { front } = lane;
+      const best = this.#nearest;
+      if (front !== undefined && (best === undefined || front.time < best.front!.time)) {
+        this.#nearest = lane;
+      }
+      if (lane.unread < this.#leastRead.unread) this.#leastRead = lane;
+    }
+  }
+
+  /** Reads on, until nothing unread can stand before the next change (I1). A lane that is alone first takes whole frames before a time. */
+  *#read(lane: ChangeLane, before: bigint): Generator<Pause, void> {
+    if (this.#lanes.length === 1 && lane.front === undefined) {
+      const next = lane.unread;
+      yield* lane.pass(before, this.#passing);
+      if (lane.unread !== next) return;
+    }
+    yield* lane.read();
   }
 
   /** The kept changes are in order. */
@@ -91,28 +142,6 @@ export class ChangeFollower {
       else low = middle + 1;
     }
     return low;
-  }
-
-  /** The lane with the next change before the end, once nothing unread can stand before it (I1). */
-  *#nearest(end: bigint): Generator<Pause, ChangeLane | undefined> {
-    for (;;) {
-      let best: ChangeLane | undefined;
-      let least: ChangeLane | undefined;
-      for (const lane of this.#lanes) {
-        const { front } = lane;
-        if (front !== undefined && (best === undefined || front.time < best.front!.time)) {
-          best = lane;
-        }
-        if (least === undefined || lane.unread < least.unread) least = lane;
-      }
-      const time = best === undefined ? end : best.front!.time;
-      if (least!.unread <= time && least!.unread < end) {
-        yield* least!.read();
-        yield;
-        continue;
-      }
-      return best !== undefined && time < end ? best : undefined;
-    }
   }
 
   /** Applies a change that nobody asks for. */

@@ -4,8 +4,9 @@
  * in it, and so how far ahead an earlier change can lie.
  */
 import { assert } from '../engine/assert.ts';
-import { ROW_WORDS } from '../engine/batch.ts';
-import { UINT64_MAX } from '../engine/uint128.ts';
+import { BatchKind, type Columns, ROW_WORDS } from '../engine/batch.ts';
+import { Head } from '../engine/frame.ts';
+import { bigintOfUint64, UINT64_MAX } from '../engine/uint128.ts';
 import { FrameRows, RowKind } from './frame-rows.ts';
 import { wordsOf } from './frame-store.ts';
 import type { Pause } from './pause.ts';
@@ -24,6 +25,14 @@ export interface Change extends ChangePlace {
   /** The record lies at word `at` of the records of its run. */
   readonly records: Uint32Array;
   readonly at: number;
+}
+
+/** What is told of the frames that are taken whole. */
+export interface FramePassing {
+  /** A run of single-phase transfers. */
+  run(columns: Columns): void;
+  /** A frame was taken, and nothing of it stands behind this place. */
+  frame(last: ChangePlace): void;
 }
 
 export type ChangeSource = Pick<ShardReader, 'journal' | 'index' | 'shard' | 'shards'>;
@@ -89,6 +98,44 @@ export class ChangeLane {
       this.#at = 0;
     }
     return change;
+  }
+
+  /**
+   * Takes whole frames whose changes all stand before a time, without making changes of them. For a lane that is alone, and of which nothing is read
+   * and not taken. Stops at the first frame in which the order counts, or that goes on behind the time.
+   */
+  *pass(end: bigint, passed: FramePassing): Generator<Pause, void> {
+    assert(this.front === undefined, 'what was read is taken');
+    const { journal, shard } = this.#source;
+    const rows = this.#rows;
+    for (const { sequence, frame } of journal.rows(this.#next, this.#last)) {
+      const words = wordsOf(frame);
+      const time = bigintOfUint64(words, Head.closed);
+      if (time >= end || !this.#isPassable(words)) return;
+      let row = 0;
+      rows.open(words);
+      while (rows.next()) {
+        if (rows.kind === BatchKind.transfers) passed.run(rows.columns);
+        else this.#readRun(sequence, []);
+        row = rows.firstRow + rows.n - 1;
+      }
+      this.#next = sequence + 1;
+      if (sequence === this.#ends[this.#block]) this.#block++;
+      passed.frame({ time, shard, sequence, row });
+      // Left here, everything agrees.
+      yield;
+    }
+  }
+
+  /** Whether all that a frame does is to add accounts, and amounts to them. */
+  #isPassable(words: Uint32Array): boolean {
+    const rows = this.#rows;
+    rows.open(words);
+    while (rows.next()) {
+      const isOfAccounts = rows.kind === BatchKind.accounts;
+      if (!isOfAccounts && !rows.isSinglePhase) return false;
+    }
+    return true;
   }
 
   /** Reads the next block. What was read when it is left too early is read again. */

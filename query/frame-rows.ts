@@ -11,7 +11,7 @@ import {
   Transfer,
   type BatchKind as Kind,
 } from '../engine/batch.ts';
-import { AccountFlags, REWRITTEN, TransferFlags } from '../engine/flags.ts';
+import { AccountFlags, CLOSING, REWRITTEN, TransferFlags } from '../engine/flags.ts';
 import {
   copyDerivedRecord,
   DERIVED_HEAD_WORDS,
@@ -101,6 +101,11 @@ export class FrameRows {
     if (this.#isDerived || this.columns.kind !== BatchKind.transfers) return false;
     if (this.#words[Head.outcomes] !== 0 || this.columns.step[Transfer.flags] !== 0) return false;
     return (this.#flags(0) & (REWRITTEN | TransferFlags.imported)) === 0;
+  }
+
+  /** Plain, and all that a row does is to add its amount to what both accounts have posted. */
+  get isSinglePhase(): boolean {
+    return this.isPlain && (this.#flags(0) & (TransferFlags.pending | CLOSING)) === 0;
   }
 
   /** What row i of the run is. */

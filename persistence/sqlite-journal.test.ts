@@ -188,6 +188,26 @@ describe('segments', () => {
     expect(seen).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
+  test('reading ends with the last row that is wanted, small rows and large ones, over a change of segments', () => {
+    using at = place();
+    using journal = SqliteJournal.open(at.options);
+    for (let sequence = 1; sequence <= 60; sequence++) {
+      const frame = new Uint8Array(sequence % 20 < 3 ? FRAME_BYTES : 10).fill(sequence);
+      journal.append({ sequence, timestamp: BigInt(sequence), frame });
+    }
+    expect(at.firsts().length).toBeGreaterThan(2);
+    using reader = JournalReader.open(at.options);
+    for (let first = 1; first <= 60; first++) {
+      for (const last of [first, first + 1, first + 17, 60]) {
+        const read = [...reader.rows(first, last)];
+        const wanted = Array.from({ length: Math.min(last, 60) - first + 1 }, (_, i) => first + i);
+        expect(read.map((row) => row.sequence)).toEqual(wanted);
+        expect(read.every(({ sequence, frame }) => frame[0] === sequence)).toBe(true);
+      }
+      expect([...reader.rows(first, first - 1)]).toEqual([]);
+    }
+  });
+
   test('more segments than may be open at once are read in any order', () => {
     using at = place();
     fillAndClose(at, 60);

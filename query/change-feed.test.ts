@@ -30,8 +30,9 @@ class Feed implements Disposable {
   readonly readers: readonly ShardReader[];
   feed: ChangeFeed;
 
-  constructor(seed: number, shards: number, steps: number) {
+  constructor(seed: number, shards: number, steps: number, plainPercent = 0) {
     this.built = new BuiltJournals(seed, shards);
+    this.built.plainPercent = plainPercent;
     for (let i = 0; i < steps; i++) this.built.step();
     this.directory = new BuiltDirectory(this.built, 150_000);
     const { directories, clusterId } = this.directory;
@@ -182,6 +183,42 @@ describe('the feed of changes', () => {
     }
     expect(feed.page({ ...ALL, limit: 8000 }).events).toEqual(expected(feed.built));
   });
+
+  test.for([
+    [11, 100],
+    [12, 90],
+    [13, 50],
+  ] as const)(
+    'knows the balances behind frames that it passed as a whole (seed %i)',
+    ([seed, plainPercent]) => {
+      using feed = new Feed(seed, 1, 400, plainPercent);
+      const prng = new Prng(seed);
+      const events = expected(feed.built);
+      for (let round = 0; round < 30; round++) {
+        if (prng.chance(50)) feed.feed = new ChangeFeed(feed.readers);
+        const at = prng.below(events.length);
+        const timestampMin = events[at]!.timestamp - BigInt(prng.below(3));
+        const wanted = events.filter(({ timestamp }) => timestamp >= timestampMin);
+        if (prng.chance(30)) {
+          const filter = { ...ALL, timestampMin };
+          const work = feed.feed.page(filter, feed.built.watermark());
+          for (let i = prng.below(300); i > 0; i--) work.next();
+          work.return(undefined as never);
+        }
+        const first = feed.page({ ...ALL, timestampMin, limit: 60 });
+        expect(first.events).toEqual(wanted.slice(0, 60));
+        if (first.next === null) continue;
+        const second = feed.page({ ...ALL, timestampMin, limit: 60, cursor: first.next });
+        expect(second.events).toEqual(wanted.slice(60, 120));
+      }
+      const late = { ...ALL, timestampMin: events.at(-1)!.timestamp + 1n };
+      feed.feed = new ChangeFeed(feed.readers);
+      expect(feed.page(late).events).toEqual([]);
+      feed.grow(30);
+      const grown = expected(feed.built).slice(events.length);
+      expect(feed.page({ ...late, limit: 8000 }).events).toEqual(grown);
+    },
+  );
 
   test('an unusable cursor is refused', () => {
     using feed = new Feed(8, 1, 30);

@@ -56,6 +56,11 @@ export class FrameStore implements Disposable {
     this.#bytesMax = bytesMax;
   }
 
+  /** What is kept costs about so much. */
+  get byteLength(): number {
+    return this.#bytes;
+  }
+
   /** Valid as long as the caller keeps it. */
   view(sequence: number): FrameView {
     if (this.#lastView?.sequence === sequence) return this.#lastView;

@@ -71,6 +71,9 @@ export class BuiltJournals {
   readonly #closed = new Set<bigint>();
   #lastId = 1000n;
 
+  /** In a hundred frames: of these every transfer is created, and of a single phase. */
+  plainPercent = 0;
+  #isPlain = false;
   /** Frames have at least so many bytes: a link message that means nothing is in them. */
   readonly #frameBytesMin: number;
 
@@ -101,13 +104,14 @@ export class BuiltJournals {
     this.#clocks[shard] = this.#align(this.#clocks[shard]! + BigInt(prng.below(5000)), shard);
     const frame = new FrameDraft(shard, this.frames[shard]!.length + 1, this.#frameBytesMin);
     const opened = this.#clocks[shard];
+    this.#isPlain = this.plainPercent > 0 && prng.chance(this.plainPercent);
     for (let i = prng.below(4); i >= 0; i--) {
       if (this.accountsOf[shard]!.length < 3 || prng.chance(8)) this.#createAccounts(frame);
       else this.#createTransfers(frame);
     }
-    if (prng.chance(70))
+    if (!this.#isPlain && prng.chance(70))
       for (const due of this.#due[shard]!.splice(0)) this.#takeEffect(frame, due);
-    if (prng.chance(20)) this.#expire(frame);
+    if (!this.#isPlain && prng.chance(20)) this.#expire(frame);
     if (frame.isEmpty) this.#createAccounts(frame);
     frame.derive();
     const closed = this.#clocks[shard];
@@ -138,7 +142,7 @@ export class BuiltJournals {
       row[29] = (row[29]! & 0xffff) | (flags << 16);
       const timestamp = this.tick(shard);
       if (stamp === 0n) stamp = timestamp;
-      const isCreated = this.#prng.chance(90);
+      const isCreated = this.#isPlain || this.#prng.chance(90);
       rows.push(row.slice());
       statuses.push(isCreated ? 0 : 21);
       if (!isCreated) continue;
@@ -320,12 +324,12 @@ export class BuiltJournals {
   /** Undefined: one that the ledger refuses. Its debit account is of the shard, but for one that ends a pending transfer. */
   #draw(shard: number, timestamp: bigint): BuiltTransfer | undefined {
     const prng = this.#prng;
-    if (prng.chance(10)) return undefined;
+    if (!this.#isPlain && prng.chance(10)) return undefined;
     const id = this.#newId(shard);
     // A pending transfer that is not in every frame yet is claimed, and so are its accounts.
     const due = new Set(this.#due.flat().map(({ transfer }) => transfer));
     const open = this.#open.filter((one) => !due.has(one) && this.shardOf(one.debit) === shard);
-    if (open.length > 0 && prng.chance(35)) {
+    if (open.length > 0 && !this.#isPlain && prng.chance(35)) {
       const pending = prng.pick(open);
       const mayPost = !this.#closed.has(pending.debit) && !this.#closed.has(pending.credit);
       const isPost = mayPost && prng.chance(60);
@@ -341,7 +345,7 @@ export class BuiltJournals {
     const debit = prng.pick(debits).id;
     let credit = prng.pick(free).id;
     while (credit === debit) credit = prng.pick(free).id;
-    let flags = prng.chance(30) ? TransferFlags.pending : 0;
+    let flags = !this.#isPlain && prng.chance(30) ? TransferFlags.pending : 0;
     if (flags !== 0 && prng.chance(5)) flags |= TransferFlags.closingDebit;
     const amount = BigInt(prng.below(1000));
     return this.#transfer({ id, debit, credit, amount, flags, timestamp, pending: undefined });

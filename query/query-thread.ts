@@ -22,8 +22,11 @@ import type { FoundTransfers } from './transfer-query.ts';
 export type QueryThreadOptions = QueryDeskOptions;
 
 const QUESTIONS_MAX = 256;
-/** Of priority, so that where cores are fewer than threads the actors go first. A third of an actor's share is left then. */
-const STEPS_BACK = 5;
+/**
+ * Of priority, so that where cores are fewer than threads the actors go first. A tenth of an actor's share is left then, which is what readers may
+ * cost a load; 5 steps leave a third (docs/benchmarks.md).
+ */
+const STEPS_BACK = 10;
 
 type ToThread =
   | {

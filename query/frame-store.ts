@@ -101,8 +101,13 @@ export class FrameStore implements Disposable {
     if (this.sealedPlace(sequence) === undefined) this.#wal(sequence)?.place(sequence);
   }
 
-  /** Files that were moved to the archive take room here as long as they are open. */
+  /** Files that were moved to the archive, and WALs that were deleted, take room here as long as they are open. */
   #closeMoved(): void {
+    for (const [first, wal] of this.#wals) {
+      if (!wal.isGone()) continue;
+      wal.close();
+      this.#wals.delete(first);
+    }
     for (const [first, { pages, isArchived }] of this.#pages) {
       if (isArchived === this.#journal.isArchived(first)) continue;
       pages.close();

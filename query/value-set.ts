@@ -142,9 +142,19 @@ export class ValueCollector {
       if (isList) words[to + i] = first;
       else setBits(words, to + blockOf(first, length), this.#hashes[i * 2 + 1]!);
     }
+    if (isList) this.#clearSlots();
+    else this.#table.fill(0);
     this.#count = 0;
     this.#distinct = 0;
-    this.#table.fill(0);
+  }
+
+  /** Of a few values: the table has 128 KiB, and most columns have few. Each walk ends where its run of slots does, so none is left. */
+  #clearSlots(): void {
+    const mask = this.#table.length - 1;
+    for (let i = 0; i < this.#distinct; i++) {
+      let slot = this.#hashes[i * 2]! & mask;
+      for (; this.#table[slot] !== 0; slot = (slot + 1) & mask) this.#table[slot] = 0;
+    }
   }
 }
 

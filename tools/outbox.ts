@@ -34,12 +34,9 @@ export class Outbox {
   add(): void {
     const { outgoing, sent, acknowledged } = this.#machine;
     // The numbers of a group's messages to one peer end with the last one that was sent.
-    for (let i = outgoing.length - 1, behind = new Map<number, number>(); i >= 0; i--) {
-      const { to, body } = outgoing[i]!;
-      const after = behind.get(to) ?? 0;
-      behind.set(to, after + 1);
-      this.#kept[to]!.push({ to, number: sent[to]! - after, body });
-    }
+    const next = [...sent];
+    for (const { to } of outgoing) next[to]!--;
+    for (const { to, body } of outgoing) this.#kept[to]!.push({ to, number: ++next[to]!, body });
     for (const [to, kept] of this.#kept.entries()) {
       if (kept.length === 0) continue;
       const first = Math.min(acknowledged[to]! + 1, this.#keepFrom?.[to] ?? Infinity);

@@ -333,7 +333,7 @@ test('a bit that is flipped anywhere in an image or a manifest is found, with it
 test('a snapshot with sound checksums that is not what the journal gives is found, and what it means is said', async () => {
   await using own = new TempDirectory();
   const directory = copied(own);
-  const rules: [number, string][] = [];
+  const rules: { shard: number; sequence: number; rule: string }[] = [];
   const alter = (
     shard: number,
     at: 0 | 1,
@@ -342,7 +342,7 @@ test('a snapshot with sound checksums that is not what the journal gives is foun
   ): void => {
     const files = snapshotsIn(directory, shard)[at];
     alterManifest(files, change);
-    rules.push([files.sequence, rule]);
+    rules.push({ shard, sequence: files.sequence, rule });
   };
   alter(
     0,
@@ -355,19 +355,19 @@ test('a snapshot with sound checksums that is not what the journal gives is foun
   alter(1, 0, { shards: 4 }, 'it is of another shard or directory');
   // The state of an older row, with all that belongs to the newer one.
   const [newest, older] = snapshotsIn(directory, 2);
-  const links = disguise(directory, older, newest);
-  rules.push([newest.sequence, links]);
+  const disguised = disguise(directory, older, newest);
+  rules.push({ shard: 2, sequence: newest.sequence, rule: disguised });
   const beyond = snapshotFiles(shardDirectory(directory, 2), 999_999);
   cpSync(newest.image, beyond.image);
   const manifest = { ...readOwnManifest(newest), sequence: 999_999 };
   writeFileSync(beyond.manifest, manifestText(manifest));
-  rules.push([999_999, 'the image is of another state']);
+  rules.push({ shard: 2, sequence: 999_999, rule: 'the image is of another state' });
   const document = await json('verify', directory);
   expect(document).toMatchObject({ code: 3, sound: false });
   const findings = document['findings'] as readonly Json[];
   expect(findings.map(({ check }) => check as string)).toEqual(rules.map(() => 'snapshot'));
-  for (const [sequence, rule] of rules) {
-    const found = findings.find((one) => one['sequence'] === sequence);
+  for (const { shard, sequence, rule } of rules) {
+    const found = findings.find((one) => one['shard'] === shard && one['sequence'] === sequence);
     expect(found?.['rule']).toContain(rule);
   }
 });

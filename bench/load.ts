@@ -2,6 +2,7 @@
  * A closed loop of batches: so many requests under way, each answered before its place is used again. Figures count what was answered
  * within the measured time; the books count everything that was ever acknowledged.
  */
+import { setTimeout } from 'node:timers/promises';
 import type { Client } from '../client/client.ts';
 import type { Batch } from '../engine/batch.ts';
 import { TransferStatus } from '../engine/status.ts';
@@ -69,6 +70,41 @@ export async function runLoad(
     workload.giveBack(slot);
     record(created, sent);
   });
+}
+
+/**
+ * Sends batches at fixed times, so many transfers a second, whether earlier ones were answered or not; as many may be under way as `inFlight` says.
+ * Latencies count from the moment at which a batch was due: one that had to wait for its turn does not look fast.
+ */
+export async function runPacedLoad(
+  client: Client,
+  workload: Workload,
+  books: Books,
+  options: LoadOptions & { readonly rate: number },
+): Promise<Load> {
+  const latency = options.latency ?? new LatencyHistogram();
+  const start = performance.now();
+  const end = start + options.seconds * 1000;
+  let due = start;
+  let transfers = 0;
+  await runLoops(options, async (isOver) => {
+    while (!isOver()) {
+      const planned = due;
+      if (planned >= end) return;
+      const slot = workload.take();
+      due += (slot.batch.n / options.rate) * 1000;
+      const wait = planned - performance.now();
+      if (wait > 0) await setTimeout(wait);
+      options.onTake?.(slot);
+      const statuses = await createBatch(client, slot.batch);
+      latency.record(performance.now() - planned);
+      const created = countCreated(statuses);
+      transfers += created;
+      books.acknowledge(slot, statuses, created);
+      workload.giveBack(slot);
+    }
+  });
+  return { transfers, seconds: (performance.now() - start) / 1000, latency };
 }
 
 /** Sends so many transfers, in whole batches. */

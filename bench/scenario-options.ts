@@ -41,6 +41,8 @@ export interface ScenarioOptions {
   /** Questions a second of all readers; 0: as fast as they are answered. */
   readonly readRate: number;
   readonly rounds: number;
+  /** Transfers a second; 0: as fast as they are answered. */
+  readonly rate: number;
   /** Transfers behind the snapshot. */
   readonly suffix: number;
   /** Whom Sycee is measured beside. */
@@ -63,7 +65,7 @@ export const SCENARIO_FLAGS = {
   'open-pendings': ['pendings', 'timeout', 'user-data'],
   queries: ['history', 'questions', 'ask', 'readers', 'read-rate', 'rounds'],
   recovery: ['history', 'suffix'],
-  'snapshot-under-load': ['history', 'rounds'],
+  'snapshot-under-load': ['history', 'rounds', 'rate'],
   peers: ['rounds', 'peers', 'tigerbeetle', 'shapes', 'transfers', 'plot'],
 } as const satisfies Readonly<Record<string, readonly ScenarioFlag[]>>;
 
@@ -84,6 +86,7 @@ export const FLAG_TYPES = {
   readers: { type: 'string' },
   'read-rate': { type: 'string' },
   rounds: { type: 'string' },
+  rate: { type: 'string' },
   suffix: { type: 'string' },
   peers: { type: 'string' },
   tigerbeetle: { type: 'string' },
@@ -128,6 +131,7 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
   snapshot-under-load    load without snapshots, and while they are written one after the other
     --history N          transfers before the load                    (10000000)
     --rounds N           of load without and with                     (3)
+    --rate N             transfers a second; 0: no bound              (0)
   peers                  Sycee and other systems in turns, the same work, all durable
     --peers NAMES        ${PEER_NAMES.join(', ').padEnd(45)}(postgresql,redis)
     --tigerbeetle PATH   its server; then tigerbeetle is one of the peers
@@ -176,6 +180,7 @@ export function scenarioOptionsOf(
     readers: whole('readers', [1, 64]),
     readRate: whole('read-rate', [0, 1_000_000]),
     rounds: whole('rounds', [1, 100]),
+    rate: whole('rate', [0, 100_000_000]),
     suffix: whole('suffix', [0, 1_000_000_000]),
     ...peerOptions(values, refuse),
     transfers: whole('transfers', [1, 1_000_000_000]),
@@ -213,6 +218,7 @@ const DEFAULTS = {
   readers: '1',
   'read-rate': '0',
   rounds: '3',
+  rate: '0',
   suffix: '1000000',
   transfers: '1000000',
 } as const;
@@ -237,6 +243,7 @@ export function ownSettings(
     readers: options.readers,
     'read-rate': options.readRate,
     rounds: options.rounds,
+    rate: options.rate,
     suffix: options.suffix,
     peers: options.peers.join(','),
     tigerbeetle: options.tigerbeetle ?? '',

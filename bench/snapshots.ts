@@ -1,12 +1,12 @@
 /**
  * What snapshots cost, and what they save. `recovery` builds a journal, takes a snapshot, lets more transfers follow, and starts the ledger again as a
  * process of its own: from its first instruction to the first 200 of `/readyz`. `snapshot-under-load` measures a uniform load in rounds, without
- * snapshots, and while one is being written all the time.
+ * snapshots, and while one is being written all the time: as fast as it goes, or at a rate.
  */
 import { open } from '../client/in-process-client.ts';
 import type { SnapshotTaken } from '../sharding/supervisor.ts';
 import { type Figures, median, rounded } from './figures.ts';
-import { createTransfers, type Load } from './load.ts';
+import { createTransfers, type Load, runPacedLoad } from './load.ts';
 import {
   type Bench,
   loadOf,
@@ -78,9 +78,9 @@ export function snapshotUnderLoad(context: ScenarioContext): Promise<ScenarioRes
 
 async function measureUnderLoad(bench: Bench): Promise<Measured> {
   const { options, target, say } = bench;
-  const { history, rounds } = options.scenarioOptions;
+  const { history, rounds, rate } = options.scenarioOptions;
   await build(bench, history);
-  const load = loadOf(bench);
+  const load = rate === 0 ? loadOf(bench) : pacedLoadOf(bench, rate);
   await load(options.warmUpSeconds);
   const ratios: number[] = [];
   const alone: Load[] = [];
@@ -116,6 +116,14 @@ async function measureUnderLoad(bench: Bench): Promise<Measured> {
   };
 }
 
+function pacedLoadOf(bench: Bench, rate: number): (seconds: number) => Promise<Load> {
+  const { target, workload, books, signal } = bench;
+  // More than one place for each batch that is due within the longest stall that is looked for.
+  const inFlight = workload.slots.length;
+  const { client } = target;
+  return (seconds) => runPacedLoad(client, workload, books, { inFlight, signal, seconds, rate });
+}
+
 /** One snapshot after the other; the last one may go on a little. */
 async function takeUntil(signal: AbortSignal, target: Target): Promise<readonly SnapshotTaken[]> {
   const all: SnapshotTaken[] = [];
@@ -129,6 +137,7 @@ function millisecondsOf(loads: readonly Load[]): Readonly<Record<string, number>
   return {
     p50_ms: rounded(median(summaries.map((one) => one.p50)), 2),
     p99_ms: rounded(median(summaries.map((one) => one.p99)), 2),
+    p999_ms: rounded(median(summaries.map((one) => one.p999)), 2),
     max_ms: rounded(Math.max(...summaries.map((one) => one.max)), 2),
   };
 }

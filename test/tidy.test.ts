@@ -132,7 +132,7 @@ const LAYERS: readonly Layer[] = [
   { files: /^scripts\//, may: [/^lib\//], packages: [] },
   { files: /^oxlint\.config\.ts$/, may: [], packages: ['oxlint'] },
   { files: /^oxfmt\.config\.ts$/, may: [], packages: ['oxfmt'] },
-  { files: /^vitest\.config\.ts$/, may: [], packages: ['vitest/config'] },
+  { files: /^vitest\.config\.ts$/, may: [], packages: ['vitest/config', 'vitest/node'] },
 ];
 
 const BANNED_WORDS = new Set(

@@ -41,12 +41,9 @@ test(
   { timeout: 60_000 + CYCLES * CYCLE_MS_MAX },
   async () => {
     await using directory = new TempDirectory();
-    // Compiled code is kept from one start to the next: a cycle is short.
-    await using compiled = new TempDirectory();
     const options = {
       directory: directory.path,
       shards: SHARDS,
-      env: { NODE_COMPILE_CACHE: compiled.path },
       ...(nats === undefined ? {} : { nats }),
     };
     const prng = new Prng(SEED);
@@ -86,7 +83,7 @@ test(
 
 type Options = Parameters<typeof startProcess>[0];
 
-/** A first life that ends in order: it leaves accounts, and its compiled code. */
+/** A first life that ends in order: it leaves accounts. */
 async function startOrderly(options: Options, books: TransferBooks): Promise<void> {
   await using served = await startProcess(options);
   await using client = connectHttp(served.url);

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
-import { open } from '../../client/in-process-client.ts';
+import { DataDirectory } from '../../persistence/data-directory.ts';
 import { Child, TempDirectory } from '../support/cluster.ts';
 import { ROOT, readText } from '../support/source-files.ts';
 
@@ -42,8 +42,8 @@ const fromRoot = (program: string): string =>
 
 async function printed(program: string, shards: number): Promise<string> {
   await using temp = new TempDirectory();
-  const made = await open({ directory: join(temp.path, 'data'), shards });
-  await made.close();
+  // The number of shards is fixed when the directory is made; the recipe starts them.
+  DataDirectory.open({ directory: join(temp.path, 'data'), shards, create: true }).close();
   const file = join(temp.path, 'recipe.mts');
   writeFileSync(file, fromRoot(program));
   await using child = new Child('sh', [

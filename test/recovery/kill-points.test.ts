@@ -39,17 +39,15 @@ interface Kill {
 }
 
 let temp: TempDirectory;
-let env: NodeJS.ProcessEnv;
 beforeAll(() => {
   temp = new TempDirectory();
-  env = { ...process.env, NODE_COMPILE_CACHE: join(temp.path, 'compiled') };
 });
 afterAll(async () => temp[Symbol.asyncDispose]());
 
 /** Runs a round on a directory, and says how it ended, and what was answered. */
 async function round(name: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) {
   const hook = ['--import', support('kill-points'), support(name), ...args];
-  await using child = new Child(process.execPath, hook, { ...env, ...more });
+  await using child = new Child(process.execPath, hook, { ...process.env, ...more });
   const exit = await child.exit;
   if (exit.code !== 0 && exit.signal !== 'SIGKILL') throw new Error(child.output);
   const answered = [...child.stdout.matchAll(/^answered (\d+) (\d+)$/gm)].flatMap(([, first, n]) =>

@@ -21,7 +21,7 @@ import { placementOf } from './placement.ts';
 import type { Part } from './scenario-plans.ts';
 import { transferText } from './world-state.ts';
 
-const GROUP_BYTES = 2 << 20;
+const GROUP_BYTES = 1 << 16;
 const LIVE_MACHINES_MAX = 24;
 const TIME_NS = 1_000_000_000n;
 /** Lower shards are ahead, so that only the clocks in link messages keep causes before effects. */
@@ -90,6 +90,8 @@ export class ShardLives {
   readonly #ids: WatchedIds;
   readonly #messageKeys = new Map<string, number>();
   readonly #live: Life[] = [];
+  /** Of machines that nobody needs any more. Their memory is more than all else of a step, and would have to be collected. */
+  readonly #groups: Group[] = [];
   #count = 0;
 
   constructor(shards: number, ids: WatchedIds) {
@@ -183,8 +185,13 @@ export class ShardLives {
       'nobody writes to itself',
     );
     this.#live.push(life);
-    while (this.#live.length > LIVE_MACHINES_MAX) this.#live.shift()!.machine = null;
+    while (this.#live.length > LIVE_MACHINES_MAX) this.#forget(this.#live.shift()!);
     return life;
+  }
+
+  #forget(life: Life): void {
+    if (life.machine !== null) this.#groups.push(life.machine.group);
+    life.machine = null;
   }
 
   #expiredIn({ store }: Machine, shard: number): readonly Expired[] {
@@ -209,7 +216,7 @@ export class ShardLives {
 
   #fresh(shard: number, rows: readonly (MemoryJournalRow | undefined)[]): Machine {
     const shards = this.#shards;
-    const group = new Group(GROUP_BYTES);
+    const group = this.#groups.pop() ?? new Group(GROUP_BYTES);
     const machine = new StateMachine({ shard, shards, seed: 7 }, group);
     const store = { rows: rows.slice() };
     const journal = new MemoryJournal({ clusterId: 'world', shard, shards }, store);

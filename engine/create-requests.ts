@@ -16,7 +16,7 @@ import { BLOCK_ROWS } from './look-ahead.ts';
 import type { OpenRequests, RequestHead } from './open-requests.ts';
 import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
-import { isPlainBatch, PlainTransfers } from './plain-transfers.ts';
+import { isPlainBatch, isPlainChainBatch, PlainTransfers } from './plain-transfers.ts';
 import { EventState } from './status.ts';
 import type { Units } from './units.ts';
 import type { Waiting } from './waiting.ts';
@@ -163,11 +163,12 @@ export class CreateRequests {
     const { accounts } = this.#rules;
     units.open(columns, false);
     const isPlain = isPlainBatch(columns);
+    const isPlainChains = !isPlain && this.#isPlainChains(at);
     const open = { slot: -1, waiting: 0 };
     for (let from = 0; from < columns.n;) {
       if (from >= accounts.aheadTo) {
         this.#lookAhead(from, firstRow);
-        if (!isPlain) accounts.lookAheadPendings();
+        if (!isPlain && !isPlainChains) accounts.lookAheadPendings();
       }
       if (isPlain) {
         const done = this.#plain.run(columns, firstRow, from, this.#freeTo(from, accounts.aheadTo));
@@ -175,6 +176,10 @@ export class CreateRequests {
           from = done;
           continue;
         }
+      }
+      if (isPlainChains) {
+        from = this.#plain.runChains(columns, marks, firstRow, from, accounts.aheadTo);
+        if (from >= accounts.aheadTo) continue;
       }
       const to = this.#unitEnd(from);
       if (this.#mustWait(columns, from, to)) this.#enter(at, head, { from, to }, open);
@@ -185,6 +190,12 @@ export class CreateRequests {
       from = to;
     }
     this.#answer(head, firstRow, open);
+  }
+
+  /** Whether the open batch has plain transfers, some of them linked, on a ledger of one shard, where nothing ever waits. */
+  #isPlainChains(at: number): boolean {
+    if (this.#ledger.shards > 1 || this.#group.words[at + Input.flags] !== 0) return false;
+    return isPlainChainBatch(this.#columns);
   }
 
   /** A single event whose keys are free, on this shard alone. */

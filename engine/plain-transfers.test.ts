@@ -13,9 +13,9 @@ import {
   ROW_WORDS,
   type Batch,
 } from './batch.ts';
-import { AccountFlags } from './flags.ts';
-import { InputType } from './frame.ts';
-import { isPlainBatch } from './plain-transfers.ts';
+import { AccountFlags, TransferFlags } from './flags.ts';
+import { Input, InputFlag, InputType } from './frame.ts';
+import { isPlainBatch, isPlainChainBatch } from './plain-transfers.ts';
 import { TransferStatus } from './status.ts';
 
 const MAX = 2n ** 128n - 1n;
@@ -101,3 +101,80 @@ test.each([1, 2, 3, 4, 5, 6])(
     expect(short.replayed().digest).toBe(short.digest);
   },
 );
+
+/** The same request, but with a note for each row that says nothing: what has notes goes the long way. */
+function noted(batch: Batch): Uint32Array {
+  const plain = requestFrame(InputType.createTransfers, batch);
+  const words = plain.length + Math.ceil(batch.n / 8) * 2;
+  const frame = new Uint32Array(words);
+  frame.set(plain);
+  frame[Input.bytes] = words * 4;
+  frame[Input.flags] = InputFlag.marks;
+  return frame;
+}
+
+test.each([1, 2, 3, 4, 5, 6])('and of every batch with chains of them, seed %i', (seed) => {
+  const prng = new Prng(100 + seed);
+  const [short, long] = [new OneShard(), new OneShard()];
+  for (const shard of [short, long]) shard.run([accountsFrame(ACCOUNTS)], 1000n);
+  let linked = 0;
+  for (let round = 1; round <= 60; round++) {
+    const n = prng.between(1, prng.chance(20) ? 700 : 40);
+    const used = BigInt(round * 800);
+    const isCalm = prng.chance(70);
+    const transfers = Array.from({ length: n }, (_, i) => {
+      const calm = {
+        ...drawTransfer(prng, used),
+        id: used + BigInt(prng.chance(4) && i > 0 ? i - 1 : i),
+        ledger: 1,
+        code: 1,
+      };
+      const [debitAccountId, creditAccountId] = [5n, 6n].map(
+        (id) => id + BigInt(prng.below(3)) * 2n,
+      ) as [bigint, bigint];
+      const one =
+        isCalm && prng.chance(97)
+          ? { ...calm, debitAccountId, creditAccountId, amount: 1n }
+          : drawTransfer(prng, used);
+      return prng.chance(55) ? { ...one, flags: TransferFlags.linked } : one;
+    });
+    const batch = batchOfObjects(BatchKind.transfers, transfers);
+    expect(isPlainChainBatch(openBatch(batch))).toBe(true);
+    const [told] = short.run(
+      [requestFrame(InputType.createTransfers, batch)],
+      BigInt(round) * 10_000n,
+    );
+    const [wanted] = long.run([noted(batch)], BigInt(round) * 10_000n);
+    expect(told).toEqual(wanted);
+    expect(short.digest).toBe(long.digest);
+    linked += told!.statuses.filter(
+      (status, i) =>
+        status === TransferStatus.created && transfers[i]!.flags === TransferFlags.linked,
+    ).length;
+  }
+  expect(linked).toBeGreaterThan(100);
+  expect(short.replayed().digest).toBe(short.digest);
+});
+
+test('a chain whose sums an account cannot hold fails as a whole, however its legs look one by one', () => {
+  const shard = new OneShard();
+  shard.run([accountsFrame(ACCOUNTS)], 1000n);
+  const legs = Array.from({ length: 8 }, (_, i) => ({
+    id: BigInt(i + 1),
+    debitAccountId: 5n,
+    creditAccountId: 6n,
+    amount: 2n ** 127n,
+    ledger: 1,
+    code: 1,
+    flags: i < 7 ? TransferFlags.linked : 0,
+  }));
+  const [told] = shard.run(
+    [requestFrame(InputType.createTransfers, batchOfObjects(BatchKind.transfers, legs))],
+    2000n,
+  );
+  expect(told!.statuses).toEqual([
+    TransferStatus.linked_event_failed,
+    TransferStatus.overflows_debits_posted,
+    ...Array.from({ length: 6 }, () => TransferStatus.linked_event_failed),
+  ]);
+});

@@ -1,8 +1,8 @@
 /** Problem documents (RFC 9457) of the HTTP edge, also for what has no error code of the ledger: unknown routes and wrong methods. */
-import { STATUS_CODES } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { ERROR_HTTP_STATUS, type SyceeError } from '../lib/sycee-error.ts';
 import { RETRY_AFTER_SECONDS } from './admission.ts';
+import { STATUS_CODES } from './node-http.ts';
 import { encodeProblem } from './wire-codec.ts';
 
 export const PROBLEM_TYPE = 'application/problem+json';

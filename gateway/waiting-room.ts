@@ -3,9 +3,9 @@
  * Everything else is told to come again. Takes nothing: a ledger that is going to refuse its directory must not be written to.
  */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import { RETRY_AFTER_SECONDS } from './admission.ts';
 import { PROBLEM_TYPE } from './http-problem.ts';
+import { createServer } from './node-http.ts';
 import { notReadyText } from './readiness.ts';
 import type { RouterStatus } from './request-router.ts';
 

@@ -58,18 +58,6 @@ export class AccountIndex {
     return touched;
   }
 
-  /** The likely row of one hash, or -1. */
-  // Hot path.
-  guess(hash: number): number {
-    const { words } = this.#buckets;
-    let slot = this.#buckets.place(hash);
-    for (;;) {
-      const row = words[slot * SLOT_WORDS + 1]!;
-      if (row === 0 || (words[slot * SLOT_WORDS]! | 0) === hash) return row - 1;
-      slot = nextSlot(slot);
-    }
-  }
-
   /** The row of the account, or -1. */
   // Hot path.
   find(ids: Uint32Array, at: number, hash: number): number {

@@ -93,6 +93,17 @@ export class IdIndex {
     this.touched = touched;
   }
 
+  /** The same for ids that are likely to be there: their slots too. */
+  // Hot path.
+  touchSlots(hashes: Int32Array, count: number): void {
+    this.touchAll(hashes, 0, count);
+    const places = this.#places;
+    const { words: slots } = this.#buckets;
+    let { touched } = this;
+    for (let i = 0; i < count; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
+    this.touched = touched;
+  }
+
   // Hot path.
   valueLow(slot: number): number {
     return this.#buckets.words[slot * SLOT_WORDS + 4]!;

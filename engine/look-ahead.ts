@@ -37,6 +37,15 @@ export class LookAhead {
     transferIndex.touchAll(hashes, 0, count);
   }
 
+  /** The same, where most of them are likely to be there. */
+  // Hot path.
+  knownTransfers(words: Uint32Array, at: number, step: number, count: number): void {
+    const { transferIndex } = this.#ledger;
+    const hashes = this.#hashes;
+    for (let i = 0; i < count; i++) hashes[i] = transferIndex.hash(words, at + i * step);
+    transferIndex.touchSlots(hashes, count);
+  }
+
   /** Keys of accounts and of transfers, mixed, as far as a block goes: accounts with their timestamps. */
   // Hot path.
   keys(words: Uint32Array, at: number, step: number, left: number): void {

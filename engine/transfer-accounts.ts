@@ -56,6 +56,7 @@ export class TransferAccounts {
   readonly #rows = new Int32Array(2 * BLOCK_ROWS);
   readonly #hashes = new Int32Array(2 * BLOCK_ROWS);
   readonly #entries = new Int32Array(BLOCK_ROWS);
+  readonly #guesses = new Int32Array(BLOCK_ROWS);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 
@@ -139,13 +140,16 @@ export class TransferAccounts {
       entries[i] = entry;
       touched = (touched + pendings.words[pendings.creditAt(entry)]!) | 0;
     }
+    let found = 0;
     for (let i = 0; i < n; i++) {
       const entry = entries[i]!;
       if (entry === -1) continue;
       rows[2 * i] = pendings.debitRow(entry);
-      const hash = accountIndex.hash(pendings.words, pendings.creditAt(entry));
-      rows[2 * i + 1] = accountIndex.guess(hash);
+      this.#hashes[found] = accountIndex.hash(pendings.words, pendings.creditAt(entry));
+      entries[found++] = i;
     }
+    touched ^= accountIndex.guessAll(this.#hashes, this.#guesses, found);
+    for (let k = 0; k < found; k++) rows[2 * entries[k]! + 1] = this.#guesses[k]!;
     this.touched = touched ^ accounts.touchAll(rows, 2 * n);
   }
 

@@ -52,10 +52,16 @@ export class WantedRecords {
 
   #addPendings(columns: Columns): void {
     const { words, halves, at, step, n } = columns;
+    const first = at[Transfer.pendingId]!;
+    const stride = step[Transfer.pendingId]!;
     for (let i = 0; i < n; i++) {
+      if (i % BLOCK_ROWS === 0 && stride !== 0) {
+        const count = Math.min(BLOCK_ROWS, n - i);
+        this.#lookAhead.knownTransfers(words, first + i * stride, stride, count);
+      }
       const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
       if ((flags & RESOLVING) === 0) continue;
-      this.#addId(words, at[Transfer.pendingId]! + i * step[Transfer.pendingId]!);
+      this.#addId(words, first + i * stride);
     }
   }
 

@@ -64,11 +64,7 @@ export async function runLoad(
     const slot = workload.take();
     options.onTake?.(slot);
     const sent = performance.now();
-    const statuses = await createBatch(client, slot.batch);
-    const created = countCreated(statuses);
-    books.acknowledge(slot, statuses, created);
-    workload.giveBack(slot);
-    record(created, sent);
+    record(await sendSlot(client, workload, books, slot), sent);
   });
 }
 
@@ -96,12 +92,8 @@ export async function runPacedLoad(
       const wait = planned - performance.now();
       if (wait > 0) await setTimeout(wait);
       options.onTake?.(slot);
-      const statuses = await createBatch(client, slot.batch);
+      transfers += await sendSlot(client, workload, books, slot);
       latency.record(performance.now() - planned);
-      const created = countCreated(statuses);
-      transfers += created;
-      books.acknowledge(slot, statuses, created);
-      workload.giveBack(slot);
     }
   });
   return { transfers, seconds: (performance.now() - start) / 1000, latency };
@@ -124,15 +116,25 @@ export async function createTransfers(
       asked += slot.batch.n;
       options.onTake?.(slot);
       const sent = performance.now();
-      const statuses = await createBatch(client, slot.batch);
+      transfers += await sendSlot(client, workload, books, slot);
       latency.record(performance.now() - sent);
-      const created = countCreated(statuses);
-      transfers += created;
-      books.acknowledge(slot, statuses, created);
-      workload.giveBack(slot);
     }
   });
   return { transfers, seconds: (performance.now() - start) / 1000, latency };
+}
+
+/** Sends the batch of a slot, keeps the books, and gives the slot back. Says how many transfers were created. */
+async function sendSlot(
+  client: Client,
+  workload: Workload,
+  books: Books,
+  slot: Slot,
+): Promise<number> {
+  const statuses = await createBatch(client, slot.batch);
+  const created = countCreated(statuses);
+  books.acknowledge(slot, statuses, created);
+  workload.giveBack(slot);
+  return created;
 }
 
 /** Takes steps until the time is over. A step says what each of its requests has created, and when it was sent. */

@@ -7,7 +7,7 @@ import { Account, BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
 import type { Claims } from './claims.ts';
 import type { TransferRules } from './create-transfer.ts';
 import { EventMark, markRows } from './event-marks.ts';
-import { RESOLVING } from './flags.ts';
+import { RESOLVING, TransferFlags } from './flags.ts';
 import { Input, InputFlag, marksAt } from './frame.ts';
 import { type Group } from './group.ts';
 import type { Ledger } from './ledger.ts';
@@ -16,7 +16,10 @@ import { BLOCK_ROWS } from './look-ahead.ts';
 import type { OpenRequests, RequestHead } from './open-requests.ts';
 import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
+import { isPlainPendingBatch, PlainPendings } from './plain-pendings.ts';
+import { isPlainPostBatch, PlainPosts } from './plain-posts.ts';
 import { isPlainBatch, isPlainChainBatch, PlainTransfers } from './plain-transfers.ts';
+import type { RecordShelf } from './record-shelf.ts';
 import { EventState } from './status.ts';
 import type { Units } from './units.ts';
 import type { Waiting } from './waiting.ts';
@@ -34,6 +37,9 @@ interface RequestParts {
   readonly outcomes: Outcomes;
   /** Of the transfer ids of the group's requests, by frame row. */
   readonly hashes: Int32Array;
+  /** And of the ids of what is posted and voided. */
+  readonly pendingHashes: Int32Array;
+  readonly shelf: RecordShelf;
 }
 
 /** A request's slot while it waits, -1 for none, and how many of its rows do. */
@@ -55,7 +61,10 @@ export class CreateRequests {
   readonly #requests: OpenRequests;
   readonly #outcomes: Outcomes;
   readonly #hashes: Int32Array;
+  readonly #pendingHashes: Int32Array;
   readonly #plain: PlainTransfers;
+  readonly #pendings: PlainPendings;
+  readonly #posts: PlainPosts;
   readonly #columns = new Columns();
   readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
   readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
@@ -79,14 +88,11 @@ export class CreateRequests {
     this.#requests = parts.requests;
     this.#outcomes = parts.outcomes;
     this.#hashes = parts.hashes;
-    this.#plain = new PlainTransfers({
-      ledger: parts.ledger,
-      group: parts.group,
-      accounts: this.#rules.accounts,
-      outcomes: parts.outcomes,
-      hashes: parts.hashes,
-      stamps: this.#stamps,
-    });
+    this.#pendingHashes = parts.pendingHashes;
+    const plain = { ...parts, accounts: this.#rules.accounts, stamps: this.#stamps };
+    this.#plain = new PlainTransfers(plain);
+    this.#pendings = new PlainPendings(plain);
+    this.#posts = new PlainPosts(plain);
   }
 
   #head(at: number, n: number): RequestHead {
@@ -123,33 +129,43 @@ export class CreateRequests {
   createTransfers(at: number): void {
     const columns = this.#columns;
     this.#openRequest(at);
-    const isUnlinked = !hasFlags(columns) && this.#group.words[at + Input.flags] === 0;
-    if (isUnlinked && this.#ledger.shards === 1) this.#createUnlinked(at);
+    const isUnmarked = this.#group.words[at + Input.flags] === 0;
+    if (isUnmarked && this.#ledger.shards === 1 && isUnlinked(columns)) this.#createUnlinked(at);
     else this.#createUnits(at);
   }
 
-  /** Transfers without flags on a ledger of one shard: nothing is linked, and nothing ever waits. */
+  /** Transfers all with the same flags on a ledger of one shard: nothing is linked, and nothing ever waits. */
   // Hot path.
   #createUnlinked(at: number): void {
     const columns = this.#columns;
     const firstRow = this.#group.words[at + Input.firstRow]!;
     this.#units.open(columns, false);
-    const isPlain = isPlainBatch(columns);
+    const short = this.#shortWay();
+    const areResolving = (columns.halves[columns.at[Transfer.flags]!]! & RESOLVING) !== 0;
     for (let i = 0; i < columns.n;) {
-      const end = this.#lookAhead(i, firstRow);
-      if (isPlain) i = this.#plain.run(columns, firstRow, i, end);
+      const end = this.#lookAhead(i, firstRow, areResolving);
+      if (short !== null) i = short.run(columns, firstRow, i, end);
       if (i < end) this.#createOne(firstRow, i++);
     }
     this.#answer(this.#head(at, columns.n), firstRow, NOTHING_WAITS);
   }
 
-  /** Looks ahead at the block of rows that begins with row i, unless it was done already. Returns where it ends. */
-  #lookAhead(i: number, firstRow: number): number {
+  /** For the open batch, whose rows all have the same flags. */
+  #shortWay(): PlainTransfers | PlainPendings | PlainPosts | null {
+    const columns = this.#columns;
+    if (isPlainBatch(columns)) return this.#plain;
+    if (isPlainPendingBatch(columns)) return this.#pendings;
+    return isPlainPostBatch(columns) ? this.#posts : null;
+  }
+
+  /** Looks ahead at the block of rows that begins with row i, unless it was done already; `areResolving`: all of them are posts or voids. Returns where it ends. */
+  #lookAhead(i: number, firstRow: number, areResolving: boolean): number {
     const { accounts } = this.#rules;
     if (i < accounts.aheadTo) return accounts.aheadTo;
     const end = Math.min(i + BLOCK_ROWS, this.#columns.n);
     this.#ledger.transferIndex.touchAll(this.#hashes, firstRow + i, firstRow + end);
-    accounts.lookAhead(i, end);
+    if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingHashes, firstRow);
+    else accounts.lookAhead(i, end);
     return end;
   }
 
@@ -167,7 +183,7 @@ export class CreateRequests {
     const open = { slot: -1, waiting: 0 };
     for (let from = 0; from < columns.n;) {
       if (from >= accounts.aheadTo) {
-        this.#lookAhead(from, firstRow);
+        this.#lookAhead(from, firstRow, false);
         if (!isPlain && !isPlainChains) accounts.lookAheadPendings();
       }
       if (isPlain) {
@@ -360,4 +376,9 @@ export class CreateRequests {
     this.#requests.keep(slot, this.#group.statuses, firstRow, this.#stamps);
     this.#requests.addWaiting(slot, waiting);
   }
+}
+
+/** Whether all rows have the same flags, and none is linked. */
+function isUnlinked({ halves, at, step }: Columns): boolean {
+  return step[Transfer.flags] === 0 && (halves[at[Transfer.flags]!]! & TransferFlags.linked) === 0;
 }

@@ -24,10 +24,30 @@ export class DerivedRows {
   /** Adds a row with a record of its own: 32 words, its timestamp in place. */
   // Hot path.
   add(source: Uint32Array, at: number, kind: number): number {
-    const to = this.#records.extend(ROW_WORDS);
+    const row = this.addBlank(kind, source[at + 30]!, source[at + 31]!);
+    const to = this.recordAt;
     const { words } = this.#records;
     for (let w = 0; w < ROW_WORDS; w++) words[to + w] = source[at + w]!;
-    return this.#add((to | OWN) >>> 0, kind, source[at + 30]!, source[at + 31]!);
+    return row;
+  }
+
+  /** The same, where the caller writes the record's 32 words into `recordWords`, from `recordAt` on. */
+  // Hot path.
+  addBlank(kind: number, low: number, high: number): number {
+    const to = this.#records.extend(ROW_WORDS);
+    return this.#add((to | OWN) >>> 0, kind, low, high);
+  }
+
+  /** The words of the records that lie here; others when one more row is added. */
+  // Hot path.
+  get recordWords(): Uint32Array {
+    return this.#records.words;
+  }
+
+  /** Where the newest of them lies. */
+  // Hot path.
+  get recordAt(): number {
+    return this.#records.length - ROW_WORDS;
   }
 
   /** Adds a row whose record lies at a word of the frame, but for its timestamp. */
@@ -43,11 +63,16 @@ export class DerivedRows {
     const { words } = this.#heads;
     words[at + DerivedHead.record] = record;
     words[at + DerivedHead.kind] = kind;
-    for (const field of [DerivedHead.timestamp, DerivedHead.effect, DerivedHead.decided]) {
-      words[at + field] = low;
-      words[at + field + 1] = high;
-    }
-    for (let w = 0; w < 4; w++) words[at + DerivedHead.debitPrevious + w] = 0;
+    words[at + DerivedHead.timestamp] = low;
+    words[at + DerivedHead.timestamp + 1] = high;
+    words[at + DerivedHead.effect] = low;
+    words[at + DerivedHead.effect + 1] = high;
+    words[at + DerivedHead.decided] = low;
+    words[at + DerivedHead.decided + 1] = high;
+    words[at + DerivedHead.debitPrevious] = 0;
+    words[at + DerivedHead.debitPrevious + 1] = 0;
+    words[at + DerivedHead.creditPrevious] = 0;
+    words[at + DerivedHead.creditPrevious + 1] = 0;
     return this.count++;
   }
 

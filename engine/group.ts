@@ -12,6 +12,7 @@ import {
   batchRows,
   copyFrameRow,
   DerivedHead,
+  DerivedKind,
   FRAME_MAGIC,
   FRAME_VERSION,
   frameDefect,
@@ -151,6 +152,22 @@ export class Group {
   // Hot path.
   derive(source: Uint32Array, at: number, kind: number): number {
     return this.#rowOf(this.#derived.add(source, at, kind));
+  }
+
+  /** The same for a transfer at home here, where the caller writes its 32 words into `derivedRecords`, from `derivedRecordAt` on. */
+  // Hot path.
+  deriveBlank(low: number, high: number): number {
+    return this.#rowOf(this.#derived.addBlank(DerivedKind.home, low, high));
+  }
+
+  // Hot path.
+  get derivedRecords(): Uint32Array {
+    return this.#derived.recordWords;
+  }
+
+  // Hot path.
+  get derivedRecordAt(): number {
+    return this.#derived.recordAt;
   }
 
   /** The same, where all but the timestamp lies already in an input of this group, from a word of the frame on. */

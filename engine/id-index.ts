@@ -95,13 +95,20 @@ export class IdIndex {
 
   /** The same for ids that are likely to be there: their slots too. */
   // Hot path.
-  touchSlots(hashes: Int32Array, count: number): void {
-    this.touchAll(hashes, 0, count);
+  touchSlots(hashes: Int32Array, from: number, to: number): void {
+    this.touchAll(hashes, from, to);
     const places = this.#places;
     const { words: slots } = this.#buckets;
+    const n = to - from;
     let { touched } = this;
-    for (let i = 0; i < count; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
+    for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
     this.touched = touched;
+  }
+
+  /** Whether a slot, which the id had a while ago, still has it. */
+  // Hot path.
+  holds(slot: number, words: Uint32Array, at: number): boolean {
+    return equals(this.#buckets.words, slot * SLOT_WORDS, words, at);
   }
 
   // Hot path.

@@ -31,22 +31,10 @@ export class LookAhead {
   /** Transfers, as above. */
   // Hot path.
   transfers(words: Uint32Array, at: number, step: number, count: number): void {
-    this.#hashTransfers(words, at, step, count);
-    this.#ledger.transferIndex.touchAll(this.#hashes, 0, count);
-  }
-
-  /** The same, where most of them are likely to be there. */
-  // Hot path.
-  knownTransfers(words: Uint32Array, at: number, step: number, count: number): void {
-    this.#hashTransfers(words, at, step, count);
-    this.#ledger.transferIndex.touchSlots(this.#hashes, count);
-  }
-
-  // Hot path.
-  #hashTransfers(words: Uint32Array, at: number, step: number, count: number): void {
     const { transferIndex } = this.#ledger;
     const hashes = this.#hashes;
     for (let i = 0; i < count; i++) hashes[i] = transferIndex.hash(words, at + i * step);
+    transferIndex.touchAll(hashes, 0, count);
   }
 
   /** Keys of accounts and of transfers, mixed, as far as a block goes: accounts with their timestamps. */

@@ -21,7 +21,7 @@ export const USER_WORDS = 8;
 const UNDER_WAY = 0xffffffff;
 
 /** Words of an entry. `credit` is the account's id, `debit` its row; `position` of the record; `hash` of the id. */
-const Entry = {
+export const Entry = {
   amount: 0,
   credit: 4,
   debit: 8,
@@ -89,7 +89,7 @@ export class PendingTable {
     low: number,
     high: number,
   ): number {
-    const entry = this.#takeEntry();
+    const entry = this.take();
     const { words } = this;
     const to = this.#at(entry);
     for (let w = 0; w < 4; w++) words[to + Entry.amount + w] = record[at + 12 + w]!;
@@ -103,12 +103,14 @@ export class PendingTable {
     words[to + Entry.position + 1] = high;
     words[to + Entry.hash] = hash;
     words[to + Entry.heap] = 0;
-    words[to + Entry.user] = this.#addUserData(record, at);
-    if (record[at + 27] !== 0) this.#push(entry);
+    words[to + Entry.user] = this.addUserData(record, at);
+    if (record[at + 27] !== 0) this.schedule(entry);
     return entry;
   }
 
-  #takeEntry(): number {
+  /** Makes an entry, all of whose words the caller writes, and then schedules it if it expires. */
+  // Hot path.
+  take(): number {
     if (this.#free === 0) {
       const entry = this.#used++;
       this.#entries.reach(this.#used * ENTRY_WORDS);
@@ -121,7 +123,8 @@ export class PendingTable {
     return entry;
   }
 
-  #addUserData(record: Uint32Array, at: number): number {
+  /** Keeps the user data of a record, if it has any; returns what an entry has of that. */
+  addUserData(record: Uint32Array, at: number): number {
     let any = 0;
     for (let w = 20; w < 27; w++) any |= record[at + w]!;
     if (any === 0) return 0;
@@ -176,10 +179,29 @@ export class PendingTable {
     return this.#entries.words;
   }
 
+  /** Reads the first and the last word of each of the first `count` entries of a list, -1 for none; see `AccountTable.touchAll`. */
+  // Hot path.
+  touchAll(entries: Int32Array, count: number): number {
+    const { words } = this;
+    let touched = 0;
+    for (let i = 0; i < count; i++) {
+      const entry = entries[i]!;
+      const at = (entry & ~(entry >> 31)) * ENTRY_WORDS;
+      touched = (touched + words[at]! + words[at + ENTRY_WORDS - 1]!) | 0;
+    }
+    return touched;
+  }
+
   /** Where the id of the credit account lies. */
   // Hot path.
   creditAt(entry: number): number {
     return this.#at(entry) + Entry.credit;
+  }
+
+  /** The words of the user data of all entries: an entry's lies at `(user - 1) * USER_WORDS`, if its `user` is not 0. */
+  // Hot path.
+  get userWords(): Uint32Array {
+    return this.#users.words;
   }
 
   debitRow(entry: number): number {
@@ -226,8 +248,13 @@ export class PendingTable {
   /** Whether the first one has expired at a time (two words), and not too many are being expired. */
   isDue(low: number, high: number): boolean {
     if (this.#heapSize === 0 || this.#underWay >= EXPIRIES_MAX) return false;
-    this.#expires(this.#heap[0]!, this.#expiresA);
+    return this.isOver(this.#heap[0]!, low, high);
+  }
+
+  /** Whether the time of an entry is over at a time (two words), be its expiry under way or not. */
+  isOver(entry: number, low: number, high: number): boolean {
     const expires = this.#expiresA;
+    this.#expires(entry, expires);
     return expires[1]! < high || (expires[1] === high && expires[0]! <= low);
   }
 
@@ -301,7 +328,7 @@ export class PendingTable {
       const isTimed = words[at + Entry.codeFlags] !== 0 && words[at + Entry.timeout] !== 0;
       if (!isTimed) continue;
       if (words[at + Entry.heap] === UNDER_WAY) this.#underWay++;
-      else this.#push(entry);
+      else this.schedule(entry);
     }
   }
 
@@ -314,7 +341,8 @@ export class PendingTable {
     }
   }
 
-  #push(entry: number): void {
+  /** Puts an entry with a timeout into the heap. */
+  schedule(entry: number): void {
     if (this.#heapSize === this.#heap.length) {
       const grown = new Int32Array(this.#heap.length * 2);
       grown.set(this.#heap);

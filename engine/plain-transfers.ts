@@ -23,13 +23,13 @@ import {
 } from './transfer-accounts.ts';
 
 /** Accounts with one of these, on either side, are left to the rules. */
-const UNUSUAL = (AccountFlags.closed | AccountFlags.history) << 16;
-const DEBIT_UNUSUAL = UNUSUAL | (AccountFlags.debitsMustNotExceedCredits << 16);
-const CREDIT_UNUSUAL = UNUSUAL | (AccountFlags.creditsMustNotExceedDebits << 16);
+export const UNUSUAL = (AccountFlags.closed | AccountFlags.history) << 16;
+export const DEBIT_UNUSUAL = UNUSUAL | (AccountFlags.debitsMustNotExceedCredits << 16);
+export const CREDIT_UNUSUAL = UNUSUAL | (AccountFlags.creditsMustNotExceedDebits << 16);
 /** Where the upper words of two balances and of an amount are all below this, no sum of the three overflows. */
-const UPPER_WORD_MAX = 0x3fffffff;
+export const UPPER_WORD_MAX = 0x3fffffff;
 
-interface PlainParts {
+export interface PlainParts {
   readonly ledger: Ledger;
   readonly group: Group;
   readonly accounts: TransferAccounts;
@@ -203,27 +203,31 @@ export class PlainTransfers {
       stamps[2 * i + 1] = clockHigh;
       outcomes.note(0, clockLow, clockHigh);
     }
-    if (!isTrial) this.#count(i - from, clockLow, clockHigh);
+    if (!isTrial) countCreated(this.#parts, i - from, clockLow, clockHigh);
     return i;
-  }
-
-  /** So many rows were created, the last one at that time. */
-  #count(rows: number, low: number, high: number): void {
-    if (rows === 0) return;
-    const { ledger, outcomes } = this.#parts;
-    outcomes.transfers[0] = outcomes.transfers[0]! + rows;
-    ledger.clockLow = low;
-    ledger.clockHigh = high;
-    ledger.stampLow = low;
-    ledger.stampHigh = high;
-    ledger.newestTransfer[0] = low;
-    ledger.newestTransfer[1] = high;
   }
 }
 
-/** Of the balances that the transfer adds to, and of those that it has to fit in with. */
+/** So many rows were created, the last one at that time. */
+export function countCreated(
+  { ledger, outcomes }: PlainParts,
+  rows: number,
+  low: number,
+  high: number,
+): void {
+  if (rows === 0) return;
+  outcomes.transfers[0] = outcomes.transfers[0]! + rows;
+  ledger.clockLow = low;
+  ledger.clockHigh = high;
+  ledger.stampLow = low;
+  ledger.stampHigh = high;
+  ledger.newestTransfer[0] = low;
+  ledger.newestTransfer[1] = high;
+}
+
+/** Of the balances that a transfer adds to, and of those that it has to fit in with. */
 // Hot path.
-function upperWords(balances: Uint32Array, drAt: number, crAt: number): number {
+export function upperWords(balances: Uint32Array, drAt: number, crAt: number): number {
   return (
     balances[drAt + DEBITS_POSTED + 3]! |
     balances[drAt + DEBITS_PENDING + 3]! |

@@ -57,6 +57,11 @@ export class TransferAccounts {
   readonly #hashes = new Int32Array(2 * BLOCK_ROWS);
   readonly #entries = new Int32Array(BLOCK_ROWS);
   readonly #guesses = new Int32Array(BLOCK_ROWS);
+  /**
+   * Where `lookAheadPosts` has found the pending transfer of each row from `aheadFrom` on: its slot in the transfer index, -1 for none that is open.
+   * An insert may have moved it since.
+   */
+  readonly slotsAhead = new Int32Array(BLOCK_ROWS);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 
@@ -123,8 +128,7 @@ export class TransferAccounts {
   // Hot path.
   lookAheadPendings(): void {
     const { words, halves, at, step } = this.#columns!;
-    const { accountIndex, accounts, pendings, transferIndex } = this.#ledger;
-    const rows = this.#rows;
+    const { pendings, transferIndex } = this.#ledger;
     const entries = this.#entries;
     let touched = this.touched;
     const from = this.#block;
@@ -140,6 +144,44 @@ export class TransferAccounts {
       entries[i] = entry;
       touched = (touched + pendings.words[pendings.creditAt(entry)]!) | 0;
     }
+    this.#lookAheadEntries(n, touched);
+  }
+
+  /**
+   * The same for a block of posts and voids without others, in place of both. `hashes` are those of their pending ids, by frame row: row 0 of the batch
+   * is `firstRow`.
+   */
+  // Hot path.
+  lookAheadPosts(from: number, to: number, hashes: Int32Array, firstRow: number): void {
+    const { words, at, step } = this.#columns!;
+    const { pendings, transferIndex } = this.#ledger;
+    const slots = this.slotsAhead;
+    const entries = this.#entries;
+    const first = at[Transfer.pendingId]!;
+    const stride = step[Transfer.pendingId]!;
+    transferIndex.touchSlots(hashes, firstRow + from, firstRow + to);
+    const n = to - from;
+    for (let i = 0; i < n; i++) {
+      const row = from + i;
+      const slot = transferIndex.find(words, first + row * stride, hashes[firstRow + row]!);
+      const isOpen = slot !== -1 && transferIndex.valueHigh(slot) === TransferState.pending;
+      slots[i] = isOpen ? slot : -1;
+      entries[i] = isOpen ? transferIndex.valueLow(slot) : -1;
+    }
+    const touched = this.touched ^ pendings.touchAll(entries, n);
+    this.#rows.fill(-1, 0, 2 * n);
+    this.#block = from;
+    this.#blockEnd = to;
+    this.#lookAheadEntries(n, touched);
+  }
+
+  /** The accounts of the pending transfers in `#entries`, a number for each row of the block, -1 for none. */
+  // Hot path.
+  #lookAheadEntries(n: number, before: number): void {
+    const { accountIndex, accounts, pendings } = this.#ledger;
+    const rows = this.#rows;
+    const entries = this.#entries;
+    let touched = before;
     let found = 0;
     for (let i = 0; i < n; i++) {
       const entry = entries[i]!;

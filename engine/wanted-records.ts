@@ -19,6 +19,8 @@ export class WantedRecords {
   readonly #lookAhead: LookAhead;
   /** Hashes of the transfer ids of requests, by frame row. */
   readonly hashes = new Int32Array(GROUP_ROWS_MAX + 1);
+  /** And of the pending ids of posts and voids; those of other rows mean nothing. */
+  readonly pendingHashes = new Int32Array(GROUP_ROWS_MAX + 1);
 
   constructor(ledger: Ledger, shelf: RecordShelf) {
     this.#ledger = ledger;
@@ -47,21 +49,29 @@ export class WantedRecords {
         if (slot !== -1) this.#addSlot(words, start + i * step, slot);
       }
     }
-    if (hasFlags(columns)) this.#addPendings(columns);
+    if (hasFlags(columns)) this.#addPendings(columns, firstRow, areNew);
   }
 
-  #addPendings(columns: Columns): void {
+  /** What a row that was created has posted or voided was open, before the group or within it. */
+  // Hot path.
+  #addPendings(columns: Columns, firstRow: number, areNew: boolean): void {
     const { words, halves, at, step, n } = columns;
+    if (step[Transfer.flags] === 0 && (halves[at[Transfer.flags]!]! & RESOLVING) === 0) return;
     const first = at[Transfer.pendingId]!;
     const stride = step[Transfer.pendingId]!;
-    for (let i = 0; i < n; i++) {
-      if (i % BLOCK_ROWS === 0 && stride !== 0) {
-        const count = Math.min(BLOCK_ROWS, n - i);
-        this.#lookAhead.knownTransfers(words, first + i * stride, stride, count);
+    const hashes = this.pendingHashes;
+    const index = this.#ledger.transferIndex;
+    for (let from = 0; from < n; from += BLOCK_ROWS) {
+      const to = Math.min(from + BLOCK_ROWS, n);
+      for (let i = from; i < to; i++) hashes[firstRow + i] = index.hash(words, first + i * stride);
+      if (areNew) continue;
+      if (stride !== 0) index.touchSlots(hashes, firstRow + from, firstRow + to);
+      for (let i = from; i < to; i++) {
+        const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
+        if ((flags & RESOLVING) === 0) continue;
+        const slot = index.find(words, first + i * stride, hashes[firstRow + i]!);
+        if (slot !== -1) this.#addSlot(words, first + i * stride, slot);
       }
-      const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
-      if ((flags & RESOLVING) === 0) continue;
-      this.#addId(words, first + i * stride);
     }
   }
 

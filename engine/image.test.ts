@@ -60,6 +60,18 @@ class Busy {
     this.#run(transfersFrame(transfers));
   }
 
+  /** A batch of pending transfers. */
+  pendings(n: number): void {
+    const flags = TransferFlags.pending;
+    const transfers = Array.from({ length: n }, (_, i) => {
+      const dr = BigInt(this.#prng.between(1, ACCOUNTS - 1));
+      const userData64 = i % 3 === 0 ? this.#id : 0n;
+      this.#open.push(this.#id);
+      return { ...transferOf(this.#id++, dr, dr + 1n), userData64, timeout: i % 2, flags };
+    });
+    this.#run(transfersFrame(transfers));
+  }
+
   /** Posts of the newest pending transfers: their entries, and rows of user data, are free afterwards. */
   posts(n: number): void {
     const flags = TransferFlags.postPendingTransfer;
@@ -100,6 +112,9 @@ describe('an image that is made while its state machine goes on', () => {
       for (let i = 0; i < 6; i++) {
         busy.batch();
         busy.plainBatch();
+        busy.posts(30);
+        busy.pendings(20);
+        busy.posts(10);
         making.advance();
         making.tear();
       }

@@ -112,10 +112,16 @@ export class OneShard {
     this.#records = new RecordReader(this.journal, shards);
   }
 
-  /** One group at a time in ns: messages, then requests. Gives what the group was told. */
-  run(requests: readonly Uint32Array[], time: bigint, messages: readonly Arriving[] = []): Told[] {
+  /** One group at a time in ns: expiries, messages, then requests. Gives what the group was told. */
+  run(
+    requests: readonly Uint32Array[],
+    time: bigint,
+    messages: readonly Arriving[] = [],
+    expires = false,
+  ): Told[] {
     const { group, machine, journal } = this;
     group.reset(journal.lastSequence + 1);
+    if (expires) group.addMessage(InputType.expire, 0, null);
     for (const { from, number, clock, body } of messages) {
       const at = group.addMessage(InputType.link, from, body);
       group.words[at + Input.number] = number;

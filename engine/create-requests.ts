@@ -37,8 +37,8 @@ interface RequestParts {
   readonly outcomes: Outcomes;
   /** Of the transfer ids of the group's requests, by frame row. */
   readonly hashes: Int32Array;
-  /** And of the ids of what is posted and voided. */
-  readonly pendingHashes: Int32Array;
+  /** Of what posts and voids among them end, see `WantedRecords`. */
+  readonly pendingSlots: Int32Array;
   readonly shelf: RecordShelf;
 }
 
@@ -61,7 +61,7 @@ export class CreateRequests {
   readonly #requests: OpenRequests;
   readonly #outcomes: Outcomes;
   readonly #hashes: Int32Array;
-  readonly #pendingHashes: Int32Array;
+  readonly #pendingSlots: Int32Array;
   readonly #plain: PlainTransfers;
   readonly #pendings: PlainPendings;
   readonly #posts: PlainPosts;
@@ -88,7 +88,7 @@ export class CreateRequests {
     this.#requests = parts.requests;
     this.#outcomes = parts.outcomes;
     this.#hashes = parts.hashes;
-    this.#pendingHashes = parts.pendingHashes;
+    this.#pendingSlots = parts.pendingSlots;
     const plain = { ...parts, accounts: this.#rules.accounts, stamps: this.#stamps };
     this.#plain = new PlainTransfers(plain);
     this.#pendings = new PlainPendings(plain);
@@ -164,7 +164,7 @@ export class CreateRequests {
     if (i < accounts.aheadTo) return accounts.aheadTo;
     const end = Math.min(i + BLOCK_ROWS, this.#columns.n);
     this.#ledger.transferIndex.touchAll(this.#hashes, firstRow + i, firstRow + end);
-    if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingHashes, firstRow);
+    if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);
     else accounts.lookAhead(i, end);
     return end;
   }

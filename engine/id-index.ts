@@ -93,6 +93,18 @@ export class IdIndex {
     this.touched = touched;
   }
 
+  /** Reads the slots from..to-1 of a list, -1 for none, for the cache's sake only; says what is there, which means nothing. */
+  // Hot path.
+  readSlots(slots: Int32Array, from: number, to: number): number {
+    const { words } = this.#buckets;
+    let touched = 0;
+    for (let i = from; i < to; i++) {
+      const slot = slots[i]!;
+      touched = (touched + words[(slot & ~(slot >> 31)) * SLOT_WORDS]!) | 0;
+    }
+    return touched;
+  }
+
   /** The same for ids that are likely to be there: their slots too. */
   // Hot path.
   touchSlots(hashes: Int32Array, from: number, to: number): void {
@@ -105,10 +117,11 @@ export class IdIndex {
     this.touched = touched;
   }
 
-  /** Whether a slot, which the id had a while ago, still has it. */
+  /** The slot of the id, or -1, where it had a slot a while ago, -1 for none; inserts may have moved it. */
   // Hot path.
-  holds(slot: number, words: Uint32Array, at: number): boolean {
-    return equals(this.#buckets.words, slot * SLOT_WORDS, words, at);
+  findFrom(known: number, words: Uint32Array, at: number): number {
+    if (known !== -1 && equals(this.#buckets.words, known * SLOT_WORDS, words, at)) return known;
+    return this.find(words, at, this.hash(words, at));
   }
 
   // Hot path.

@@ -85,7 +85,8 @@ export class PlainPosts {
       const id = at[Transfer.id]! + i * step[Transfer.id]!;
       if (isZero(words, id) || isMax(words, id)) break;
       const pendingId = at[Transfer.pendingId]! + i * step[Transfer.pendingId]!;
-      const slot = this.#slotOf(slots[i - ahead]!, words, pendingId);
+      if (slots[i - ahead] === -1) break;
+      const slot = transferIndex.findFrom(slots[i - ahead]!, words, pendingId);
       if (slot === -1 || transferIndex.valueHigh(slot) !== TransferState.pending) break;
       const entry = transferIndex.valueLow(slot);
       const entryAt = entry * ENTRY_WORDS;
@@ -167,14 +168,6 @@ export class PlainPosts {
     }
     countCreated(this.#parts, i - from, clockLow, clockHigh);
     return i;
-  }
-
-  /** The slot of an id that was looked ahead at; -1 for none. */
-  // Hot path.
-  #slotOf(ahead: number, words: Uint32Array, id: number): number {
-    const { transferIndex } = this.#parts.ledger;
-    if (ahead === -1 || transferIndex.holds(ahead, words, id)) return ahead;
-    return transferIndex.find(words, id, transferIndex.hash(words, id));
   }
 
   /** Puts the record of an open pending transfer on the shelf: another event of this group may ask for it. Says where it lies there. */

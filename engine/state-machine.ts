@@ -77,9 +77,9 @@ export class StateMachine {
     this.#walks = walks;
     this.#waiting = waiting;
     this.#wanted = new WantedRecords(ledger, shelf);
-    const { hashes, pendingHashes } = this.#wanted;
+    const { hashes, pendingSlots } = this.#wanted;
     const parts = { ledger, group, claims, units, walks, waiting, requests, outcomes };
-    this.#creates = new CreateRequests({ ...parts, shelf, hashes, pendingHashes });
+    this.#creates = new CreateRequests({ ...parts, shelf, hashes, pendingSlots });
   }
 
   /** The next group goes on with what waits, even without inputs. */

@@ -148,27 +148,27 @@ export class TransferAccounts {
   }
 
   /**
-   * The same for a block of posts and voids without others, in place of both. `hashes` are those of their pending ids, by frame row: row 0 of the batch
-   * is `firstRow`.
+   * The same for a block of posts and voids without others, in place of both. `known`, by frame row: the slots that their pending transfers had before
+   * the group, -1 for none. Row 0 of the batch is `firstRow`.
    */
   // Hot path.
-  lookAheadPosts(from: number, to: number, hashes: Int32Array, firstRow: number): void {
+  lookAheadPosts(from: number, to: number, known: Int32Array, firstRow: number): void {
     const { words, at, step } = this.#columns!;
     const { pendings, transferIndex } = this.#ledger;
     const slots = this.slotsAhead;
     const entries = this.#entries;
     const first = at[Transfer.pendingId]!;
     const stride = step[Transfer.pendingId]!;
-    transferIndex.touchSlots(hashes, firstRow + from, firstRow + to);
+    let touched = this.touched ^ transferIndex.readSlots(known, firstRow + from, firstRow + to);
     const n = to - from;
     for (let i = 0; i < n; i++) {
-      const row = from + i;
-      const slot = transferIndex.find(words, first + row * stride, hashes[firstRow + row]!);
+      const id = first + (from + i) * stride;
+      const slot = transferIndex.findFrom(known[firstRow + from + i]!, words, id);
       const isOpen = slot !== -1 && transferIndex.valueHigh(slot) === TransferState.pending;
       slots[i] = isOpen ? slot : -1;
       entries[i] = isOpen ? transferIndex.valueLow(slot) : -1;
     }
-    const touched = this.touched ^ pendings.touchAll(entries, n);
+    touched ^= pendings.touchAll(entries, n);
     this.#rows.fill(-1, 0, 2 * n);
     this.#block = from;
     this.#blockEnd = to;

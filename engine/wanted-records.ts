@@ -19,8 +19,9 @@ export class WantedRecords {
   readonly #lookAhead: LookAhead;
   /** Hashes of the transfer ids of requests, by frame row. */
   readonly hashes = new Int32Array(GROUP_ROWS_MAX + 1);
-  /** And of the pending ids of posts and voids; those of other rows mean nothing. */
-  readonly pendingHashes = new Int32Array(GROUP_ROWS_MAX + 1);
+  /** Slots of what posts and voids of requests end, by frame row, -1 for none; those of other rows mean nothing. Inserts may move them. */
+  readonly pendingSlots = new Int32Array(GROUP_ROWS_MAX + 1);
+  readonly #pendingHashes = new Int32Array(BLOCK_ROWS);
 
   constructor(ledger: Ledger, shelf: RecordShelf) {
     this.#ledger = ledger;
@@ -49,28 +50,29 @@ export class WantedRecords {
         if (slot !== -1) this.#addSlot(words, start + i * step, slot);
       }
     }
-    if (hasFlags(columns)) this.#addPendings(columns, firstRow, areNew);
+    if (hasFlags(columns)) this.#addPendings(columns, firstRow);
   }
 
-  /** What a row that was created has posted or voided was open, before the group or within it. */
   // Hot path.
-  #addPendings(columns: Columns, firstRow: number, areNew: boolean): void {
+  #addPendings(columns: Columns, firstRow: number): void {
     const { words, halves, at, step, n } = columns;
     if (step[Transfer.flags] === 0 && (halves[at[Transfer.flags]!]! & RESOLVING) === 0) return;
     const first = at[Transfer.pendingId]!;
     const stride = step[Transfer.pendingId]!;
-    const hashes = this.pendingHashes;
+    const hashes = this.#pendingHashes;
+    const slots = this.pendingSlots;
     const index = this.#ledger.transferIndex;
     for (let from = 0; from < n; from += BLOCK_ROWS) {
-      const to = Math.min(from + BLOCK_ROWS, n);
-      for (let i = from; i < to; i++) hashes[firstRow + i] = index.hash(words, first + i * stride);
-      if (areNew) continue;
-      if (stride !== 0) index.touchSlots(hashes, firstRow + from, firstRow + to);
-      for (let i = from; i < to; i++) {
-        const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
+      const count = Math.min(BLOCK_ROWS, n - from);
+      for (let i = 0; i < count; i++) hashes[i] = index.hash(words, first + (from + i) * stride);
+      if (stride !== 0) index.touchSlots(hashes, 0, count);
+      for (let i = 0; i < count; i++) {
+        const row = from + i;
+        const flags = halves[at[Transfer.flags]! + row * step[Transfer.flags]!]!;
         if ((flags & RESOLVING) === 0) continue;
-        const slot = index.find(words, first + i * stride, hashes[firstRow + i]!);
-        if (slot !== -1) this.#addSlot(words, first + i * stride, slot);
+        const slot = index.find(words, first + row * stride, hashes[i]!);
+        slots[firstRow + row] = slot;
+        if (slot !== -1) this.#addSlot(words, first + row * stride, slot);
       }
     }
   }

@@ -136,11 +136,11 @@ export class PlainPosts {
       subtractFrom(balances, crAt + CREDITS_PENDING, entries, entryAt + Entry.amount);
       addTo(balances, drAt + DEBITS_POSTED, amounts, amount);
       addTo(balances, crAt + CREDITS_POSTED, amounts, amount);
-      const place0 = entries[entryAt + Entry.position + 1]! & ~STATE_MASK;
+      const positionUpper = entries[entryAt + Entry.position + 1]! & ~STATE_MASK;
       transferIndex.set(
         slot,
         entries[entryAt + Entry.position]!,
-        (place0 | TransferState.posted) >>> 0,
+        (positionUpper | TransferState.posted) >>> 0,
       );
       pendings.remove(entry);
       const rowHigh = (high | (derived << 8)) >>> 0;

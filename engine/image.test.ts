@@ -109,11 +109,12 @@ describe('an image that is made while its state machine goes on', () => {
       const sequence = journal.lastSequence;
       const before = imageSizes(machine.ledger);
       const making = new ImageMaking(machine, prng);
+      // First of all, while nothing else has saved their accounts.
+      busy.posts(30);
+      busy.pendings(20);
       for (let i = 0; i < 6; i++) {
         busy.batch();
         busy.plainBatch();
-        busy.posts(30);
-        busy.pendings(20);
         busy.posts(10);
         making.advance();
         making.tear();

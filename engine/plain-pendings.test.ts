@@ -2,7 +2,13 @@ import { expect, test } from 'vitest';
 import { batchOfObjects } from '../client/rows.ts';
 import { Prng } from '../lib/prng.ts';
 import type { TransferInput } from '../test/support/model-ledger.ts';
-import { accountOf, accountsFrame, OneShard, requestFrame } from '../test/support/one-shard.ts';
+import {
+  accountOf,
+  accountsFrame,
+  OneShard,
+  requestFrame,
+  transferOf,
+} from '../test/support/one-shard.ts';
 import { type Batch, BatchKind, Columns } from './batch.ts';
 import { AccountFlags, TransferFlags } from './flags.ts';
 import { Input, InputFlag, InputType, isRequest } from './frame.ts';
@@ -230,3 +236,50 @@ test.each([1, 2, 3, 4])(
     expect(names).toEqual([]);
   },
 );
+
+/** Two account ids that the index of accounts has the same hash for: one is found where the other is looked for. */
+function idsWithOneHash(shard: OneShard): readonly [bigint, bigint] {
+  const { accountIndex } = shard.machine.ledger;
+  const prng = new Prng(1);
+  const ids = new Map<number, bigint>();
+  const words = new Uint32Array(4);
+  for (;;) {
+    // Of two words: one alone gives every id a hash of its own.
+    words[0] = prng.uint32();
+    words[1] = prng.uint32();
+    const id = (BigInt(words[1]) << 32n) | BigInt(words[0]);
+    const hash = accountIndex.hash(words, 0);
+    const other = ids.get(hash);
+    if (other !== undefined && other !== id) return [other, id];
+    ids.set(hash, id);
+  }
+}
+
+test('an account is not taken for another one with the same hash', () => {
+  const [short, long] = [new OneShard(), new OneShard()];
+  const [a, b] = idsWithOneHash(short);
+  const accounts = accountsFrame([1n, a, b].map((id) => accountOf(id)));
+  const transfers = [a, b].flatMap((id, i) => [
+    { ...transferOf(BigInt(10 + i), 1n, id, 5n), flags: pending },
+    { ...transferOf(BigInt(20 + i), id, 1n, 6n), flags: pending },
+  ]);
+  const posts = transfers.map(({ id }) => ({
+    ...transferOf(id + 100n, 0n, 0n, MAX),
+    ledger: 0,
+    code: 0,
+    pendingId: id,
+    flags: postPendingTransfer,
+  }));
+  for (const [shard, isNoted] of [
+    [short, false],
+    [long, true],
+  ] as const) {
+    shard.run([accounts], 1000n);
+    for (const batch of [transfers, posts]) {
+      const frame = frameOf(batchOfObjects(BatchKind.transfers, batch), isNoted);
+      const [told] = shard.run([frame], 2000n);
+      expect(told!.statuses).toEqual([0, 0, 0, 0]);
+    }
+  }
+  expect(short.digest).toBe(long.digest);
+});

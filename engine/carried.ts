@@ -17,8 +17,11 @@ const TRANSFER = 2;
 const VALUE = 5;
 const STATE = 6;
 const CAME = 7;
-/** A created transfer: {record 32, when it was decided 2} */
-export const CREATED_WORDS = 34;
+/** A created transfer, as in an apply message but for word 33: {record 32, 0, home | shard of the credit account << 8, when it was decided 2} */
+export const CREATED_WORDS = 36;
+/** In place of the upper bit of where a record lies: among the created ones. */
+const MADE = 0x80000000;
+export const CREATED_SHARDS = 33;
 /** {index of the created transfer, side, 16 words of balances} */
 export const CARRIED_BALANCE_WORDS = 18;
 
@@ -49,20 +52,32 @@ export class Carried {
   // ---- Accounts.
 
   addAccount(source: Uint32Array, at: number): number {
-    if ((this.accounts + 1) * ROW_WORDS > this.rows.length) {
-      const rows = new Uint32Array(this.rows.length * 2);
-      rows.set(this.rows);
-      this.rows = rows;
-      const touched = new Uint8Array(this.#touched.length * 2);
-      touched.set(this.#touched);
-      this.#touched = touched;
+    this.addAccounts(source, at, 1);
+    return this.accounts - 1;
+  }
+
+  /** Rows that lie one after the other. */
+  addAccounts(source: Uint32Array, at: number, count: number): void {
+    const first = this.accounts;
+    this.accounts += count;
+    this.#reach(this.accounts);
+    this.rows.set(source.subarray(at, at + count * ROW_WORDS), first * ROW_WORDS);
+    this.#touched.fill(0, first, this.accounts);
+    for (let row = first; row < this.accounts; row++) {
+      const entry = this.#keys.obtain(this.rows, row * ROW_WORDS, ACCOUNT);
+      this.#keys.words[entry + VALUE] = row + 1;
     }
-    const row = this.accounts++;
-    for (let w = 0; w < ROW_WORDS; w++) this.rows[row * ROW_WORDS + w] = source[at + w]!;
-    this.#touched[row] = 0;
-    const entry = this.#keys.obtain(source, at, ACCOUNT);
-    this.#keys.words[entry + VALUE] = row + 1;
-    return row;
+  }
+
+  #reach(accounts: number): void {
+    if (accounts * ROW_WORDS <= this.rows.length) return;
+    const room = Math.max(accounts, this.#touched.length * 2);
+    const rows = new Uint32Array(room * ROW_WORDS);
+    rows.set(this.rows);
+    this.rows = rows;
+    const touched = new Uint8Array(room);
+    touched.set(this.#touched);
+    this.#touched = touched;
   }
 
   /** An account that a broken chain had created is not there any more. */
@@ -93,19 +108,23 @@ export class Carried {
 
   // ---- Transfers.
 
-  /** A record of a transfer whose home is another shard: brought along in a state, or made by this walk (`came` 0). */
-  addTransfer(
-    source: Uint32Array,
-    at: number,
-    home: number,
-    states: { readonly state: number; readonly came: number },
-  ): void {
+  /** A record of a transfer whose home is another shard, brought along in a state. */
+  addTransfer(source: Uint32Array, at: number, home: number, state: number): void {
     const to = this.#records.length;
     this.#records.append(source, at, ROW_WORDS);
     const entry = this.#keys.obtain(source, at, TRANSFER + home);
     this.#keys.words[entry + VALUE] = to;
-    this.#keys.words[entry + STATE] = states.state;
-    this.#keys.words[entry + CAME] = states.came;
+    this.#keys.words[entry + STATE] = state;
+    this.#keys.words[entry + CAME] = state;
+  }
+
+  /** The transfer that is `addCreated` next, whose home is another shard. */
+  // Hot path.
+  addMade(record: Uint32Array, at: number, home: number, state: number): void {
+    const entry = this.#keys.obtain(record, at, TRANSFER + home);
+    this.#keys.words[entry + VALUE] = (this.created.length | MADE) >>> 0;
+    this.#keys.words[entry + STATE] = state;
+    this.#keys.words[entry + CAME] = 0;
   }
 
   addFailed(ids: Uint32Array, at: number, home: number): void {
@@ -132,19 +151,38 @@ export class Carried {
     return words[entry + CAME] !== 0 && words[entry + CAME] !== words[entry + STATE];
   }
 
-  copyRecord(ids: Uint32Array, at: number, home: number, target: Uint32Array): void {
-    const entry = this.#keys.find(ids, at, TRANSFER + home);
+  copyRecord(ids: Uint32Array, id: number, home: number, target: Uint32Array): void {
+    const entry = this.#keys.find(ids, id, TRANSFER + home);
     const from = this.#keys.words[entry + VALUE]!;
-    for (let w = 0; w < ROW_WORDS; w++) target[w] = this.#records.words[from + w]!;
+    const isMade = from >= MADE;
+    const { words } = isMade ? this.created : this.#records;
+    const at = isMade ? from - MADE : from;
+    for (let w = 0; w < ROW_WORDS; w++) target[w] = words[at + w]!;
   }
 
   // ---- What the walk makes.
 
-  addCreated(record: Uint32Array, clockLow: number, clockHigh: number): void {
-    this.created.append(record, 0, ROW_WORDS);
-    const to = this.created.extend(2);
-    this.created.words[to] = clockLow;
-    this.created.words[to + 1] = clockHigh;
+  /** `shards`: the record's home, and the shard of its credit account << 8. A record that has no timestamp yet is given the clock's. */
+  // Hot path.
+  // oxlint-disable-next-line max-params -- A record and a time, in words.
+  addCreated(
+    record: Uint32Array,
+    at: number,
+    shards: number,
+    clockLow: number,
+    clockHigh: number,
+  ): void {
+    const to = this.created.extend(CREATED_WORDS);
+    const { words } = this.created;
+    for (let w = 0; w < ROW_WORDS; w++) words[to + w] = record[at + w]!;
+    if ((words[to + 30]! | words[to + 31]!) === 0) {
+      words[to + 30] = clockLow;
+      words[to + 31] = clockHigh;
+    }
+    words[to + 32] = 0;
+    words[to + CREATED_SHARDS] = shards;
+    words[to + 34] = clockLow;
+    words[to + 35] = clockHigh;
   }
 
   /** Balances of an account of another shard after the transfer that was created last. */

@@ -5,6 +5,7 @@
  * earlier item that still waits had it. A key nobody owns or waits for is not in the table.
  */
 import { assert } from './assert.ts';
+import type { EventKeys } from './event-keys.ts';
 import { KeyTable } from './key-table.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 
@@ -22,12 +23,26 @@ export class Claims {
   readonly #keys: KeyTable;
   #scan = 0;
 
+  /** Of the hashes of the keys: an `EventKeys` made with it has them ready. */
+  readonly seed: number;
+
   constructor(seed: number) {
+    this.seed = seed;
     this.#keys = new KeyTable(KEYS_AT_FIRST, seed);
   }
 
   get count(): number {
     return this.#keys.count;
+  }
+
+  // Hot path.
+  #find({ words, at, kinds, hashes }: EventKeys, key: number): number {
+    return this.#keys.find(words[key]!, at[key]!, kinds[key]!, hashes[key]);
+  }
+
+  // Hot path.
+  #obtain({ words, at, kinds, hashes }: EventKeys, key: number): number {
+    return this.#keys.obtain(words[key]!, at[key]!, kinds[key]!, hashes[key]);
   }
 
   /** Begins a scan of the parked items from the first on. */
@@ -39,8 +54,8 @@ export class Claims {
    * The owner, 0 when there is none; AWAITED when somebody who came earlier waits for it: any parked item on arrival, one marked in this
    * scan while scanning.
    */
-  ownerUnlessAwaited(ids: Uint32Array, at: number, kind: number, isScan: boolean): number {
-    const entry = this.#keys.find(ids, at, kind);
+  ownerUnlessAwaited(keys: EventKeys, key: number, isScan: boolean): number {
+    const entry = this.#find(keys, key);
     if (entry === -1) return 0;
     const words = this.#keys.words;
     const isAwaited = isScan ? words[entry + MARK] === this.#scan : words[entry + WAITERS]! > 0;
@@ -48,8 +63,8 @@ export class Claims {
   }
 
   /** Neither owned nor awaited. */
-  isFree(ids: Uint32Array, at: number, kind: number, isScan: boolean): boolean {
-    const entry = this.#keys.find(ids, at, kind);
+  isFree(keys: EventKeys, key: number, isScan: boolean): boolean {
+    const entry = this.#find(keys, key);
     if (entry === -1) return true;
     const words = this.#keys.words;
     if (words[entry + OWNER] !== 0) return false;
@@ -57,8 +72,8 @@ export class Claims {
   }
 
   /** Takes a key for a walk; false when that walk has it already. */
-  claim(ids: Uint32Array, at: number, kind: number, owner: number): boolean {
-    const entry = this.#keys.obtain(ids, at, kind);
+  claim(keys: EventKeys, key: number, owner: number): boolean {
+    const entry = this.#obtain(keys, key);
     const words = this.#keys.words;
     if (words[entry + OWNER] === owner) return false;
     assert(words[entry + OWNER] === 0, 'a key has one owner');
@@ -74,14 +89,14 @@ export class Claims {
     if (this.#keys.words[entry + WAITERS] === 0) this.#keys.remove(entry);
   }
 
-  await(ids: Uint32Array, at: number, kind: number): void {
-    const entry = this.#keys.obtain(ids, at, kind);
+  await(keys: EventKeys, key: number): void {
+    const entry = this.#obtain(keys, key);
     this.#keys.words[entry + WAITERS] = this.#keys.words[entry + WAITERS]! + 1;
   }
 
   /** A parked item that waits for it has had its turn. */
-  leave(ids: Uint32Array, at: number, kind: number): void {
-    const entry = this.#keys.find(ids, at, kind);
+  leave(keys: EventKeys, key: number): void {
+    const entry = this.#find(keys, key);
     assert(entry !== -1, 'a key that is left was awaited');
     const words = this.#keys.words;
     assert(words[entry + WAITERS]! > 0, 'a key that is left was awaited');
@@ -90,8 +105,8 @@ export class Claims {
   }
 
   /** In a scan: a parked item that has to go on waiting holds back the later ones with this key. */
-  mark(ids: Uint32Array, at: number, kind: number): void {
-    const entry = this.#keys.find(ids, at, kind);
+  mark(keys: EventKeys, key: number): void {
+    const entry = this.#find(keys, key);
     assert(entry !== -1, 'a waiting item awaits its keys');
     this.#keys.words[entry + MARK] = this.#scan;
   }

@@ -2,11 +2,11 @@
  * Executes the requests of a group: unit by unit, each at once where its keys are free and this shard is all it spans; else it walks, or waits
  * for its turn. A request all of whose rows have their outcome is answered with the group; one with rows that wait stays open.
  */
-import { isZero } from './arithmetic.ts';
-import { Account, BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
+import { BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
 import type { Claims } from './claims.ts';
 import type { TransferRules } from './create-transfer.ts';
 import { EventMark, markRows } from './event-marks.ts';
+import { EventShards } from './event-shards.ts';
 import { RESOLVING, TransferFlags } from './flags.ts';
 import { Input, InputFlag, marksAt } from './frame.ts';
 import { type Group } from './group.ts';
@@ -15,7 +15,6 @@ import { BATCH_EVENTS_MAX } from './limits.ts';
 import { BLOCK_ROWS } from './look-ahead.ts';
 import type { OpenRequests, RequestHead } from './open-requests.ts';
 import type { Outcomes } from './outcomes.ts';
-import { shardOf } from './placement.ts';
 import { isPlainPendingBatch, PlainPendings } from './plain-pendings.ts';
 import { isPlainPostBatch, PlainPosts } from './plain-posts.ts';
 import { isPlainBatch, isPlainChainBatch, PlainTransfers } from './plain-transfers.ts';
@@ -68,6 +67,8 @@ export class CreateRequests {
   readonly #columns = new Columns();
   readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
   readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
+  /** Of the open request, on a ledger of several shards. */
+  readonly #shardsOf = new EventShards();
   /** A unit that cannot be executed where it lies: one object, set anew for each. */
   readonly #unit: { -readonly [Field in keyof WalkingUnit]: WalkingUnit[Field] } = {
     kind: BatchKind.transfers,
@@ -112,7 +113,7 @@ export class CreateRequests {
     this.#openRequest(at);
     const firstRow = group.words[at + Input.firstRow]!;
     const head = this.#head(at, columns.n);
-    this.#units.open(columns, false);
+    this.#units.open(columns, null);
     const open = { slot: -1, waiting: 0 };
     for (let from = 0; from < columns.n;) {
       const to = this.#unitEnd(from);
@@ -139,7 +140,7 @@ export class CreateRequests {
   #createUnlinked(at: number): void {
     const columns = this.#columns;
     const firstRow = this.#group.words[at + Input.firstRow]!;
-    this.#units.open(columns, false);
+    this.#units.open(columns, null);
     const short = this.#shortWay();
     const areResolving = (columns.halves[columns.at[Transfer.flags]!]! & RESOLVING) !== 0;
     for (let i = 0; i < columns.n;) {
@@ -165,7 +166,7 @@ export class CreateRequests {
     const end = Math.min(i + BLOCK_ROWS, this.#columns.n);
     this.#ledger.transferIndex.touchAll(this.#hashes, firstRow + i, firstRow + end);
     if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);
-    else accounts.lookAhead(i, end);
+    else accounts.lookAhead(i, end, this.#ledger.shards === 1 ? null : this.#shardsOf);
     return end;
   }
 
@@ -177,7 +178,7 @@ export class CreateRequests {
     const units = this.#units;
     const marks = this.#marks;
     const { accounts } = this.#rules;
-    units.open(columns, false);
+    units.open(columns, null);
     const isPlain = isPlainBatch(columns);
     const isPlainChains = !isPlain && this.#isPlainChains(at);
     const open = { slot: -1, waiting: 0 };
@@ -185,6 +186,11 @@ export class CreateRequests {
       if (from >= accounts.aheadTo) {
         this.#lookAhead(from, firstRow, false);
         if (!isPlain && !isPlainChains) accounts.lookAheadPendings();
+      }
+      if (marks[from] === EventMark.end && !this.#isHere(from)) {
+        this.#enterRow(at, head, from, open);
+        from++;
+        continue;
       }
       if (isPlain) {
         const done = this.#plain.run(columns, firstRow, from, this.#freeTo(from, accounts.aheadTo));
@@ -240,6 +246,7 @@ export class CreateRequests {
     this.#group.openBatch(at, columns);
     const isImported = (words[at + Input.flags]! & InputFlag.imported) !== 0;
     const notes = marksAt(words, at);
+    if (shards > 1) this.#shardsOf.compute(columns, shards);
     if (!isImported && notes === -1 && !hasFlags(columns)) {
       this.#marks.fill(EventMark.end, 0, columns.n);
       return;
@@ -259,10 +266,10 @@ export class CreateRequests {
   #mustWait(columns: Columns, from: number, to: number): boolean {
     const { shards } = this.#ledger;
     if (shards === 1) return false;
-    for (let i = from; i < to; i++) if (!this.#isHere(columns, i)) return true;
+    for (let i = from; i < to; i++) if (!this.#isHere(i)) return true;
     if (this.#claims.count === 0) return false;
     for (let i = from; i < to; i++) {
-      if (!this.#waiting.isRowFree(columns, i, this.#marks[i]!)) return true;
+      if (!this.#waiting.isRowFree(columns, i, this.#marks[i]!, this.#shardsOf)) return true;
     }
     return false;
   }
@@ -276,18 +283,9 @@ export class CreateRequests {
 
   /** Whether this shard is the only one that the event spans. */
   // Hot path.
-  #isHere(columns: Columns, i: number): boolean {
-    const { words, halves, at, step, kind } = columns;
+  #isHere(i: number): boolean {
     const { shard, shards } = this.#ledger;
-    if (kind === BatchKind.accounts) {
-      return shardOf(words, at[Account.id]! + i * step[Account.id]!, shards) === shard;
-    }
-    const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-    if (shardOf(words, dr, shards) !== shard) return false;
-    const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-    if (shardOf(words, cr, shards) === shard) return true;
-    const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
-    return (flags & RESOLVING) !== 0 && isZero(words, cr);
+    return shards === 1 || (this.#shardsOf.home[i] === shard && this.#shardsOf.away[i] === shard);
   }
 
   /** Copies rows of the open batch to where they lie one after the other. Valid until the next call. */
@@ -318,7 +316,7 @@ export class CreateRequests {
     for (let i = from; i < to; i++) {
       this.#ledger.tick();
       this.#settleRow(firstRow, i, EventState.waiting);
-      if (!this.#isHere(this.#columns, i)) isWalking = true;
+      if (!this.#isHere(i)) isWalking = true;
     }
     open.waiting += to - from;
     const unit = this.#copyUnit(from, to);
@@ -326,6 +324,19 @@ export class CreateRequests {
     if (!isWalking || !this.#walks.start(unit, request)) {
       this.#waiting.park(unit, request, isWalking);
     }
+  }
+
+  /** The same for a single row that spans shards. */
+  // Hot path.
+  #enterRow(at: number, head: RequestHead, i: number, open: OpenPart): void {
+    if (open.slot === -1) open.slot = this.#requests.open(head);
+    this.#ledger.tick();
+    this.#settleRow(this.#group.words[at + Input.firstRow]!, i, EventState.waiting);
+    open.waiting++;
+    const columns = this.#columns;
+    if (this.#walks.startRow(columns, i, this.#marks[i]!, this.#shardsOf, open.slot)) return;
+    const request = { slot: open.slot, row: i };
+    this.#waiting.park(this.#copyUnit(i, i + 1), request, true);
   }
 
   /** The rest of a batch: all of it is one walk. */

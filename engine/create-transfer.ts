@@ -10,6 +10,7 @@ import { assert } from './assert.ts';
 import { BatchKind, ROW_WORDS, Transfer, type Columns } from './batch.ts';
 import type { Carried } from './carried.ts';
 import { EventMark } from './event-marks.ts';
+import type { EventShards } from './event-shards.ts';
 import {
   AccountFlags,
   BALANCING,
@@ -22,7 +23,6 @@ import type { Group } from './group.ts';
 import { judgeTimestamp } from './imported.ts';
 import { positionState, TransferState, type Ledger } from './ledger.ts';
 import { addSeconds } from './pending-table.ts';
-import { shardOf } from './placement.ts';
 import type { RecordShelf } from './record-shelf.ts';
 import { ResolveRules } from './resolve-pending.ts';
 import { isTransient, TransferStatus } from './status.ts';
@@ -39,6 +39,7 @@ import {
 import { compareExisting } from './transfer-exists.ts';
 import { TransferStore } from './transfer-store.ts';
 import type { UndoLog } from './undo-log.ts';
+import type { WalkRows } from './units.ts';
 
 const DEBITS_LIMITED = AccountFlags.debitsMustNotExceedCredits << 16;
 const CREDITS_LIMITED = AccountFlags.creditsMustNotExceedDebits << 16;
@@ -53,7 +54,9 @@ export class TransferRules {
   readonly store: TransferStore;
   readonly resolving: ResolveRules;
   #columns: Columns | null = null;
-  #isWalk = false;
+  #shards: EventShards | null = null;
+  /** Word of the frame at which the words of the open batch begin, if they are those of a walk. */
+  #message = -1;
   readonly #sum = new Uint32Array(8);
   /** What a balancing transfer moves. */
   readonly #amount = new Uint32Array(8);
@@ -76,11 +79,12 @@ export class TransferRules {
     this.resolving = new ResolveRules({ ...parts, accounts, store: this.store });
   }
 
-  open(columns: Columns, isWalk: boolean): void {
+  open(columns: Columns, walk: WalkRows | null): void {
     this.#columns = columns;
-    this.#isWalk = isWalk;
-    this.accounts.open(columns, isWalk);
-    this.store.open(isWalk);
+    this.#shards = walk === null ? null : walk.shards;
+    this.#message = walk === null ? -1 : this.#group.wordOf(columns.words);
+    this.accounts.open(columns, walk !== null);
+    this.store.open(walk !== null);
   }
 
   /**
@@ -103,15 +107,11 @@ export class TransferRules {
     if (isZero(words, id)) return TransferStatus.id_must_not_be_zero;
     if (isMax(words, id)) return TransferStatus.id_must_not_be_int_max;
 
-    const { shard, shards } = this.#ledger;
+    const { shard } = this.#ledger;
     let home = shard;
     let state = 0;
-    if (this.#isWalk) {
-      home = shardOf(
-        words,
-        at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!,
-        shards,
-      );
+    if (this.#shards !== null) {
+      home = this.#shards.home[i]!;
       if (home !== shard) state = this.store.state(words, id, home);
     }
     if (home === shard && place >= 0) {
@@ -181,10 +181,9 @@ export class TransferRules {
 
   /** The word of the frame at which row i lies as a record; -1 when it does nowhere. */
   #sourceOf(i: number): number {
-    if (!this.#isWalk) return -1;
-    const { words, at, step } = this.#columns!;
-    const message = this.#group.wordOf(words);
-    return message === -1 ? -1 : message + at[Transfer.id]! + i * step[Transfer.id]!;
+    if (this.#message === -1) return -1;
+    const { at, step } = this.#columns!;
+    return this.#message + at[Transfer.id]! + i * step[Transfer.id]!;
   }
 
   /** Gives the record its timestamp: the clock's, or its own when it is imported. */

@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
-import { BatchKind } from './batch.ts';
+import { BatchKind, Columns } from './batch.ts';
 import { addPath, EventKeys, KeyKind } from './event-keys.ts';
 import { EventMark } from './event-marks.ts';
+import { EventShards } from './event-shards.ts';
 import { TransferFlags } from './flags.ts';
-import { shardOf } from './placement.ts';
+import { hashId, shardOf } from './placement.ts';
 
 const SHARDS = 2;
+const SEED = 5;
 const { account, transfer, importAccounts, importTransfers } = KeyKind;
 
 /** The first id above another one on a shard. */
@@ -32,12 +34,25 @@ function eventOf(debit: number, credit: number, flags = 0, pendingId = 0): Uint3
 }
 
 function keysOf(shard: number, kind: BatchKind, event: Uint32Array, mark: number = EventMark.end) {
-  const keys = new EventKeys({ shard, shards: SHARDS });
+  const keys = new EventKeys({ shard, shards: SHARDS }, SEED);
   keys.collect(kind, event, 0, mark);
-  return Array.from({ length: keys.count }, (_, i) => [
-    keys.kinds[i],
-    keys.words[i]![keys.at[i]!],
-  ]).toSorted(([a = 0, x = 0], [b = 0, y = 0]) => a - b || x - y);
+  const found = listOf(keys);
+  // The same event as a row of a batch has the same keys.
+  const columns = new Columns();
+  columns.openRows(kind, event, new Uint16Array(event.buffer), 0, 1);
+  const shards = new EventShards();
+  shards.compute(columns, SHARDS);
+  keys.collectRow(columns, 0, mark, shards);
+  expect(listOf(keys)).toEqual(found);
+  return found;
+}
+
+function listOf(keys: EventKeys) {
+  const list = Array.from({ length: keys.count }, (_, i) => {
+    expect(keys.hashes[i]).toBe(hashId(keys.words[i]!, keys.at[i]!, SEED ^ keys.kinds[i]!));
+    return [keys.kinds[i], keys.words[i]![keys.at[i]!]];
+  });
+  return list.toSorted(([a = 0, x = 0], [b = 0, y = 0]) => a - b || x - y);
 }
 
 const transfers = (shard: number, event: Uint32Array, mark?: number) =>

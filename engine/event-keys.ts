@@ -8,8 +8,9 @@
 import { isZero } from './arithmetic.ts';
 import { BatchKind, type Columns, Transfer } from './batch.ts';
 import { EventMark } from './event-marks.ts';
+import type { EventShards } from './event-shards.ts';
 import { RESOLVING } from './flags.ts';
-import { shardOf } from './placement.ts';
+import { hashId, shardOf } from './placement.ts';
 
 export const KeyKind = { account: 1, transfer: 2, importAccounts: 3, importTransfers: 4 } as const;
 
@@ -23,13 +24,17 @@ const CODE_FLAGS = 29;
 
 export class EventKeys {
   readonly #here: { readonly shard: number; readonly shards: number };
+  readonly #seed: number;
   count = 0;
   readonly words: Uint32Array[] = Array.from({ length: KEYS_MAX }, () => ZERO);
   readonly at = new Int32Array(KEYS_MAX);
   readonly kinds = new Uint8Array(KEYS_MAX);
+  /** As the table of claims hashes them. */
+  readonly hashes = new Int32Array(KEYS_MAX);
 
-  constructor(here: { readonly shard: number; readonly shards: number }) {
+  constructor(here: { readonly shard: number; readonly shards: number }, seed: number) {
     this.#here = here;
+    this.#seed = seed | 0;
   }
 
   /** Notes the own keys of the event whose 32 words begin at `at`. */
@@ -40,24 +45,45 @@ export class EventKeys {
       this.#collectAccount(events, at, mark);
       return;
     }
-    const flags = events[at + CODE_FLAGS]! >>> 16;
-    this.#collectTransfer(events, at, at + DEBIT, at + CREDIT, at + PENDING, flags, mark);
+    const { shard, shards } = this.#here;
+    const isResolving = ((events[at + CODE_FLAGS]! >>> 16) & RESOLVING) !== 0;
+    if (shardOf(events, at + DEBIT, shards) === shard) {
+      this.#add(events, at, KeyKind.transfer);
+      this.#add(events, at + DEBIT, KeyKind.account);
+      if (isResolving) this.#addPending(events, at + PENDING);
+      this.#addImports(mark);
+    }
+    if (isResolving && isZero(events, at + CREDIT)) return;
+    if (shardOf(events, at + CREDIT, shards) === shard) {
+      this.#add(events, at + CREDIT, KeyKind.account);
+    }
   }
 
-  /** The same for a row of a batch that lies by column. */
+  /** The same for a row of a batch that lies by column, and whose shards are known. */
   // Hot path.
-  collectRow({ kind, words, halves, at, step }: Columns, i: number, mark: number): void {
+  collectRow(columns: Columns, i: number, mark: number, { home, away }: EventShards): void {
+    const { kind, words, halves, at, step } = columns;
+    const { shard } = this.#here;
     this.count = 0;
     const id = at[Transfer.id]! + i * step[Transfer.id]!;
     if (kind === BatchKind.accounts) {
       this.#collectAccount(words, id, mark);
       return;
     }
-    const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+    const isResolving =
+      (halves[at[Transfer.flags]! + i * step[Transfer.flags]!]! & RESOLVING) !== 0;
+    if (home[i] === shard) {
+      this.#add(words, id, KeyKind.transfer);
+      const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+      this.#add(words, dr, KeyKind.account);
+      if (isResolving) {
+        this.#addPending(words, at[Transfer.pendingId]! + i * step[Transfer.pendingId]!);
+      }
+      this.#addImports(mark);
+    }
+    if (away[i] !== shard) return;
     const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-    const pending = at[Transfer.pendingId]! + i * step[Transfer.pendingId]!;
-    const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
-    this.#collectTransfer(words, id, dr, cr, pending, flags, mark);
+    if (!isResolving || !isZero(words, cr)) this.#add(words, cr, KeyKind.account);
   }
 
   #collectAccount(words: Uint32Array, id: number, mark: number): void {
@@ -66,32 +92,19 @@ export class EventKeys {
     if ((mark & EventMark.imported) !== 0) this.#add(ZERO, 0, KeyKind.importAccounts);
   }
 
-  // Hot path.
-  // oxlint-disable-next-line max-params -- An object per transfer would cost more than it explains.
-  #collectTransfer(
-    words: Uint32Array,
-    id: number,
-    dr: number,
-    cr: number,
-    pending: number,
-    flags: number,
-    mark: number,
-  ): void {
-    const { shard, shards } = this.#here;
-    const isResolving = (flags & RESOLVING) !== 0;
-    if (shardOf(words, dr, shards) === shard) {
-      this.#add(words, id, KeyKind.transfer);
-      this.#add(words, dr, KeyKind.account);
-      if (isResolving && !isZero(words, pending)) this.#add(words, pending, KeyKind.transfer);
-      if ((mark & EventMark.imported) !== 0) this.#add(ZERO, 0, KeyKind.importTransfers);
-    }
-    if (isResolving && isZero(words, cr)) return;
-    if (shardOf(words, cr, shards) === shard) this.#add(words, cr, KeyKind.account);
+  #addPending(words: Uint32Array, pending: number): void {
+    if (!isZero(words, pending)) this.#add(words, pending, KeyKind.transfer);
   }
 
+  #addImports(mark: number): void {
+    if ((mark & EventMark.imported) !== 0) this.#add(ZERO, 0, KeyKind.importTransfers);
+  }
+
+  // Hot path.
   #add(words: Uint32Array, at: number, kind: number): void {
     this.words[this.count] = words;
     this.at[this.count] = at;
+    this.hashes[this.count] = hashId(words, at, this.#seed ^ kind);
     this.kinds[this.count++] = kind;
   }
 }
@@ -114,7 +127,7 @@ export function addPath(
   addShard(path, shardOf(events, at + CREDIT, shards));
 }
 
-function addShard(path: { low: number; high: number }, shard: number): void {
+export function addShard(path: { low: number; high: number }, shard: number): void {
   if (shard < 32) path.low = (path.low | (1 << shard)) >>> 0;
   else path.high = (path.high | (1 << (shard - 32))) >>> 0;
 }

@@ -35,13 +35,18 @@ export class KeyTable {
     return this.#count;
   }
 
+  /** What `find` and `obtain` take, so that a key that is looked up twice is hashed once. */
+  // Hot path.
+  hash(ids: Uint32Array, at: number, tag: number): number {
+    return hashId(ids, at, this.#seed ^ tag);
+  }
+
   /** Word offset of the entry {id 4, tag 1, values 3}, or -1. Tags are not 0. */
   // Hot path.
-  find(ids: Uint32Array, at: number, tag: number): number {
+  find(ids: Uint32Array, at: number, tag: number, hash = this.hash(ids, at, tag)): number {
     const { words } = this;
     const marks = this.#marks;
     const mask = this.#capacity - 1;
-    const hash = hashId(ids, at, this.#seed ^ tag);
     const wanted = markOf(hash);
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const mark = marks[slot]!;
@@ -54,12 +59,11 @@ export class KeyTable {
 
   /** The entry of the key, made with zero values when it was not there. */
   // Hot path.
-  obtain(ids: Uint32Array, at: number, tag: number): number {
+  obtain(ids: Uint32Array, at: number, tag: number, hash = this.hash(ids, at, tag)): number {
     if (this.#count >= this.#capacity * 0.75) this.#grow();
     const { words } = this;
     const marks = this.#marks;
     const mask = this.#capacity - 1;
-    const hash = hashId(ids, at, this.#seed ^ tag);
     const wanted = markOf(hash);
     let slot = hash & mask;
     for (; marks[slot] !== 0; slot = (slot + 1) & mask) {
@@ -103,7 +107,7 @@ export class KeyTable {
       slot = (slot + 1) & mask;
       const word = slot * ENTRY_WORDS;
       if (words[word + TAG] === 0) break;
-      const wanted = hashId(words, word, this.#seed ^ words[word + TAG]!) & mask;
+      const wanted = this.hash(words, word, words[word + TAG]!) & mask;
       // An entry may move back into the hole unless its wanted place lies after the hole.
       if (((slot - wanted) & mask) < ((slot - hole) & mask)) continue;
       for (let w = 0; w < ENTRY_WORDS; w++) words[hole * ENTRY_WORDS + w] = words[word + w]!;

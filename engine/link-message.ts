@@ -92,3 +92,10 @@ export function nextShard(low: number, high: number, shard: number): number {
   }
   return -1;
 }
+
+/** Of a way's mask: how many shards it has. */
+export function countBits(mask: number): number {
+  let count = 0;
+  for (let rest = mask; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}

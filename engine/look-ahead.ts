@@ -2,10 +2,15 @@
  * Looks ahead at what a list of ids will need: the slots of the indexes and the rows of accounts, up to BLOCK_ROWS of them in one go, so that their
  * cache misses overlap. Nothing is found or remembered: the searches that follow have warm lines, and that is all.
  */
+import { BatchKind, ROW_WORDS } from './batch.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Rows that are looked ahead at in one go: enough to have many cache misses under way, few enough to stay in the nearest cache. */
 export const BLOCK_ROWS = 256;
+
+/** Word offsets in a transfer row. */
+const DEBIT = 4;
+const CREDIT = 8;
 
 export class LookAhead {
   readonly #ledger: Ledger;
@@ -37,12 +42,22 @@ export class LookAhead {
     transferIndex.touchAll(hashes, 0, count);
   }
 
-  /** Keys of accounts and of transfers, mixed, as far as a block goes: accounts with their timestamps. */
+  /** What a walk may claim of events that lie one after the other, as far as a block goes. */
   // Hot path.
-  keys(words: Uint32Array, at: number, step: number, left: number): void {
+  events(kind: BatchKind, words: Uint32Array, at: number, left: number): void {
     const count = Math.min(BLOCK_ROWS, left);
-    this.accounts(words, at, step, count);
+    if (kind === BatchKind.accounts) {
+      this.#withStamps(words, at, count);
+      return;
+    }
+    this.transfers(words, at, ROW_WORDS, count);
+    this.#withStamps(words, at + DEBIT, count);
+    this.#withStamps(words, at + CREDIT, count);
+  }
+
+  // Hot path.
+  #withStamps(words: Uint32Array, at: number, count: number): void {
+    this.accounts(words, at, ROW_WORDS, count);
     this.touched ^= this.#ledger.accounts.touchStamps(this.#rows, count);
-    this.transfers(words, at, step, count);
   }
 }

@@ -3,8 +3,10 @@
  * change of them. Owned by the rules of transfers; nothing is allocated per transfer. `dr` and `cr` stand for debit and credit.
  */
 import { HEAD_HIGH, HEAD_LOW } from './account-table.ts';
+import { equals } from './arithmetic.ts';
 import { ROW_WORDS, Transfer, type Columns } from './batch.ts';
 import type { Carried } from './carried.ts';
+import type { EventShards } from './event-shards.ts';
 import { AccountFlags, RESOLVING } from './flags.ts';
 import type { Group } from './group.ts';
 import { HistorySide, positionHigh, TransferState, type Ledger } from './ledger.ts';
@@ -25,6 +27,20 @@ const HISTORY = AccountFlags.history << 16;
 
 /** In place of a row's number: no block has it. */
 export const NOT_AHEAD = -2;
+/** In place of an account's row: this one less the number of a row that the walk has brought along. */
+const BROUGHT = -3;
+
+/** Whether a row that was looked ahead at is one that the walk has brought along. */
+// Hot path.
+export function isBrought(row: number): boolean {
+  return row <= BROUGHT;
+}
+
+/** Where such a row lies in `Carried.rows`. */
+// Hot path.
+export function placeOfBrought(row: number): number {
+  return (BROUGHT - row) * ROW_WORDS;
+}
 
 interface AccountParts {
   readonly ledger: Ledger;
@@ -55,8 +71,10 @@ export class TransferAccounts {
   #blockEnd = -1;
   readonly #rows = new Int32Array(2 * BLOCK_ROWS);
   readonly #hashes = new Int32Array(2 * BLOCK_ROWS);
-  readonly #entries = new Int32Array(BLOCK_ROWS);
-  readonly #guesses = new Int32Array(BLOCK_ROWS);
+  readonly #entries = new Int32Array(2 * BLOCK_ROWS);
+  readonly #guesses = new Int32Array(2 * BLOCK_ROWS);
+  /** The row that the walk has brought along next, in the order of its events. */
+  #brought = 0;
   /**
    * Where `lookAheadPosts` has found the pending transfer of each row from `aheadFrom` on: its slot in the transfer index, -1 for none that is open.
    * An insert may have moved it since.
@@ -78,6 +96,7 @@ export class TransferAccounts {
   open(columns: Columns, isWalk: boolean): void {
     this.#columns = columns;
     this.#isWalk = isWalk;
+    this.#brought = 0;
     this.#block = -1;
     this.#blockEnd = -1;
   }
@@ -98,10 +117,21 @@ export class TransferAccounts {
 
   /**
    * Looks up the accounts of the rows from..to-1 of the open batch, so that their cache misses overlap. Accounts do not come or go while a
-   * batch of transfers is executed, so the searches rely on what was found.
+   * batch of transfers is executed, so the searches rely on what was found. `shards`: of the events of the batch, where there are several.
    */
   // Hot path.
-  lookAhead(from: number, to: number): void {
+  lookAhead(from: number, to: number, shards: EventShards | null): void {
+    this.#block = from;
+    this.#blockEnd = to;
+    if (shards === null) this.#lookAheadAtBoth(from, to);
+    else {
+      this.#lookAheadHere(from, to, shards);
+      if (this.#isWalk) this.#lookAheadAtBrought(from, to, shards);
+    }
+  }
+
+  // Hot path.
+  #lookAheadAtBoth(from: number, to: number): void {
     const { words, at, step } = this.#columns!;
     const { accounts, accountIndex: index } = this.#ledger;
     const hashes = this.#hashes;
@@ -117,8 +147,65 @@ export class TransferAccounts {
     }
     this.touched ^= index.guessAll(hashes, this.#rows, 2 * n);
     this.touched ^= accounts.touchAll(this.#rows, 2 * n);
-    this.#block = from;
-    this.#blockEnd = to;
+  }
+
+  /** Only at the accounts of this shard, and at their timestamps, which a walk takes along. */
+  // Hot path.
+  #lookAheadHere(from: number, to: number, { home, away }: EventShards): void {
+    const { words, at, step } = this.#columns!;
+    const { accounts, accountIndex: index, shard } = this.#ledger;
+    const hashes = this.#hashes;
+    const rows = this.#rows;
+    const places = this.#entries;
+    const guesses = this.#guesses;
+    let count = 0;
+    for (let i = from; i < to; i++) {
+      const place = 2 * (i - from);
+      rows[place] = -1;
+      rows[place + 1] = -1;
+      if (home[i] === shard) {
+        places[count] = place;
+        const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+        hashes[count++] = index.hash(words, dr);
+      }
+      if (away[i] === shard) {
+        places[count] = place + 1;
+        const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
+        hashes[count++] = index.hash(words, cr);
+      }
+    }
+    this.touched ^= index.guessAll(hashes, guesses, count);
+    for (let k = 0; k < count; k++) rows[places[k]!] = guesses[k]!;
+    this.touched ^= accounts.touchAll(guesses, count);
+    this.touched ^= accounts.touchStamps(guesses, count);
+  }
+
+  /** Rows that were brought along lie in the order in which the events have named them first. */
+  // Hot path.
+  #lookAheadAtBrought(from: number, to: number, { home, away }: EventShards): void {
+    const { words, at, step } = this.#columns!;
+    const { shard } = this.#ledger;
+    for (let i = from; i < to; i++) {
+      if (home[i] !== shard) {
+        const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+        this.#rows[2 * (i - from)] = this.#guessBrought(words, dr);
+      }
+      if (away[i] !== shard) {
+        const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
+        this.#rows[2 * (i - from) + 1] = this.#guessBrought(words, cr);
+      }
+    }
+  }
+
+  // Hot path.
+  #guessBrought(words: Uint32Array, id: number): number {
+    const carried = this.#carried;
+    const next = this.#brought;
+    if (next < carried.accounts && equals(carried.rows, next * ROW_WORDS, words, id)) {
+      this.#brought++;
+      return BROUGHT - next;
+    }
+    return -1;
   }
 
   /**
@@ -251,6 +338,13 @@ export class TransferAccounts {
   // Hot path.
   #guessed(place: number, words: Uint32Array, at: number): boolean {
     const row = this.#rows[place]!;
+    if (isBrought(row)) {
+      this.#chunk = this.#carried.rows;
+      this.#offset = placeOfBrought(row);
+      this.#row = -1;
+      if (equals(this.#chunk, this.#offset, words, at)) return true;
+      return this.#find(words, at);
+    }
     if (row === -1 || !this.#ledger.accounts.hasId(row, words, at)) return this.#find(words, at);
     return this.#take(row);
   }

@@ -19,6 +19,7 @@ import {
   TransferState,
   type Ledger,
 } from './ledger.ts';
+import { shardOf } from './placement.ts';
 import type { RecordShelf } from './record-shelf.ts';
 import type { TransferAccounts } from './transfer-accounts.ts';
 import type { UndoLog } from './undo-log.ts';
@@ -182,13 +183,14 @@ export class TransferStore {
     } else {
       const state = isPending ? TransferState.pending : TransferState.created;
       if (this.#undo.isActive) this.#undo.carriedTransfer(record, 0, home, 0);
-      this.#carried.addTransfer(record, 0, home, { state, came: 0 });
+      this.#carried.addMade(record, 0, home, state);
     }
     this.#raise(record, home);
     accounts.link(row);
     if (!this.#isWalk) return;
-    const { clockLow, clockHigh } = this.#ledger;
-    this.#carried.addCreated(record, clockLow, clockHigh);
+    const { clockLow, clockHigh, shard, shards } = this.#ledger;
+    const away = accounts.crRow === -1 ? shardOf(record, 8, shards) : shard;
+    this.#carried.addCreated(record, 0, home | (away << 8), clockLow, clockHigh);
     accounts.carryBalances();
   }
 

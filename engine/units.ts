@@ -7,10 +7,10 @@ import type { Carried } from './carried.ts';
 import { AccountRules } from './create-account.ts';
 import { TransferRules } from './create-transfer.ts';
 import { EventMark } from './event-marks.ts';
+import type { EventShards } from './event-shards.ts';
 import type { Group } from './group.ts';
 import type { Ledger } from './ledger.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
-import { shardOf } from './placement.ts';
 import type { RecordShelf } from './record-shelf.ts';
 import { TransferStatus } from './status.ts';
 import { UndoLog } from './undo-log.ts';
@@ -19,6 +19,12 @@ import { UndoLog } from './undo-log.ts';
 const CREATED = TransferStatus.created;
 const FAILED = TransferStatus.linked_event_failed;
 const OPEN = TransferStatus.linked_event_chain_open;
+
+/** What is known of the events of a walk that is decided: their shards, and of those at home here the hashes of their ids. */
+export interface WalkRows {
+  readonly shards: EventShards;
+  readonly hashes: Int32Array;
+}
 
 interface UnitParts {
   readonly ledger: Ledger;
@@ -35,7 +41,7 @@ export class Units {
   readonly accountRules: AccountRules;
   readonly transferRules: TransferRules;
   #columns: Columns | null = null;
-  #isWalk = false;
+  #walk: WalkRows | null = null;
   /** By row of the open batch: outcomes, and their timestamps (two words each). */
   readonly statuses = new Uint16Array(BATCH_EVENTS_MAX);
   readonly stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
@@ -51,11 +57,11 @@ export class Units {
   }
 
   /** Opens a batch; in a walk, one whose accounts and records may have been brought along. */
-  open(columns: Columns, isWalk: boolean): void {
+  open(columns: Columns, walk: WalkRows | null): void {
     this.#columns = columns;
-    this.#isWalk = isWalk;
-    if (columns.kind === BatchKind.accounts) this.accountRules.open(columns, isWalk);
-    else this.transferRules.open(columns, isWalk);
+    this.#walk = walk;
+    if (columns.kind === BatchKind.accounts) this.accountRules.open(columns, walk !== null);
+    else this.transferRules.open(columns, walk);
   }
 
   /**
@@ -113,9 +119,14 @@ export class Units {
     const columns = this.#columns!;
     if (columns.kind === BatchKind.accounts) return this.accountRules.create(i, inputRow, mark);
     const id = columns.at[Transfer.id]! + i * columns.step[Transfer.id]!;
-    const index = this.#ledger.transferIndex;
-    const hash = index.hash(columns.words, id);
     if ((mark & EventMark.expire) !== 0) return this.#expire(i);
+    const index = this.#ledger.transferIndex;
+    const walk = this.#walk;
+    // The id of a transfer of another home is not in this shard's index.
+    if (walk !== null && walk.shards.home[i] !== this.#ledger.shard) {
+      return this.transferRules.create(i, inputRow, mark, 0, -1);
+    }
+    const hash = walk === null ? index.hash(columns.words, id) : walk.hashes[i]!;
     const place = index.search(columns.words, id, hash);
     return this.transferRules.create(i, inputRow, mark, hash, place);
   }
@@ -124,10 +135,7 @@ export class Units {
   #expire(i: number): number {
     const { words, at, step } = this.#columns!;
     const id = at[Transfer.id]! + i * step[Transfer.id]!;
-    const debit = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-    // Only rows that lie one after the other wait or walk.
-    const { shard, shards } = this.#ledger;
-    const home = this.#isWalk ? shardOf(words, debit, shards) : shard;
+    const home = this.#walk?.shards.home[i] ?? this.#ledger.shard;
     return this.transferRules.resolving.expire(words, id, home) ? CREATED : NOT_EXPIRED;
   }
 }

@@ -6,6 +6,7 @@
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
 import { type Claims } from './claims.ts';
 import { EventKeys } from './event-keys.ts';
+import type { EventShards } from './event-shards.ts';
 import type { Group } from './group.ts';
 import type { Ledger } from './ledger.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
@@ -44,7 +45,7 @@ export class Waiting {
 
   constructor(parts: WaitingParts) {
     this.#parts = parts;
-    this.#keys = new EventKeys(parts.ledger);
+    this.#keys = new EventKeys(parts.ledger, parts.claims.seed);
   }
 
   get count(): number {
@@ -86,9 +87,7 @@ export class Waiting {
     for (let i = 0; i < unit.n; i++) {
       keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
       for (let key = 0; key < keys.count; key++) {
-        const words = keys.words[key]!;
-        if (!this.#parts.claims.isFree(words, keys.at[key]!, keys.kinds[key]!, isScan))
-          return false;
+        if (!this.#parts.claims.isFree(keys, key, isScan)) return false;
       }
     }
     return true;
@@ -96,13 +95,11 @@ export class Waiting {
 
   /** Whether the own keys of a row of a batch are neither claimed nor awaited. */
   // Hot path.
-  isRowFree(columns: Columns, i: number, mark: number): boolean {
+  isRowFree(columns: Columns, i: number, mark: number, shards: EventShards): boolean {
     const keys = this.#keys;
-    keys.collectRow(columns, i, mark);
+    keys.collectRow(columns, i, mark, shards);
     for (let key = 0; key < keys.count; key++) {
-      if (!this.#parts.claims.isFree(keys.words[key]!, keys.at[key]!, keys.kinds[key]!, false)) {
-        return false;
-      }
+      if (!this.#parts.claims.isFree(keys, key, false)) return false;
     }
     return true;
   }
@@ -113,7 +110,7 @@ export class Waiting {
     for (let i = 0; i < unit.n; i++) {
       keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
       for (let key = 0; key < keys.count; key++) {
-        this.#parts.claims[what](keys.words[key]!, keys.at[key]!, keys.kinds[key]!);
+        this.#parts.claims[what](keys, key);
       }
     }
   }
@@ -217,7 +214,7 @@ export class Waiting {
       this.#halves = new Uint16Array(events.buffer, events.byteOffset, events.length * 2);
     }
     this.#columns.openRows(kind, events, this.#halves, at, n);
-    units.open(this.#columns, false);
+    units.open(this.#columns, null);
     units.execute(marks, 0, n, -1);
     for (let i = 0; i < n; i++) {
       const status = units.statuses[i]!;

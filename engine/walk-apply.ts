@@ -6,6 +6,7 @@ import { HEAD_HIGH, HEAD_LOW } from './account-table.ts';
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
 import { CARRIED_BALANCE_WORDS } from './carried.ts';
+import { ClaimedRows } from './claimed-rows.ts';
 import { addAccount } from './create-account.ts';
 import { TransferFlags } from './flags.ts';
 import { DerivedKind } from './frame.ts';
@@ -21,6 +22,7 @@ import {
 import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import { shardOf } from './placement.ts';
 import type { Units } from './units.ts';
+import type { Walk } from './walk-image.ts';
 
 interface ApplyParts {
   readonly ledger: Ledger;
@@ -32,18 +34,25 @@ export class WalkApply {
   readonly #parts: ApplyParts;
   readonly #lookAhead: LookAhead;
   readonly #record = new Uint32Array(ROW_WORDS);
+  readonly #claimed: ClaimedRows;
+  /** Word of the frame at which the words of the message begin: records in it are not written a second time. */
+  #inFrame = 0;
   /** Frame row of the first transfer of the message; the others follow. */
   #firstRow = 0;
 
   constructor(parts: ApplyParts) {
     this.#parts = parts;
     this.#lookAhead = new LookAhead(parts.ledger);
+    this.#claimed = new ClaimedRows(parts.ledger);
   }
 
-  /** Applies the message at a word offset and returns where its outcomes begin. */
-  apply(body: Uint32Array, message: number): number {
+  /** Applies the message at a word offset, for a walk that has passed here, and returns where its outcomes begin. */
+  apply(body: Uint32Array, message: number, walk: Walk): number {
     const count = (word: number): number => body[message + word]!;
     const transfers = message + LINK_HEAD_WORDS;
+    this.#claimed.open(walk);
+    this.#inFrame = this.#parts.group.wordOf(body);
+    assert(this.#inFrame !== -1, 'what is applied is an input of the group');
     let at = transfers + count(ApplyHead.transfers) * TRANSFER_WORDS;
     this.#changeAccounts(body, at, count(ApplyHead.accounts));
     at += count(ApplyHead.accounts) * CHANGED_WORDS;
@@ -61,12 +70,11 @@ export class WalkApply {
   }
 
   #changeAccounts(body: Uint32Array, from: number, n: number): void {
-    const { accountIndex, accounts } = this.#parts.ledger;
+    const { accounts } = this.#parts.ledger;
+    const claimed = this.#claimed;
     for (let i = 0, at = from; i < n; i++, at += CHANGED_WORDS) {
-      if (i % BLOCK_ROWS === 0) {
-        this.#lookAhead.accounts(body, at, CHANGED_WORDS, Math.min(BLOCK_ROWS, n - i));
-      }
-      const row = accountIndex.find(body, at, accountIndex.hash(body, at));
+      if (i % BLOCK_ROWS === 0) claimed.lookAhead();
+      const row = claimed.rowOf(body, at);
       assert(row !== -1, 'a changed account exists');
       accounts.change(row, body, at);
     }
@@ -77,22 +85,26 @@ export class WalkApply {
     for (let i = 0, at = from; i < n; i++, at += ROW_WORDS) {
       addAccount(ledger, body, at, ledger.accountIndex.hash(body, at));
       raise(ledger.newestAccount, 0, body[at + 30]!, body[at + 31]!);
-      const row = this.#derive(body, at, DerivedKind.account);
+      const record = this.#inFrame + at;
+      const row = group.deriveFrom(record, DerivedKind.account, body[at + 30]!, body[at + 31]!);
       group.setDecided(row, ledger.clockLow, ledger.clockHigh);
     }
   }
 
   #addTransfers(body: Uint32Array, from: number, n: number): void {
     const { ledger, group } = this.#parts;
+    const { shard, shards } = ledger;
+    this.#claimed.rewind();
     for (let i = 0, at = from; i < n; i++, at += TRANSFER_WORDS) {
       if (i % BLOCK_ROWS === 0) {
-        const count = Math.min(BLOCK_ROWS, n - i);
-        this.#lookAhead.transfers(body, at, TRANSFER_WORDS, count);
-        this.#lookAhead.accounts(body, at + 4, TRANSFER_WORDS, count);
-        this.#lookAhead.accounts(body, at + 8, TRANSFER_WORDS, count);
+        this.#claimed.lookAhead();
+        this.#lookAhead.transfers(body, at, TRANSFER_WORDS, Math.min(BLOCK_ROWS, n - i));
       }
-      const isHome = shardOf(body, at + 4, ledger.shards) === ledger.shard;
-      const row = this.#derive(body, at, isHome ? DerivedKind.home : 0);
+      const isHome = shardOf(body, at + 4, shards) === shard;
+      const isAway = shardOf(body, at + 8, shards) === shard;
+      const record = this.#inFrame + at;
+      const kind = isHome ? DerivedKind.home : 0;
+      const row = group.deriveFrom(record, kind, body[at + 30]!, body[at + 31]!);
       if (i === 0) this.#firstRow = row;
       group.setDecided(row, body[at + 34]!, body[at + 35]!);
       ledger.tick();
@@ -100,27 +112,19 @@ export class WalkApply {
       if (((body[at + 29]! >>> 16) & TransferFlags.imported) === 0) {
         group.setEffect(row, ledger.clockLow, ledger.clockHigh);
       }
-      const debitRow = this.#link(body, at + 4, HistorySide.debit, row);
-      this.#link(body, at + 8, HistorySide.credit, row);
+      const debitRow = isHome ? this.#link(body, at + 4, HistorySide.debit, row) : -1;
+      if (isAway) this.#link(body, at + 8, HistorySide.credit, row);
       if (!isHome) continue;
       raise(ledger.newestTransfer, 0, body[at + 30]!, body[at + 31]!);
       this.#parts.units.transferRules.store.addDecided(body, at, row, debitRow);
     }
   }
 
-  /** The record lies in the message, and the message in the frame. */
-  #derive(body: Uint32Array, at: number, kind: number): number {
-    const { group } = this.#parts;
-    const message = group.wordOf(body);
-    assert(message !== -1, 'what is applied is an input of the group');
-    return group.deriveFrom(message + at, kind, body[at + 30]!, body[at + 31]!);
-  }
-
-  /** Appends the transfer in a frame row to the history of an account of this shard; -1 when it is of another. */
+  /** Appends the transfer in a frame row to the history of an account of this shard. Returns the account's row. */
+  // Hot path.
   #link(body: Uint32Array, id: number, side: 1 | 2, row: number): number {
     const { ledger, group } = this.#parts;
-    if (shardOf(body, id, ledger.shards) !== ledger.shard) return -1;
-    const account = ledger.accountIndex.find(body, id, ledger.accountIndex.hash(body, id));
+    const account = this.#claimed.rowOf(body, id);
     assert(account !== -1, 'the account of a created transfer exists');
     ledger.accounts.beforeChange(account);
     const words = ledger.accounts.words;

@@ -3,14 +3,17 @@
  * unit, in order; then every other shard of the way is sent what it has to apply, and the first one the outcomes too.
  */
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
-import { CARRIED_BALANCE_WORDS, CREATED_WORDS, type Carried } from './carried.ts';
+import { CARRIED_BALANCE_WORDS, CREATED_SHARDS, CREATED_WORDS, type Carried } from './carried.ts';
 import { EventMark } from './event-marks.ts';
+import { EventShards } from './event-shards.ts';
+import { RESOLVING, TransferFlags } from './flags.ts';
 import type { Group } from './group.ts';
-import { HistorySide, type Ledger } from './ledger.ts';
+import { HistorySide, TransferState, type Ledger } from './ledger.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
 import {
   ApplyHead,
   CHANGED_WORDS,
+  countBits,
   FAILED_WORDS,
   LINK_HEAD_WORDS,
   LinkHead,
@@ -20,13 +23,15 @@ import {
   OUTCOME_WORDS,
   RECORD_WORDS,
   RESOLVED_WORDS,
+  TRANSFER_WORDS,
   WalkHead,
   WordList,
   type Outgoing,
 } from './link-message.ts';
-import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
+import { BLOCK_ROWS } from './look-ahead.ts';
 import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
+import { PlainWalk } from './plain-walk.ts';
 import { isTransient, TransferStatus } from './status.ts';
 import { CODE_FLAGS } from './transfer-accounts.ts';
 import type { Units } from './units.ts';
@@ -47,11 +52,14 @@ const PENDING = 16;
 
 export class WalkDecision {
   readonly #parts: DecisionParts;
-  readonly #lookAhead: LookAhead;
   readonly #columns = new Columns();
   readonly #body = new WordList();
   readonly #outcomes = new WordList();
   readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
+  readonly #shards = new EventShards();
+  readonly #hashes = new Int32Array(BATCH_EVENTS_MAX);
+  readonly #rows = { shards: this.#shards, hashes: this.#hashes };
+  readonly #plain: PlainWalk;
   /** Rows of the events that have burnt an id of another shard, and of those that may have ended a pending transfer of another shard. */
   readonly #failed: number[] = [];
   readonly #resolving: number[] = [];
@@ -60,7 +68,7 @@ export class WalkDecision {
 
   constructor(parts: DecisionParts) {
     this.#parts = parts;
-    this.#lookAhead = new LookAhead(parts.ledger);
+    this.#plain = new PlainWalk(parts);
   }
 
   decide(body: Uint32Array): void {
@@ -70,13 +78,22 @@ export class WalkDecision {
     const kind = body[WalkHead.batchKind]! as BatchKind;
     const halves = new Uint16Array(body.buffer, body.byteOffset, body.length * 2);
     this.#columns.openRows(kind, body, halves, LINK_HEAD_WORDS, rows);
-    units.open(this.#columns, true);
+    this.#shards.compute(this.#columns, ledger.shards);
+    units.open(this.#columns, this.#rows);
+    if (kind === BatchKind.transfers) this.#hashIds(body, rows);
     this.#outcomes.length = 0;
     this.#failed.length = 0;
     this.#resolving.length = 0;
     const { accounts } = units.transferRules;
     for (let from = 0; from < rows;) {
-      if (kind === BatchKind.transfers && from >= accounts.aheadTo) this.#lookAheadFrom(body, from);
+      if (kind === BatchKind.transfers) {
+        if (from >= accounts.aheadTo) this.#lookAheadFrom(body, from);
+        const done = this.#runPlain(body, from, accounts.aheadTo);
+        if (done > from) {
+          from = done;
+          continue;
+        }
+      }
       let to = from + 1;
       while ((this.#marks[to - 1]! & EventMark.end) === 0) to++;
       units.execute(this.#marks, from, to, -1);
@@ -92,13 +109,31 @@ export class WalkDecision {
     carried.clear();
   }
 
+  /** Plain transfers go the short way. Returns the first event that does not. */
+  #runPlain(body: Uint32Array, from: number, to: number): number {
+    const inFrame = this.#parts.group.wordOf(body);
+    if (inFrame === -1) return from;
+    const done = this.#plain.run(body, inFrame, this.#rows, this.#marks, from, to);
+    for (let i = from; i < done; i++) this.#note(BatchKind.transfers, body, i);
+    return done;
+  }
+
   #lookAheadFrom(body: Uint32Array, from: number): void {
     const { accounts } = this.#parts.units.transferRules;
     const to = Math.min(from + BLOCK_ROWS, body[LinkHead.rows]!);
-    const ids = LINK_HEAD_WORDS + from * ROW_WORDS;
-    this.#lookAhead.transfers(body, ids, ROW_WORDS, to - from);
-    accounts.lookAhead(from, to);
+    this.#parts.ledger.transferIndex.touchAll(this.#hashes, from, to);
+    accounts.lookAhead(from, to, this.#shards);
     accounts.lookAheadPendings();
+  }
+
+  /** Of the transfers that are at home here. */
+  // Hot path.
+  #hashIds(body: Uint32Array, rows: number): void {
+    const { transferIndex, shard } = this.#parts.ledger;
+    for (let i = 0; i < rows; i++) {
+      if (this.#shards.home[i] !== shard) continue;
+      this.#hashes[i] = transferIndex.hash(body, LINK_HEAD_WORDS + i * ROW_WORDS);
+    }
   }
 
   /** Takes note of what became of event i. */
@@ -117,9 +152,11 @@ export class WalkDecision {
     this.#outcomes.words[to + 3] = 0;
     if (kind === BatchKind.accounts) return;
     const event = LINK_HEAD_WORDS + i * ROW_WORDS;
-    if (shardOf(body, event + DEBIT, ledger.shards) === ledger.shard) return;
-    if (status === TransferStatus.created) this.#resolving.push(i);
-    else if (isTransient(status)) this.#failed.push(event);
+    if (this.#shards.home[i] === ledger.shard) return;
+    if (status === TransferStatus.created) {
+      const isPost = ((body[event + CODE_FLAGS]! >>> 16) & RESOLVING) !== 0;
+      if (isPost || isExpiry) this.#resolving.push(i);
+    } else if (isTransient(status)) this.#failed.push(event);
   }
 
   #load(body: Uint32Array): void {
@@ -129,13 +166,11 @@ export class WalkDecision {
     let at = LINK_HEAD_WORDS + rows * ROW_WORDS;
     for (let i = 0; i < rows; i++) this.#marks[i] = body[at++]!;
     this.#brought = body[WalkHead.accounts]!;
-    for (let i = 0; i < this.#brought; i++, at += ROW_WORDS) carried.addAccount(body, at);
+    carried.addAccounts(body, at, this.#brought);
+    at += this.#brought * ROW_WORDS;
     for (let i = 0; i < body[WalkHead.records]!; i++, at += RECORD_WORDS) {
       const state = body[at + 32]!;
-      carried.addTransfer(body, at, shardOf(body, at + DEBIT, ledger.shards), {
-        state,
-        came: state,
-      });
+      carried.addTransfer(body, at, shardOf(body, at + DEBIT, ledger.shards), state);
     }
     for (let i = 0; i < body[WalkHead.failed]!; i++, at += FAILED_WORDS) {
       carried.addFailed(body, at, body[at + 4]!);
@@ -153,7 +188,9 @@ export class WalkDecision {
     body.extend(LINK_HEAD_WORDS);
     body.words.fill(0, 0, LINK_HEAD_WORDS);
     const sent = this.#appendTransfers(shard);
-    const changed = this.#appendChanged(shard);
+    const path = [walk[WalkHead.pathLow]!, walk[WalkHead.pathHigh]!] as const;
+    const isOnlyOne = countBits(path[0]) + countBits(path[1]) === 2;
+    const changed = this.#appendChanged(shard, isOnlyOne);
     const made = this.#appendMade(shard);
     const failed = this.#appendFailed(shard, walk);
     const resolved = this.#appendResolved(shard, walk);
@@ -175,42 +212,56 @@ export class WalkDecision {
     this.#parts.outgoing.push({ to: shard, body: body.copy() });
   }
 
-  /** Created transfers of which the shard has an account; `places` says by creation which of the message each is, -1 for none. */
+  /**
+   * Created transfers of which the shard has an account; `places` says by creation which of the message each is, -1 for none, where there are
+   * balances that want to know.
+   */
+  // Hot path.
   #appendTransfers(shard: number): { readonly count: number; readonly places: Int32Array } {
-    const { carried, ledger } = this.#parts;
+    const { carried } = this.#parts;
     const body = this.#body;
     const created = carried.created;
+    const { words } = created;
     const total = created.length / CREATED_WORDS;
-    const places = new Int32Array(total).fill(-1);
+    const places = new Int32Array(carried.balances.length === 0 ? 0 : total).fill(-1);
     let count = 0;
     for (let i = 0; i < total; i++) {
       const at = i * CREATED_WORDS;
-      const home = shardOf(created.words, at + DEBIT, ledger.shards);
-      const away = shardOf(created.words, at + CREDIT, ledger.shards);
+      const home = words[at + CREATED_SHARDS]! & 0xff;
+      const away = words[at + CREATED_SHARDS]! >>> 8;
       if (home !== shard && away !== shard) continue;
-      places[i] = count++;
-      body.append(created.words, at, ROW_WORDS);
-      const to = body.extend(2);
-      body.words[to] = home === shard ? carried.transferState(created.words, at, home) : 0;
-      body.words[to + 1] = 0;
-      body.append(created.words, at + ROW_WORDS, 2);
+      if (places.length > 0) places[i] = count;
+      count++;
+      const to = body.extend(TRANSFER_WORDS);
+      const target = body.words;
+      for (let w = 0; w < TRANSFER_WORDS; w++) target[to + w] = words[at + w]!;
+      target[to + 32] = home === shard ? this.#stateOf(words, at, home) : 0;
+      target[to + 33] = 0;
     }
     return { count, places };
   }
 
-  /** Accounts that came along: of what they are, only the balances and flags can have changed. */
-  #appendChanged(shard: number): number {
+  /** The state of a created transfer of that home at the end of the walk: a later event may have posted it. */
+  // Hot path.
+  #stateOf(words: Uint32Array, at: number, home: number): number {
+    const isPending = ((words[at + CODE_FLAGS]! >>> 16) & TransferFlags.pending) !== 0;
+    return isPending ? this.#parts.carried.transferState(words, at, home) : TransferState.created;
+  }
+
+  /** Accounts that came along, all from this shard if it is the only other one: of what they are, only the balances and flags can have changed. */
+  // Hot path.
+  #appendChanged(shard: number, isOnlyOne: boolean): number {
     const { carried, ledger } = this.#parts;
     const body = this.#body;
     let count = 0;
     for (let row = 0; row < this.#brought; row++) {
       const at = row * ROW_WORDS;
       if (!carried.isTouched(row)) continue;
-      if (shardOf(carried.rows, at, ledger.shards) !== shard) continue;
-      body.append(carried.rows, at, CHANGED_WORDS - 2);
-      const to = body.extend(2);
-      body.words[to] = carried.rows[at + CODE_FLAGS]!;
-      body.words[to + 1] = 0;
+      if (!isOnlyOne && shardOf(carried.rows, at, ledger.shards) !== shard) continue;
+      const to = body.extend(CHANGED_WORDS);
+      for (let w = 0; w < 20; w++) body.words[to + w] = carried.rows[at + w]!;
+      body.words[to + 20] = carried.rows[at + CODE_FLAGS]!;
+      body.words[to + 21] = 0;
       count++;
     }
     return count;

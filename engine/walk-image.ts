@@ -1,11 +1,14 @@
 /** Walks that are under way, and how a snapshot has them. */
 import type { StateReader, StateWriter } from './state-words.ts';
+import { KEY_WORDS } from './walk-load.ts';
 
 /** A walk that has claimed keys here. */
 export interface Walk {
   readonly first: number;
   readonly number: number;
   readonly keys: Uint32Array;
+  /** Of each key: the row of its account + 1, or 0 where there is none, or it is not known: a snapshot does not keep them. */
+  readonly rows: Uint32Array;
   /** On the first shard: whom to answer, and what is still missing. */
   readonly requests: Uint32Array | null;
   acknowledgements: number;
@@ -30,9 +33,11 @@ export function loadWalks(from: StateReader): Walk[] {
   for (let left = from.take(); left > 0; left--) {
     const [first, number, acknowledgements, sinceLow, sinceHigh] = [...from.takeList()] as Numbers;
     const keys = from.takeList().slice();
+    const rows = new Uint32Array(keys.length / KEY_WORDS);
     const requests = loadOptional(from);
     const outcomes = loadOptional(from);
-    walks.push({ first, number, keys, requests, acknowledgements, outcomes, sinceLow, sinceHigh });
+    const heads = { first, number, acknowledgements, sinceLow, sinceHigh };
+    walks.push({ ...heads, keys, rows, requests, outcomes });
   }
   return walks;
 }

@@ -1,0 +1,203 @@
+/**
+ * Walks that begin in the group under way, and may still be joined: events that span the same shards and can start in the same group become
+ * one walk, in order of arrival, so that a hot account costs a walk for each group commit and not for each transfer.
+ */
+import { assert } from './assert.ts';
+import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
+import { AWAITED, OWNER_AWAY, type Claims } from './claims.ts';
+import { addPath, addShard, EventKeys } from './event-keys.ts';
+import type { EventShards } from './event-shards.ts';
+import type { Ledger } from './ledger.ts';
+import { WALK_EVENTS_MAX } from './limits.ts';
+import { WordList } from './link-message.ts';
+import type { Units } from './units.ts';
+import { WalkLoad } from './walk-load.ts';
+import type { WalkingRequest, WalkingUnit } from './walk.ts';
+
+const SPARE_DRAFTS_MAX = 4;
+
+export interface Draft {
+  number: number;
+  kind: BatchKind;
+  pathLow: number;
+  pathHigh: number;
+  readonly events: WordList;
+  readonly marks: WordList;
+  /** {request slot, row} for each event. */
+  readonly requests: WordList;
+  readonly load: WalkLoad;
+  rows: number;
+}
+
+interface DraftParts {
+  readonly ledger: Ledger;
+  readonly claims: Claims;
+  readonly units: Units;
+}
+
+/** The shards of a walk, as a mask of two words. */
+interface Path {
+  low: number;
+  high: number;
+}
+
+/** In place of a draft: the keys at hand have to wait. */
+const MUST_WAIT = Symbol('must wait');
+
+export class DraftWalks {
+  readonly #parts: DraftParts;
+  #drafts: Draft[] = [];
+  /** Drafts whose walks have set out: their lists are used again. */
+  readonly #spare: Draft[] = [];
+  /** Walks that began here, ever. */
+  begun = 0;
+  readonly #keys: EventKeys;
+  readonly #path: Path = { low: 0, high: 0 };
+
+  constructor(parts: DraftParts) {
+    this.#parts = parts;
+    this.#keys = new EventKeys(parts.ledger, parts.claims.seed);
+  }
+
+  get count(): number {
+    return this.#drafts.length;
+  }
+
+  /**
+   * Takes a unit into the walk that begins in this group, if its keys are free or that walk's own. False when it has to wait. This shard is the
+   * lowest that the unit spans.
+   */
+  start(unit: WalkingUnit, request: WalkingRequest): boolean {
+    const path = this.#pathOf(unit);
+    const keys = this.#keys;
+    let draft: Draft | null = null;
+    for (let i = 0; i < unit.n; i++) {
+      keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
+      const found = this.#ownerOfKeys(draft, request.isScan);
+      if (found === MUST_WAIT) return false;
+      draft = found;
+    }
+    if (draft !== null && !fits(draft, unit.kind, unit.n, path)) return false;
+    draft ??= this.#draftFor(unit.kind, unit.n, path);
+    this.#join(draft, unit, request);
+    return true;
+  }
+
+  /** The same for a single row of an open batch, of request `slot`. */
+  // Hot path.
+  // oxlint-disable-next-line max-params -- A row and what is known of it.
+  startRow(columns: Columns, i: number, mark: number, shards: EventShards, slot: number): boolean {
+    const keys = this.#keys;
+    const path = this.#path;
+    keys.collectRow(columns, i, mark, shards);
+    const found = this.#ownerOfKeys(null, false);
+    if (found === MUST_WAIT) return false;
+    path.low = 0;
+    path.high = 0;
+    addShard(path, shards.home[i]!);
+    addShard(path, shards.away[i]!);
+    if (found !== null && !fits(found, columns.kind, 1, path)) return false;
+    const draft = found ?? this.#draftFor(columns.kind, 1, path);
+    const at = draft.events.extend(ROW_WORDS);
+    columns.copyRow(i, draft.events.words, at);
+    draft.load.claim(keys, draft.number);
+    this.#note(draft, mark, slot, i);
+    return true;
+  }
+
+  /** The draft that has some of the collected keys, as `draft` may have others; null when none has. */
+  // Hot path.
+  #ownerOfKeys(draft: Draft | null, isScan: boolean): Draft | null | typeof MUST_WAIT {
+    const keys = this.#keys;
+    let found = draft;
+    for (let key = 0; key < keys.count; key++) {
+      const owner = this.#parts.claims.ownerUnlessAwaited(keys, key, isScan);
+      if (owner === 0) continue;
+      if (owner === AWAITED) return MUST_WAIT;
+      const one = this.#draftOf(owner);
+      if (one === null || (found !== null && found !== one)) return MUST_WAIT;
+      found = one;
+    }
+    return found;
+  }
+
+  #draftOf(number: number): Draft | null {
+    for (const draft of this.#drafts) if (draft.number === number) return draft;
+    return null;
+  }
+
+  #draftFor(kind: BatchKind, n: number, path: Path): Draft {
+    for (const draft of this.#drafts) if (fits(draft, kind, n, path)) return draft;
+    const draft: Draft = this.#spare.pop() ?? {
+      number: 0,
+      kind,
+      pathLow: 0,
+      pathHigh: 0,
+      events: new WordList(),
+      marks: new WordList(),
+      requests: new WordList(),
+      load: new WalkLoad(this.#parts),
+      rows: 0,
+    };
+    draft.number = ++this.begun;
+    draft.kind = kind;
+    draft.pathLow = path.low;
+    draft.pathHigh = path.high;
+    draft.rows = 0;
+    for (const list of [draft.events, draft.marks, draft.requests]) list.length = 0;
+    draft.load.clear();
+    assert(draft.number < OWNER_AWAY, 'walk numbers fit into a word');
+    this.#drafts.push(draft);
+    return draft;
+  }
+
+  #join(draft: Draft, unit: WalkingUnit, request: WalkingRequest): void {
+    const { n } = unit;
+    draft.events.append(unit.events, unit.at, n * ROW_WORDS);
+    for (let i = 0; i < n; i++) {
+      const mark = unit.marks[i]!;
+      this.#keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, mark);
+      draft.load.claim(this.#keys, draft.number);
+      this.#note(draft, mark, request.slot, request.row + i);
+    }
+  }
+
+  // Hot path.
+  #note(draft: Draft, mark: number, slot: number, row: number): void {
+    const at = draft.marks.extend(1);
+    draft.marks.words[at] = mark;
+    const pair = draft.requests.extend(2);
+    draft.requests.words[pair] = slot;
+    draft.requests.words[pair + 1] = row;
+    draft.rows++;
+  }
+
+  /** Valid until the next call. */
+  #pathOf({ kind, events, at, n }: WalkingUnit): Path {
+    const { shards } = this.#parts.ledger;
+    const path = this.#path;
+    path.low = 0;
+    path.high = 0;
+    for (let i = 0; i < n; i++) addPath(path, kind, events, { at: at + i * ROW_WORDS, shards });
+    return path;
+  }
+
+  /** Hands every draft over, in order: they set out. */
+  setOut(send: (draft: Draft) => void): void {
+    for (const draft of this.#drafts) {
+      send(draft);
+      if (this.#spare.length < SPARE_DRAFTS_MAX) this.#spare.push(draft);
+    }
+    this.#drafts = [];
+  }
+}
+
+/** Whether a unit of so many events may join the draft. */
+function fits(draft: Draft, kind: BatchKind, n: number, { low, high }: Path): boolean {
+  return (
+    draft.kind === kind &&
+    draft.pathLow === low &&
+    draft.pathHigh === high &&
+    draft.rows + n <= WALK_EVENTS_MAX
+  );
+}

@@ -35,6 +35,9 @@ export class PageFile {
   readonly #stride: number;
   readonly #file: number;
   #stage = new Uint8Array(0);
+  /** Where #locate has found an offset, and how many bytes of the frame follow there on the same page. */
+  #position = 0;
+  #left = 0;
 
   constructor(file: number, sizes: { pageBytes: number; usableBytes: number; stride: number }) {
     assert(sizes.pageBytes >= 512 && sizes.usableBytes > 480, 'a SQLite file has pages');
@@ -45,6 +48,7 @@ export class PageFile {
   }
 
   /** Reads bytes of a frame into `target` at byte `at`. False when the file is too short. */
+  // Hot path.
   read(
     place: FramePlace,
     from: number,
@@ -55,7 +59,9 @@ export class PageFile {
     assert(from + bytes <= place.bytes, 'the bytes are in the frame');
     let offset = from;
     while (bytes > 0) {
-      const { position, left } = this.#locate(place, offset);
+      this.#locate(place, offset);
+      const position = this.#position;
+      const left = this.#left;
       // What lies on one page is read right to its place; more is staged, because of what lies between pages.
       if (bytes > left && offset >= place.localBytes) {
         return this.#readStaged(position, left, target, { at, bytes });
@@ -106,16 +112,19 @@ export class PageFile {
     };
   }
 
-  #locate(place: FramePlace, offset: number): { position: number; left: number } {
+  // Hot path.
+  #locate(place: FramePlace, offset: number): void {
     if (offset < place.localBytes) {
-      return { position: place.localAt + offset, left: place.localBytes - offset };
+      this.#position = place.localAt + offset;
+      this.#left = place.localBytes - offset;
+      return;
     }
     const perPage = this.usableBytes - NEXT_BYTES;
     const within = offset - place.localBytes;
     const page = Math.floor(within / perPage);
     const inPage = within - page * perPage;
-    const position = place.overflowAt + page * this.#stride + NEXT_BYTES + inPage;
-    return { position, left: perPage - inPage };
+    this.#position = place.overflowAt + page * this.#stride + NEXT_BYTES + inPage;
+    this.#left = perPage - inPage;
   }
 
   /** Reads over page boundaries in one go, and leaves out what lies between. */

@@ -25,6 +25,7 @@ export class SegmentPages implements Disposable {
   readonly #pages: PageFile;
   readonly #rootPage: number;
   readonly #page: DataView;
+  #isClosed = false;
 
   private constructor(file: number, rootPage: number, header: DataView) {
     const size = header.getUint16(16);
@@ -74,10 +75,17 @@ export class SegmentPages implements Disposable {
     target: NodeJS.ArrayBufferView,
     to: { readonly at: number; readonly bytes: number },
   ): boolean {
+    assert(!this.#isClosed, 'what is closed is not read');
     return this.#pages.read(place, from, target, to);
   }
 
+  /** It reads no more: its file descriptor may be another file's by now. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   close(): void {
+    this.#isClosed = true;
     closeSync(this.#file);
   }
 

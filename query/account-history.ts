@@ -77,10 +77,17 @@ class FoundEntries {
       grown.set(this.words);
       this.words = grown;
     }
-    this.words.set(entry, at);
+    for (let w = 0; w < DERIVED_WORDS; w++) this.words[at + w] = entry[w]!;
     this.positions.push(position);
     this.lastOrdinal = ordinal;
     this.n++;
+  }
+
+  /** Copies one: a view of it would cost more than its words. */
+  entry(index: number, into: Uint32Array): Uint32Array {
+    const from = index * DERIVED_WORDS;
+    for (let w = 0; w < DERIVED_WORDS; w++) into[w] = this.words[from + w]!;
+    return into;
   }
 
   /** A time of each. */
@@ -95,8 +102,9 @@ class FoundEntries {
   records(): Uint32Array<ArrayBuffer> {
     const rows = new Uint32Array(this.n * ROW_WORDS);
     for (let i = 0; i < this.n; i++) {
-      const at = i * DERIVED_WORDS;
-      rows.set(this.words.subarray(at, at + ROW_WORDS), i * ROW_WORDS);
+      const from = i * DERIVED_WORDS;
+      const to = i * ROW_WORDS;
+      for (let w = 0; w < ROW_WORDS; w++) rows[to + w] = this.words[from + w]!;
     }
     return rows;
   }
@@ -204,9 +212,9 @@ class AccountHistory {
     for (let steps = 1; !isEnd(position) && found.n < this.#filter.limit; steps++) {
       if (steps % ENTRIES_AT_ONCE === 0) yield;
       if (this.#isBeforeSpan(position)) break;
-      this.#readEntry(position, entry);
-      if (this.#passes(position, entry)) found.add(position, entry, 0);
-      position = previousIn(entry, position);
+      const at = this.#readEntry(position, entry);
+      if (this.#passes(at, entry)) found.add(at, entry, 0);
+      if (found.n < this.#filter.limit) position = this.#placeBefore(at);
     }
     return found;
   }
@@ -223,9 +231,10 @@ class AccountHistory {
     else ({ ordinal } = after);
     let isChecked = after === undefined;
     let lastSequence = Infinity;
-    while (ordinal < chain.count && found.n < this.#filter.limit) {
-      const wanted = Math.max(this.#filter.limit - found.n + 1, WINDOW_MIN);
-      const end = Math.min(ordinal + Math.min(wanted, WINDOW_MAX), chain.count);
+    for (let least = 0; ordinal < chain.count && found.n < this.#filter.limit; least = WINDOW_MIN) {
+      // Where a page takes every transfer, the first window is what it takes, and no more.
+      const wanted = this.#filter.limit - found.n + (isChecked ? 0 : 1);
+      const end = Math.min(ordinal + Math.min(Math.max(wanted, least), WINDOW_MAX), chain.count);
       const window = yield* this.#window(chain, ordinal, end);
       // From the newest to the oldest, as they were read.
       for (let i = window.n - 1; i >= 0; i--, ordinal++) {
@@ -237,7 +246,7 @@ class AccountHistory {
           continue;
         }
         if (sequenceOf(position) > lastSequence) return found;
-        const entry = window.words.subarray(i * DERIVED_WORDS, (i + 1) * DERIVED_WORDS);
+        const entry = window.entry(i, this.#scratch);
         if (lastSequence === Infinity && this.#isBehindSpan(entry)) {
           lastSequence = yield* this.#lastInSpan(sequenceOf(position));
         }
@@ -284,9 +293,9 @@ class AccountHistory {
       if (ordinal % ENTRIES_AT_ONCE === 0) yield;
       if (ordinal >= to) position = this.#previous(position);
       else {
-        this.#readEntry(position, entry);
-        window.add(position, entry, ordinal);
-        position = previousIn(entry, position);
+        const at = this.#readEntry(position, entry);
+        window.add(at, entry, ordinal);
+        if (ordinal > from) position = this.#placeBefore(at);
       }
     }
     return window;
@@ -311,13 +320,36 @@ class AccountHistory {
     return { low: this.#words[0]!, high: this.#words[1]! };
   }
 
-  /** The row's words, when it is the account's. That cannot be told from a checksum: rows are read alone. */
-  #readEntry(position: ChainPosition, entry: Uint32Array): void {
-    this.#source.frames.view(sequenceOf(position)).entry(positionRow(position.high), entry);
-    const account = positionState(position.high) * 4;
-    for (let w = 0; w < 4; w++) {
-      if (entry[account + w] !== this.#accountId[w]) throw this.#notOurs(position);
+  /** The position before one whose side is known; its own side is found with its record. */
+  #placeBefore({ low, high }: ChainPosition): ChainPosition {
+    const view = this.#source.frames.view(positionSequence(low, high));
+    view.previousPlace(positionRow(high), positionState(high), this.#words);
+    return { low: this.#words[0]!, high: this.#words[1]! };
+  }
+
+  /**
+   * The row's record, when it is the account's, and its position with the side on which the account is. That the row is the right one cannot be told
+   * from a checksum: rows are read alone.
+   */
+  #readEntry(position: ChainPosition, entry: Uint32Array): ChainPosition {
+    const { low, high } = position;
+    this.#source.frames.view(positionSequence(low, high)).record(positionRow(high), entry);
+    const side = positionState(high);
+    if (side !== 0) {
+      if (!this.#isOn(side, entry)) throw this.#notOurs(position);
+      return position;
     }
+    if (this.#isOn(Side.debit, entry)) return { low, high: (high | Side.debit) >>> 0 };
+    if (this.#isOn(Side.credit, entry)) return { low, high: (high | Side.credit) >>> 0 };
+    throw this.#notOurs(position);
+  }
+
+  #isOn(side: number, entry: Uint32Array): boolean {
+    const account = side * 4;
+    for (let w = 0; w < 4; w++) {
+      if (entry[account + w] !== this.#accountId[w]) return false;
+    }
+    return true;
   }
 
   #passes(position: ChainPosition, entry: Uint32Array): boolean {
@@ -338,12 +370,6 @@ class AccountHistory {
 
 function sequenceOf({ low, high }: ChainPosition): number {
   return positionSequence(low, high);
-}
-
-function previousIn(entry: Uint32Array, position: ChainPosition): ChainPosition {
-  const at =
-    positionState(position.high) === Side.debit ? Derived.debitPrevious : Derived.creditPrevious;
-  return { low: entry[at]!, high: entry[at + 1]! };
 }
 
 function isSamePosition(one: ChainPosition, two: ChainPosition): boolean {

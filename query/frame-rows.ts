@@ -24,7 +24,7 @@ import {
   ZERO_WORD,
 } from '../engine/frame.ts';
 import { shardOf } from '../engine/placement.ts';
-import { isAccounts, isTransfers } from './frame-view.ts';
+import { isAccounts, isTransfers } from './frame-input.ts';
 
 /** What a row is on this shard. `copy`: of a transfer that is at home on another one. */
 export const RowKind = { none: 0, transfer: 1, copy: 2, account: 3, expired: 4 } as const;

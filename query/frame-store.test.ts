@@ -3,8 +3,9 @@ import { DERIVED_WORDS } from '../engine/frame.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import { BuiltDirectory } from '../test/support/built-directory.ts';
 import { BuiltJournals } from '../test/support/built-journals.ts';
+import { WholeFrame } from './frame-bytes.ts';
 import { FrameStore, PAGED_BYTES_MIN, wordsOf } from './frame-store.ts';
-import { FrameView, WholeFrame } from './frame-view.ts';
+import { FrameView } from './frame-view.ts';
 
 const FRAMES = 40;
 
@@ -14,10 +15,10 @@ class Store implements Disposable {
   readonly frames: FrameStore;
 
   /** Of one shard, with frames that are read in parts; some segments are sealed, the last one is not. */
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, { frames = FRAMES, segmentBytes = 300_000 } = {}) {
     const built = new BuiltJournals(51, 1, PAGED_BYTES_MIN);
-    for (let i = 0; i < FRAMES; i++) built.step();
-    this.directory = new BuiltDirectory(built, 300_000);
+    for (let i = 0; i < frames; i++) built.step();
+    this.directory = new BuiltDirectory(built, segmentBytes);
     const { clusterId, directories } = this.directory;
     this.journal = JournalReader.open({
       directory: directories[0]!,
@@ -82,5 +83,20 @@ describe('large frames', () => {
     for (let sequence = 1; sequence <= FRAMES; sequence++) store.entry(sequence, 0);
     expect(store.frames.byteLength).toBeLessThanOrEqual(4096);
     expect(store.entry(1, 0)).toEqual(store.wholeEntry(1, 0));
+  });
+
+  test('are read again from files that were closed meanwhile', () => {
+    // Some frames in each segment: more of them than there may be open files.
+    const frames = 100;
+    using store = new Store(32 << 20, { frames, segmentBytes: 60_000 });
+    expect(store.journal.firsts.length).toBeGreaterThan(34);
+    const views = Array.from({ length: frames }, (_, i) => store.frames.view(i + 1));
+    for (let round = 0; round < 2; round++) {
+      for (const view of views) {
+        const entry = new Uint32Array(DERIVED_WORDS);
+        view.entry(view.rows - 1 - round, entry);
+        expect(entry).toEqual(store.wholeEntry(view.sequence, view.rows - 1 - round));
+      }
+    }
   });
 });

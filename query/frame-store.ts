@@ -11,7 +11,8 @@ import type { JournalReader } from '../persistence/journal-reader.ts';
 import type { FramePlace } from '../persistence/page-file.ts';
 import type { SegmentPages } from '../persistence/segment-pages.ts';
 import type { WalPages } from '../persistence/wal-pages.ts';
-import { type FrameBytes, FrameView, WholeFrame } from './frame-view.ts';
+import { type FrameBytes, WholeFrame } from './frame-bytes.ts';
+import { FrameView } from './frame-view.ts';
 
 /** What a frame costs at least in memory, whatever is in it. */
 const VIEW_BYTES = 1024;
@@ -165,18 +166,19 @@ export class FrameStore implements Disposable {
   }
 
   /** A WAL that was closed here is not read: its file descriptor may be another file's. One that was cut off is too short. */
-  #readPart(
-    { sequence, wal, place }: PagedFrame,
-    from: number,
-    target: Uint32Array,
-    to: PartOfTarget,
-  ): boolean {
+  // Hot path.
+  #readPart(frame: PagedFrame, from: number, target: Uint32Array, to: PartOfTarget): boolean {
+    const { sequence, wal, place } = frame;
     if (wal !== undefined) {
       const isOpen = this.#wals.get(segmentWith(this.#journal.firsts, sequence) ?? 0) === wal;
       if (isOpen && wal.read(place, from, target, to)) return true;
+      const sealed = this.sealedPlace(sequence);
+      return (
+        sealed !== undefined && this.#sealed(sequence)?.read(sealed, from, target, to) === true
+      );
     }
-    const sealed = wal === undefined ? place : this.sealedPlace(sequence);
-    return sealed !== undefined && this.#sealed(sequence)?.read(sealed, from, target, to) === true;
+    if (frame.pages === undefined || frame.pages.isClosed) frame.pages = this.#sealed(sequence);
+    return frame.pages?.read(place, from, target, to) === true;
   }
 
   #sealed(sequence: number): SegmentPages | undefined {
@@ -228,6 +230,9 @@ interface PartOfTarget {
   readonly bytes: number;
 }
 
+/** One object for all reads. */
+const part = { at: 0, bytes: 0 };
+
 interface PagedSource {
   read(frame: PagedFrame, from: number, target: Uint32Array, to: PartOfTarget): boolean;
   /** Over SQLite, with its checksum. */
@@ -241,6 +246,8 @@ class PagedFrame implements FrameBytes {
   readonly place: FramePlace;
   /** Where the place is; undefined when that is the file of a sealed segment. */
   readonly wal: WalPages | undefined;
+  /** The file of the sealed segment, kept so as not to look for it with every read. Others close it. */
+  pages: SegmentPages | undefined;
   readonly #source: PagedSource;
   #copies = 0;
   #words: Uint32Array | undefined;
@@ -265,11 +272,14 @@ class PagedFrame implements FrameBytes {
     this.#copies = 0;
   }
 
+  // Hot path.
   copy(from: number, target: Uint32Array, at: number, count: number): void {
     if (this.#words === undefined && ++this.#copies > COPIES_MAX) this.#readWhole();
     const words = this.#words;
     if (words === undefined) {
-      if (this.#source.read(this, from, target, { at: at * 4, bytes: count * 4 })) return;
+      part.at = at * 4;
+      part.bytes = count * 4;
+      if (this.#source.read(this, from, target, part)) return;
       this.#readWhole();
       this.copy(from, target, at, count);
       return;

@@ -5,7 +5,8 @@ import { Derived, DERIVED_WORDS, Head, InputType } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { HistorySide, positionHigh } from '../engine/ledger.ts';
 import { requestFrame, transferOf } from '../test/support/one-shard.ts';
-import { FrameView, WholeFrame } from './frame-view.ts';
+import { WholeFrame } from './frame-bytes.ts';
+import { FrameView } from './frame-view.ts';
 
 const CLOCK = { low: 9, high: 1 };
 
@@ -52,8 +53,19 @@ test.each([
     expect([...found]).toEqual(ofDebit);
     view.previous(row, HistorySide.credit, found);
     expect([...found]).toEqual(ofCredit);
+    for (const [side, whole] of [
+      [HistorySide.debit, ofDebit!],
+      [HistorySide.credit, ofCredit!],
+    ] as const) {
+      view.previousPlace(row, side, found);
+      expect([found[0], found[1]! & ~0xff]).toEqual([whole[0], whole[1]! & ~0xff]);
+    }
     const entry = new Uint32Array(DERIVED_WORDS);
     view.entry(row, entry);
+    const record = new Uint32Array(DERIVED_WORDS);
+    view.record(row, record);
+    record.set(entry.subarray(Derived.debitPrevious, Derived.effect), Derived.debitPrevious);
+    expect(record).toEqual(entry);
     const positions = [...entry.subarray(Derived.debitPrevious, Derived.effect)];
     expect(positions).toEqual([...ofDebit!, ...ofCredit!]);
   }

@@ -4,15 +4,7 @@
  * derived rows (see `Derived` in engine/group.ts): record, previous positions, effect timestamp, kind.
  */
 import { assert } from '../engine/assert.ts';
-import {
-  COLUMN_BYTES,
-  COLUMN_OFFSETS,
-  COLUMNS,
-  HEADER_BYTES,
-  ROW_WORDS,
-  Transfer,
-} from '../engine/batch.ts';
-import { AccountFlags, TransferFlags } from '../engine/flags.ts';
+import { ROW_WORDS } from '../engine/batch.ts';
 import {
   BALANCE_WORDS,
   Derived,
@@ -23,66 +15,21 @@ import {
   HEAD_WORDS,
   Input,
   INPUT_WORDS,
-  InputType,
   DERIVED_HEAD_WORDS,
   DerivedHead,
 } from '../engine/frame.ts';
+import type { FrameBytes } from './frame-bytes.ts';
+import {
+  FrameInput,
+  isAccounts,
+  isTransfers,
+  OPENING_WORDS,
+  TIMESTAMP_WORD,
+} from './frame-input.ts';
 import { QueryDamage } from './query-damage.ts';
-
-export interface FrameBytes {
-  readonly byteLength: number;
-  /** Copies words from byte `from`, a multiple of 4, to target[at...]. */
-  copy(from: number, target: Uint32Array, at: number, count: number): void;
-}
-
-/** A whole frame in memory. */
-export class WholeFrame implements FrameBytes {
-  readonly words: Uint32Array;
-
-  constructor(words: Uint32Array) {
-    this.words = words;
-  }
-
-  get byteLength(): number {
-    return this.words.byteLength;
-  }
-
-  copy(from: number, target: Uint32Array, at: number, count: number): void {
-    const word = from >> 2;
-    assert(word + count <= this.words.length, 'the words are in the frame');
-    for (let w = 0; w < count; w++) target[at + w] = this.words[word + w]!;
-  }
-}
 
 /** The side of an account in a transfer, as in the tag of a position in a chain. */
 export const Side = { debit: 1, credit: 2 } as const;
-
-/** Code and flags share a word. */
-const FLAGS_WORD = COLUMN_OFFSETS[Transfer.code]! >> 2;
-const TIMESTAMP_WORD = COLUMN_OFFSETS[Transfer.timestamp]! >> 2;
-/** Words at the start of an input: its header and that of the batch. */
-const OPENING_WORDS = INPUT_WORDS + HEADER_BYTES / 4;
-
-export function isTransfers(type: number): boolean {
-  return type === InputType.createTransfers || type === InputType.createTransfersTogether;
-}
-
-export function isAccounts(type: number): boolean {
-  return type === InputType.createAccounts || type === InputType.createAccountsTogether;
-}
-
-/** Where a request input begins (bytes), and what its header and that of its batch say. */
-interface OpenInput {
-  readonly at: number;
-  readonly firstRow: number;
-  readonly n: number;
-  readonly isOfTransfers: boolean;
-  readonly masks: number;
-  readonly stampLow: number;
-  readonly stampHigh: number;
-  /** Words of a record and their values, of the columns with one value for all rows; read with the first row that is asked for. */
-  constants: readonly number[] | undefined;
-}
 
 /*
  * What is read on the way to an answer. Shared by all views, of which there are thousands: typed arrays of more than 64 bytes lie outside V8's
@@ -92,10 +39,7 @@ const opened = new Uint32Array(HEAD_WORDS + OPENING_WORDS);
 const opening = new Uint32Array(OPENING_WORDS);
 const scratch = new Uint32Array(4);
 const pair = new Uint32Array(2);
-const both = new Uint32Array(4);
 const derivedHead = new Uint32Array(DERIVED_HEAD_WORDS);
-/** Every column padded to 8 bytes. */
-const constantWords = new Uint32Array(2 * ROW_WORDS);
 
 export class FrameView {
   readonly sequence: number;
@@ -113,7 +57,7 @@ export class FrameView {
   readonly #balances: number;
   readonly #balanceCount: number;
   /** In order of their first rows; found as far as they were asked for. */
-  readonly #inputs: OpenInput[] = [];
+  readonly #inputs: FrameInput[] = [];
   #inputsRead = 0;
   #nextInputAt = HEAD_WORDS * 4;
 
@@ -152,14 +96,20 @@ export class FrameView {
 
   /** Writes the words of a row, DERIVED_WORDS of them, into `target`. */
   entry(row: number, target: Uint32Array): void {
+    this.record(row, target);
+    if (row < this.inputRows) this.#inputPrevious(row, target, Derived.debitPrevious);
+  }
+
+  /** The same without the positions of the previous transfers, which take as many reads as half of a record: what is in their words is not said. */
+  // Hot path.
+  record(row: number, target: Uint32Array): void {
     if (row >= this.rows) throw this.#damaged(`there is no row ${row}`);
     if (row >= this.inputRows) {
       this.#derivedEntry(row - this.inputRows, target);
       return;
     }
     const input = this.#inputOf(row);
-    this.#inputEntry(row, input, target);
-    this.#inputPrevious(row, target, Derived.debitPrevious);
+    input.record(this, row, target, this.#shards);
     target[Derived.effect] = target[TIMESTAMP_WORD]!;
     target[Derived.effect + 1] = target[TIMESTAMP_WORD + 1]!;
     target[Derived.kind] = input.isOfTransfers ? DerivedKind.home : DerivedKind.account;
@@ -168,24 +118,46 @@ export class FrameView {
 
   /** Writes the position of the transfer before this one in the chain of its debit or credit account: {low, high}, both 0 at the end. */
   previous(row: number, side: number, target: Uint32Array): void {
+    this.previousPlace(row, side, target);
+    if (row >= this.inputRows || (target[0] === 0 && target[1] === 0)) return;
+    const sides = this.#byte(this.#previous + 12 * this.inputRows + row);
+    target[1] = (target[1]! | (side === Side.debit ? sides & 15 : sides >>> 4)) >>> 0;
+  }
+
+  /**
+   * The same, but the position may not say on which side the account is. That takes a read of its own, and who reads that transfer's record next
+   * sees it there.
+   */
+  // Hot path.
+  previousPlace(row: number, side: number, target: Uint32Array): void {
     assert(side === Side.debit || side === Side.credit, 'a chain is on one side of a transfer');
     if (row >= this.rows) throw this.#damaged(`there is no row ${row}`);
-    if (row < this.inputRows) {
-      this.#inputPrevious(row, both, 0);
-      target[0] = both[2 * side - 2]!;
-      target[1] = both[2 * side - 1]!;
+    if (row >= this.inputRows) {
+      const index = (row - this.inputRows) * DERIVED_HEAD_WORDS;
+      const word = side === Side.debit ? DerivedHead.debitPrevious : DerivedHead.creditPrevious;
+      this.copy(this.#derived + (index + word) * 4, target, 0, 2);
       return;
     }
-    const index = (row - this.inputRows) * DERIVED_HEAD_WORDS;
-    const word = side === Side.debit ? DerivedHead.debitPrevious : DerivedHead.creditPrevious;
-    this.#copy(this.#derived + (index + word) * 4, target, 0, 2);
+    target[0] = 0;
+    target[1] = 0;
+    const section = this.#previous;
+    if (section === 0) return;
+    this.copy(section + 8 * row + 4 * (side - 1), target, 0, 1);
+    const upperAt = this.#previousUpper;
+    const upper = upperAt === 0 ? 0 : this.#byte(upperAt + 2 * row + side - 1);
+    // Sequences begin with 1: there is none before.
+    if (target[0] === 0 && upper === 0) return;
+    this.copy(section + 8 * this.inputRows + 4 * row, scratch, 0, 1);
+    const rows = scratch[0]!;
+    const before = side === Side.debit ? rows & 0xffff : rows >>> 16;
+    target[1] = ((upper << 24) | (before << 8)) >>> 0;
   }
 
   #derivedEntry(derived: number, target: Uint32Array): void {
     const head = derivedHead;
     const from = this.#derived + derived * DERIVED_HEAD_WORDS * 4;
-    this.#copy(from, head, 0, DERIVED_HEAD_WORDS);
-    this.#copy(head[DerivedHead.record]! * 4, target, 0, ROW_WORDS);
+    this.copy(from, head, 0, DERIVED_HEAD_WORDS);
+    this.copy(head[DerivedHead.record]! * 4, target, 0, ROW_WORDS);
     target[TIMESTAMP_WORD] = head[DerivedHead.timestamp]!;
     target[TIMESTAMP_WORD + 1] = head[DerivedHead.timestamp + 1]!;
     for (let w = 0; w < 4; w++) {
@@ -205,10 +177,10 @@ export class FrameView {
     target.fill(0, to, to + 4);
     if (section === 0) return;
     const n = this.inputRows;
-    this.#copy(section + 8 * row, pair, 0, 2);
+    this.copy(section + 8 * row, pair, 0, 2);
     target[to] = pair[0]!;
     target[to + 2] = pair[1]!;
-    this.#copy(section + 8 * n + 4 * row, pair, 0, 1);
+    this.copy(section + 8 * n + 4 * row, pair, 0, 1);
     const rows = pair[0]!;
     const sides = this.#byte(section + 12 * n + row);
     const upperAt = this.#previousUpper;
@@ -219,7 +191,7 @@ export class FrameView {
   }
 
   #byte(at: number): number {
-    this.#copy(at & ~3, scratch, 0, 1);
+    this.copy(at & ~3, scratch, 0, 1);
     return (scratch[0]! >>> ((at & 3) * 8)) & 0xff;
   }
 
@@ -227,7 +199,7 @@ export class FrameView {
   balances(row: number, side: number, target: Uint32Array): boolean {
     const at = this.#balancesAt(row, side);
     if (at < 0) return false;
-    this.#copy(at + 16, target, 0, 16);
+    this.copy(at + 16, target, 0, 16);
     return true;
   }
 
@@ -253,89 +225,11 @@ export class FrameView {
   }
 
   #balanceKey(section: number, index: number): number {
-    this.#copy(section + index * BALANCE_WORDS * 4, scratch, 0, 2);
+    this.copy(section + index * BALANCE_WORDS * 4, scratch, 0, 2);
     return scratch[0]! * 4 + scratch[1]!;
   }
 
-  #inputEntry(row: number, input: OpenInput, target: Uint32Array): void {
-    const within = row - input.firstRow;
-    target.fill(0, 0, ROW_WORDS);
-    let at = input.at + OPENING_WORDS * 4;
-    for (let column = 0; column < COLUMNS; column++) {
-      if ((input.masks & (1 << column)) === 0) continue;
-      const width = COLUMN_BYTES[column]!;
-      const isConstant = isConstantColumn(input, column);
-      if (!isConstant) this.#value(column, at + width * within, target);
-      at += (isConstant ? width + 7 : width * input.n + 7) & ~7;
-    }
-    input.constants ??= this.#constantsOf(input);
-    for (let i = 0; i < input.constants.length; i += 2) {
-      const word = input.constants[i]!;
-      target[word] = (target[word]! | input.constants[i + 1]!) >>> 0;
-    }
-    const stamp = input.stampLow + within * this.#shards;
-    target[Derived.decided] = stamp % 4294967296;
-    target[Derived.decided + 1] = input.stampHigh + Math.floor(stamp / 4294967296);
-    const flags = target[FLAGS_WORD]! >>> 16;
-    const imported = input.isOfTransfers ? TransferFlags.imported : AccountFlags.imported;
-    if ((flags & imported) !== 0) return;
-    target[TIMESTAMP_WORD] = target[Derived.decided]!;
-    target[TIMESTAMP_WORD + 1] = target[Derived.decided + 1]!;
-  }
-
-  /** Constant columns that follow each other are read in one go. */
-  #constantsOf(input: OpenInput): number[] {
-    const constants: number[] = [];
-    let at = input.at + OPENING_WORDS * 4;
-    for (let column = 0; column < COLUMNS;) {
-      const from = at;
-      const first = column;
-      for (; column < COLUMNS && !isRowByRow(input, column); column++) {
-        if (isConstantColumn(input, column)) at += (COLUMN_BYTES[column]! + 7) & ~7;
-      }
-      if (at > from) this.#readConstants(input, { from, at, first, column }, constants);
-      if (column < COLUMNS) at += (COLUMN_BYTES[column]! * input.n + 7) & ~7;
-      column++;
-    }
-    return constants;
-  }
-
-  #readConstants(
-    input: OpenInput,
-    run: {
-      readonly from: number;
-      readonly at: number;
-      readonly first: number;
-      readonly column: number;
-    },
-    constants: number[],
-  ): void {
-    this.#copy(run.from, constantWords, 0, (run.at - run.from) >> 2);
-    let word = 0;
-    for (let column = run.first; column < run.column; column++) {
-      if (!isConstantColumn(input, column)) continue;
-      const width = COLUMN_BYTES[column]!;
-      const to = COLUMN_OFFSETS[column]! >> 2;
-      if (width > 2)
-        for (let w = 0; w < width >> 2; w++) constants.push(to + w, constantWords[word + w]!);
-      else constants.push(to, halfIn(column, constantWords[word]! & 0xffff));
-      word += ((width + 7) & ~7) >> 2;
-    }
-  }
-
-  #value(column: number, at: number, target: Uint32Array): void {
-    const width = COLUMN_BYTES[column]!;
-    const word = COLUMN_OFFSETS[column]! >> 2;
-    if (width > 2) {
-      this.#copy(at, target, word, width >> 2);
-      return;
-    }
-    this.#copy(at & ~3, scratch, 0, 1);
-    const half = (at & 2) === 0 ? scratch[0]! & 0xffff : scratch[0]! >>> 16;
-    target[word] = (target[word]! | halfIn(column, half)) >>> 0;
-  }
-
-  #inputOf(row: number): OpenInput {
+  #inputOf(row: number): FrameInput {
     for (;;) {
       const last = this.#inputs.at(-1);
       if (last !== undefined && row < last.firstRow + last.n) break;
@@ -356,7 +250,7 @@ export class FrameView {
     const at = this.#nextInputAt;
     const left = Math.max((this.bytes.byteLength - at) >> 2, INPUT_WORDS);
     opening.fill(0);
-    this.#copy(at, opening, 0, Math.min(left, OPENING_WORDS));
+    this.copy(at, opening, 0, Math.min(left, OPENING_WORDS));
     this.#openInput(opening, 0);
   }
 
@@ -367,22 +261,14 @@ export class FrameView {
     const bytes = words[word + Input.bytes]!;
     if (bytes < INPUT_WORDS * 4 || bytes % 8 !== 0) throw this.#damaged('an input is cut off');
     if (isTransfers(type) || isAccounts(type)) {
-      this.#inputs.push({
-        at,
-        firstRow: words[word + Input.firstRow]!,
-        n: words[word + INPUT_WORDS]! & 0xffffff,
-        isOfTransfers: isTransfers(type),
-        masks: words[word + INPUT_WORDS + 1]!,
-        stampLow: words[word + Input.stamp]!,
-        stampHigh: words[word + Input.stamp + 1]!,
-        constants: undefined,
-      });
+      this.#inputs.push(new FrameInput(at, words, word));
     }
     this.#inputsRead++;
     this.#nextInputAt = at + bytes;
   }
 
-  #copy(from: number, target: Uint32Array, at: number, count: number): void {
+  /** What a frame says of its own parts may be damaged: it is not read behind its end. */
+  copy(from: number, target: Uint32Array, at: number, count: number): void {
     if (from + count * 4 > this.bytes.byteLength) throw this.#damaged('a section is cut off');
     this.bytes.copy(from, target, at, count);
   }
@@ -390,17 +276,4 @@ export class FrameView {
   #damaged(rule: string): QueryDamage {
     return new QueryDamage(`journal row ${this.sequence}: ${rule}`);
   }
-}
-
-function isConstantColumn({ masks }: OpenInput, column: number): boolean {
-  return (masks & (1 << column)) !== 0 && (masks & (1 << (column + 16))) !== 0;
-}
-
-function isRowByRow({ masks }: OpenInput, column: number): boolean {
-  return (masks & (1 << column)) !== 0 && (masks & (1 << (column + 16))) === 0;
-}
-
-/** A value of 16 bits at its place in the word that code and flags share. */
-function halfIn(column: number, half: number): number {
-  return column === Transfer.flags ? half * 65_536 : half;
 }

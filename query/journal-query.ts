@@ -12,9 +12,10 @@ import type { Position } from '../engine/reply.ts';
 import type { JournalReader } from '../persistence/journal-reader.ts';
 import { type BlockFilter, blockFilter, type QueriedKind } from './block.ts';
 import { CursorKind, decodeCursor, encodeCursor, questionOf, unusableCursor } from './cursor.ts';
+import { WholeFrame } from './frame-bytes.ts';
 import { FrameRows, RowKind } from './frame-rows.ts';
 import { wordsOf } from './frame-store.ts';
-import { FrameView, WholeFrame } from './frame-view.ts';
+import { FrameView } from './frame-view.ts';
 import type { Pause } from './pause.ts';
 import { RowFilter, spanOf } from './row-filter.ts';
 import type { BlockSpan } from './segment-index.ts';
@@ -263,6 +264,6 @@ class ShardSearch {
 
 function matchOf(sequence: number, row: number, view: FrameView): Match {
   const entry = new Uint32Array(DERIVED_WORDS);
-  view.entry(row, entry);
+  view.record(row, entry);
   return { sequence, row, entry };
 }

@@ -15,7 +15,9 @@ import { positionRow, positionSequence } from '../engine/ledger.ts';
 import { LinkHead } from '../engine/link-message.ts';
 import { ACCOUNT_STATUS_NAMES, EventState, TRANSFER_STATUS_NAMES } from '../engine/status.ts';
 import { bigintOfUint128, bigintOfUint64 } from '../engine/uint128.ts';
-import { FrameView, isAccounts, WholeFrame } from '../query/frame-view.ts';
+import { WholeFrame } from '../query/frame-bytes.ts';
+import { isAccounts } from '../query/frame-input.ts';
+import { FrameView } from '../query/frame-view.ts';
 import {
   accountFlagNames,
   balanceList,

@@ -16,7 +16,8 @@ import { HistorySide, positionRow, positionSequence } from '../engine/ledger.ts'
 import type { StateMachine } from '../engine/state-machine.ts';
 import { bigintOfUint128, bigintOfUint64, writeUint128, writeUint64 } from '../engine/uint128.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
-import { FrameView, WholeFrame } from '../query/frame-view.ts';
+import { WholeFrame } from '../query/frame-bytes.ts';
+import { FrameView } from '../query/frame-view.ts';
 import { type Balances, balancesOf, ZERO_BALANCES } from './account-rows.ts';
 
 export const ENTRY_TYPES = [

@@ -17,6 +17,7 @@ import { type Chain, type ChainCache, type ChainPosition, isEnd } from './chain-
 import { CursorKind, decodeCursor, encodeCursor, questionOf, unusableCursor } from './cursor.ts';
 import type { FrameStore } from './frame-store.ts';
 import { Side } from './frame-view.ts';
+import { OldestWalked } from './oldest-walked.ts';
 import type { Pause } from './pause.ts';
 import { QueryDamage } from './query-damage.ts';
 import { RowFilter, type Span, spanOf } from './row-filter.ts';
@@ -164,6 +165,7 @@ class AccountHistory {
   readonly #accountId = new Uint32Array(4);
   readonly #words = new Uint32Array(2);
   readonly #scratch = new Uint32Array(DERIVED_WORDS);
+  readonly #walked = new OldestWalked(WINDOW_MAX);
 
   private constructor(
     filter: AccountFilter,
@@ -223,7 +225,13 @@ class AccountHistory {
     const { chains } = this.#source;
     const chain = chains.chain(this.#filter.accountId);
     const after = this.#cursor();
-    yield* chain.extend(this.#head, { previous: (position) => this.#previous(position) });
+    yield* chain.extend(this.#head, {
+      previous: (position) => {
+        const before = this.#previous(position);
+        this.#walked.pass(position, before);
+        return before;
+      },
+    });
     chains.grew(this.#filter.accountId);
     const found = new FoundEntries();
     let ordinal: number;
@@ -287,7 +295,8 @@ class AccountHistory {
     assert(from < to, 'a window has transfers');
     const window = new FoundEntries();
     const entry = this.#scratch;
-    const start = chain.milestoneFrom(to - 1);
+    const known = this.#walked.at(to - 1);
+    const start = known === undefined ? chain.milestoneFrom(to - 1) : { ...known, ordinal: to - 1 };
     let position: ChainPosition = { low: start.low, high: start.high };
     for (let { ordinal } = start; ordinal >= from; ordinal--) {
       if (ordinal % ENTRIES_AT_ONCE === 0) yield;
@@ -295,7 +304,7 @@ class AccountHistory {
       else {
         const at = this.#readEntry(position, entry);
         window.add(at, entry, ordinal);
-        if (ordinal > from) position = this.#placeBefore(at);
+        if (ordinal > from) position = this.#walked.at(ordinal - 1) ?? this.#placeBefore(at);
       }
     }
     return window;

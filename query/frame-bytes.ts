@@ -5,6 +5,8 @@ export interface FrameBytes {
   readonly byteLength: number;
   /** Copies words from byte `from`, a multiple of 4, to target[at...]. */
   copy(from: number, target: Uint32Array, at: number, count: number): void;
+  /** A section that every step along a chain needs, when it is in memory by itself: the same one for a frame each time it is asked for. */
+  section(from: number, bytes: number): Uint8Array | undefined;
 }
 
 /** A whole frame in memory. */
@@ -23,5 +25,10 @@ export class WholeFrame implements FrameBytes {
     const word = from >> 2;
     assert(word + count <= this.words.length, 'the words are in the frame');
     for (let w = 0; w < count; w++) target[at + w] = this.words[word + w]!;
+  }
+
+  /** All of it is in memory. */
+  section(): undefined {
+    return undefined;
   }
 }

@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { DERIVED_WORDS } from '../engine/frame.ts';
+import { HistorySide } from '../engine/ledger.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import { BuiltDirectory } from '../test/support/built-directory.ts';
 import { BuiltJournals } from '../test/support/built-journals.ts';
 import { WholeFrame } from './frame-bytes.ts';
 import { FrameStore, PAGED_BYTES_MIN, wordsOf } from './frame-store.ts';
 import { FrameView } from './frame-view.ts';
+import { KeptSections } from './kept-sections.ts';
 
 const FRAMES = 40;
 
@@ -13,6 +15,8 @@ class Store implements Disposable {
   readonly directory: BuiltDirectory;
   readonly journal: JournalReader;
   readonly frames: FrameStore;
+  /** These frames have few rows. */
+  readonly sections = new KeptSections(1 << 20, 1);
 
   /** Of one shard, with frames that are read in parts; some segments are sealed, the last one is not. */
   constructor(bytesMax: number, { frames = FRAMES, segmentBytes = 300_000 } = {}) {
@@ -26,7 +30,7 @@ class Store implements Disposable {
       shard: 0,
       shards: 1,
     });
-    this.frames = new FrameStore(this.journal, 1, bytesMax);
+    this.frames = new FrameStore(this.journal, 1, bytesMax, this.sections);
   }
 
   entry(sequence: number, row: number): Uint32Array {
@@ -35,11 +39,15 @@ class Store implements Disposable {
     return entry;
   }
 
-  /** The same from the whole frame, checked. */
+  /** Checked. */
+  whole(sequence: number): WholeFrame {
+    return new WholeFrame(wordsOf(this.journal.read(sequence)));
+  }
+
+  /** The same as `entry` from the whole frame. */
   wholeEntry(sequence: number, row: number): Uint32Array {
     const entry = new Uint32Array(DERIVED_WORDS);
-    const frame = new WholeFrame(wordsOf(this.journal.read(sequence)));
-    new FrameView(frame, sequence, 1).entry(row, entry);
+    new FrameView(this.whole(sequence), sequence, 1).entry(row, entry);
     return entry;
   }
 
@@ -64,6 +72,29 @@ describe('large frames', () => {
     for (let sequence = 1; sequence <= FRAMES; sequence++) {
       expect(store.entry(sequence, 0)).toEqual(store.wholeEntry(sequence, 0));
     }
+  });
+
+  test('lead back along a chain as whole ones do, whether the places are kept or not', () => {
+    using store = new Store(32 << 20);
+    const found = new Uint32Array(2);
+    const expected = new Uint32Array(2);
+    let kept = 0;
+    for (let round = 0; round < 20; round++) {
+      for (let sequence = 1; sequence <= FRAMES; sequence++) {
+        const view = store.frames.view(sequence);
+        const whole = new FrameView(store.whole(sequence), sequence, 1);
+        const row = (round * 7) % view.rows;
+        for (const side of [HistorySide.debit, HistorySide.credit]) {
+          view.previous(row, side, found);
+          whole.previous(row, side, expected);
+          expect(found).toEqual(expected);
+        }
+        kept = store.sections.byteLength;
+      }
+    }
+    expect(kept).toBeGreaterThan(FRAMES * 5);
+    store.frames.close();
+    expect(store.sections.byteLength).toBe(0);
   });
 
   test('are read whole when many of their rows are asked for one after the other', () => {

@@ -13,6 +13,7 @@ import type { SegmentPages } from '../persistence/segment-pages.ts';
 import type { WalPages } from '../persistence/wal-pages.ts';
 import { type FrameBytes, WholeFrame } from './frame-bytes.ts';
 import { FrameView } from './frame-view.ts';
+import { KeptSections } from './kept-sections.ts';
 
 /** What a frame costs at least in memory, whatever is in it. */
 const VIEW_BYTES = 1024;
@@ -27,6 +28,8 @@ const COPIES_MAX = 96;
 const PAGES_OPEN_MAX = 32;
 const WALS_OPEN_MAX = 2;
 const PLACES_MAX = 65_536;
+/** Of all shards together: the places of the previous ones of thirteen million transfers. */
+const SECTIONS_BYTES_MAX = 64 << 20;
 
 export class FrameStore implements Disposable {
   readonly #journal: JournalReader;
@@ -39,10 +42,13 @@ export class FrameStore implements Disposable {
   readonly #remembered = new Set<number>();
   readonly #wals = new Map<number, WalPages>();
   readonly #places = new Map<number, FramePlace>();
+  readonly #sections: KeptSections;
   /** What paged frames read from. */
   readonly #source: PagedSource = {
     read: (frame, from, target, to) => this.#readPart(frame, from, target, to),
     readWhole: ({ sequence }) => wordsOf(this.#journal.read(sequence)),
+    section: (frame, from, bytes) =>
+      this.#sections.get(frame.sequence) ?? this.#readSection(frame, from, bytes),
     onWhole: ({ sequence, byteLength }) => {
       if (this.#views.has(sequence)) this.grew(byteLength);
     },
@@ -51,13 +57,19 @@ export class FrameStore implements Disposable {
   #lastView: FrameView | undefined;
 
   /** Keeps so many bytes of frames at most, but for the last one. */
-  constructor(journal: JournalReader, shards: number, bytesMax: number) {
+  constructor(
+    journal: JournalReader,
+    shards: number,
+    bytesMax: number,
+    sections = new KeptSections(SECTIONS_BYTES_MAX / shards),
+  ) {
     this.#journal = journal;
     this.#shards = shards;
     this.#bytesMax = bytesMax;
+    this.#sections = sections;
   }
 
-  /** What is kept costs about so much. */
+  /** What is kept of frames costs about so much. */
   get byteLength(): number {
     return this.#bytes;
   }
@@ -132,6 +144,7 @@ export class FrameStore implements Disposable {
     for (const wal of this.#wals.values()) wal.close();
     this.#wals.clear();
     this.#views.clear();
+    this.#sections.clear();
     this.#lastView = undefined;
     this.#bytes = 0;
   }
@@ -167,7 +180,12 @@ export class FrameStore implements Disposable {
 
   /** A WAL that was closed here is not read: its file descriptor may be another file's. One that was cut off is too short. */
   // Hot path.
-  #readPart(frame: PagedFrame, from: number, target: Uint32Array, to: PartOfTarget): boolean {
+  #readPart(
+    frame: PagedFrame,
+    from: number,
+    target: NodeJS.ArrayBufferView,
+    to: PartOfTarget,
+  ): boolean {
     const { sequence, wal, place } = frame;
     if (wal !== undefined) {
       const isOpen = this.#wals.get(segmentWith(this.#journal.firsts, sequence) ?? 0) === wal;
@@ -179,6 +197,14 @@ export class FrameStore implements Disposable {
     }
     if (frame.pages === undefined || frame.pages.isClosed) frame.pages = this.#sealed(sequence);
     return frame.pages?.read(place, from, target, to) === true;
+  }
+
+  #readSection(frame: PagedFrame, from: number, bytes: number): Uint8Array | undefined {
+    if (!this.#sections.wants(frame.sequence, bytes)) return undefined;
+    const section = new Uint8Array(bytes);
+    if (!this.#readPart(frame, from, section, { at: 0, bytes })) return undefined;
+    this.#sections.keep(frame.sequence, section);
+    return section;
   }
 
   #sealed(sequence: number): SegmentPages | undefined {
@@ -237,6 +263,7 @@ interface PagedSource {
   read(frame: PagedFrame, from: number, target: Uint32Array, to: PartOfTarget): boolean;
   /** Over SQLite, with its checksum. */
   readWhole(frame: PagedFrame): Uint32Array;
+  section(frame: PagedFrame, from: number, bytes: number): Uint8Array | undefined;
   onWhole(frame: PagedFrame): void;
 }
 
@@ -287,6 +314,10 @@ class PagedFrame implements FrameBytes {
     const word = from >> 2;
     assert(word + count <= words.length, 'the words are in the frame');
     for (let w = 0; w < count; w++) target[at + w] = words[word + w]!;
+  }
+
+  section(from: number, bytes: number): Uint8Array | undefined {
+    return this.#words === undefined ? this.#source.section(this, from, bytes) : undefined;
   }
 
   /** Also when its WAL was cut off and its segment's file is not counted as sealed yet. */

@@ -120,7 +120,10 @@ export class FrameView {
   previous(row: number, side: number, target: Uint32Array): void {
     this.previousPlace(row, side, target);
     if (row >= this.inputRows || (target[0] === 0 && target[1] === 0)) return;
-    const sides = this.#byte(this.#previous + 12 * this.inputRows + row);
+    const n = this.inputRows;
+    const kept = this.#placesBefore();
+    const sides =
+      kept === undefined ? this.#byte(this.#previous + 12 * n + row) : kept[4 * n + row]!;
     target[1] = (target[1]! | (side === Side.debit ? sides & 15 : sides >>> 4)) >>> 0;
   }
 
@@ -147,10 +150,24 @@ export class FrameView {
     const upper = upperAt === 0 ? 0 : this.#byte(upperAt + 2 * row + side - 1);
     // Sequences begin with 1: there is none before.
     if (target[0] === 0 && upper === 0) return;
-    this.copy(section + 8 * this.inputRows + 4 * row, scratch, 0, 1);
-    const rows = scratch[0]!;
-    const before = side === Side.debit ? rows & 0xffff : rows >>> 16;
+    const kept = this.#placesBefore();
+    let before: number;
+    if (kept === undefined) {
+      this.copy(section + 8 * this.inputRows + 4 * row, scratch, 0, 1);
+      before = side === Side.debit ? scratch[0]! & 0xffff : scratch[0]! >>> 16;
+    } else {
+      const at = 4 * row + 2 * (side - 1);
+      before = kept[at]! | (kept[at + 1]! << 8);
+    }
     target[1] = ((upper << 24) | (before << 8)) >>> 0;
+  }
+
+  /** Rows and sides of the previous transfers: four bytes a row, then one a row. */
+  #placesBefore(): Uint8Array | undefined {
+    const n = this.inputRows;
+    const from = this.#previous + 8 * n;
+    if (from + 5 * n > this.bytes.byteLength) throw this.#damaged('a section is cut off');
+    return this.bytes.section(from, 5 * n);
   }
 
   #derivedEntry(derived: number, target: Uint32Array): void {

@@ -96,7 +96,13 @@ export function openAsLock(path: string): Connection {
   }
 }
 
-/** Moves the whole WAL into the file, synced, and empties it. False when a reader was in the way. */
+/** Moves the whole WAL into the file, synced: nobody reads from it any more. False when a reader was in the way. */
+export function moveWal(connection: Connection): boolean {
+  const [result] = connection.pragma('wal_checkpoint(RESTART)') as [{ readonly busy: number }];
+  return result.busy === 0;
+}
+
+/** The same, and empties the WAL. */
 export function emptyWal(connection: Connection): boolean {
   const [result] = connection.pragma('wal_checkpoint(TRUNCATE)') as [{ readonly busy: number }];
   return result.busy === 0;

@@ -9,7 +9,7 @@
  * WAL was not moved into it is whole as it is, and is sealed when the journal is opened again.
  */
 import { existsSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   MessageChannel,
   type MessagePort,
@@ -18,12 +18,18 @@ import {
   Worker,
 } from 'node:worker_threads';
 import { assert, unreachable } from '../engine/assert.ts';
-import { emptyWal, fsyncDirectory, fsyncPath, openForWriting, removeDatabase } from './database.ts';
-import { createEmptySegment, PREPARED_NAME } from './segment.ts';
+import { fsyncDirectory, moveWal, fsyncPath, openForWriting, removeDatabase } from './database.ts';
+import { LiveCheckpoint } from './live-checkpoint.ts';
+import { removeInParts } from './remove-file.ts';
+import { createEmptySegment, PREPARED_NAME, spentWalOf } from './segment.ts';
 
-/** From a journal. `prepare` has no answer: the journal takes what is there when it needs it. `sync` is for the head witness. */
+/**
+ * From a journal. `prepare` has no answer: the journal takes what is there when it needs it. `flush` moves what the WAL of a live segment has by
+ * now, `sync` is for the head witness.
+ */
 export type ToSealer =
   | { readonly type: 'prepare'; readonly directory: string }
+  | { readonly type: 'flush'; readonly path: string }
   | { readonly type: 'seal'; readonly path: string }
   | { readonly type: 'sync'; readonly paths: readonly string[] };
 /** To a journal: the sealer is through with this segment, and its connection to it is closed. */
@@ -73,14 +79,21 @@ export class SegmentSealer {
 export function runSegmentSealer(): void {
   assert(parentPort !== null, 'the sealer runs in a thread of its own');
   const main = parentPort;
-  const ports = new Set<MessagePort>();
+  const ports = new Set<SealerPort>();
   const report = (problem: string): void => main.postMessage(problem, []);
   main.on('message', (message: FromMain) => {
     switch (message.type) {
-      case 'connect':
-        return connect(message.port, ports, report);
+      case 'connect': {
+        const port = new SealerPort(message.port, report);
+        ports.add(port);
+        message.port.once('close', () => {
+          port.closed();
+          ports.delete(port);
+        });
+        return;
+      }
       case 'stop':
-        for (const port of ports) finish(port, report);
+        for (const port of ports) port.finish();
         return main.close();
       default:
         return unreachable(message);
@@ -88,43 +101,75 @@ export function runSegmentSealer(): void {
   });
 }
 
-function connect(
-  port: MessagePort,
-  ports: Set<MessagePort>,
-  report: (problem: string) => void,
-): void {
-  ports.add(port);
-  port.on('message', (message: ToSealer) => obey(message, port, report));
-  port.once('close', () => ports.delete(port));
-}
+/** What the sealer does for one journal. */
+class SealerPort {
+  readonly #port: MessagePort;
+  readonly #report: (problem: string) => void;
+  /** Of the live segment, when there was something to move. */
+  #live: { readonly path: string; readonly checkpoint: LiveCheckpoint } | undefined;
 
-function finish(port: MessagePort, report: (problem: string) => void): void {
-  for (;;) {
-    const received = receiveMessageOnPort(port);
-    if (received === undefined) break;
-    obey(received.message as ToSealer, port, report);
+  constructor(port: MessagePort, report: (problem: string) => void) {
+    this.#port = port;
+    this.#report = report;
+    port.on('message', (message: ToSealer) => this.#obey(message));
   }
-  port.close();
-}
 
-function obey(message: ToSealer, port: MessagePort, report: (problem: string) => void): void {
-  try {
-    switch (message.type) {
-      case 'prepare':
-        return prepare(message.directory);
-      case 'seal':
-        return seal(message.path);
-      case 'sync':
-        return sync(message.paths);
-      default:
-        return unreachable(message);
+  /** Does what was asked for, and closes the port. */
+  finish(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) break;
+      this.#obey(received.message as ToSealer);
     }
-  } catch (error: unknown) {
-    report(`The sealer could not ${message.type}: ${String(error)}`);
-  } finally {
-    if (message.type === 'seal') {
-      port.postMessage({ type: 'sealed', path: message.path } satisfies FromSealer, []);
+    this.closed();
+    this.#port.close();
+  }
+
+  /** The journal is closed: a connection of the sealer may be the last one on its live segment. */
+  closed(): void {
+    try {
+      this.#leaveLive();
+    } catch (error: unknown) {
+      this.#report(`The sealer could not close a segment: ${String(error)}`);
     }
+  }
+
+  #obey(message: ToSealer): void {
+    try {
+      switch (message.type) {
+        case 'prepare':
+          return prepare(message.directory);
+        case 'flush':
+          return this.#flush(message.path);
+        case 'seal':
+          this.#leaveLive();
+          return seal(message.path);
+        case 'sync':
+          return sync(message.paths);
+        default:
+          return unreachable(message);
+      }
+    } catch (error: unknown) {
+      this.#report(`The sealer could not ${message.type}: ${String(error)}`);
+    } finally {
+      if (message.type === 'seal') {
+        this.#port.postMessage({ type: 'sealed', path: message.path } satisfies FromSealer, []);
+      }
+    }
+  }
+
+  #flush(path: string): void {
+    if (this.#live?.path !== path) {
+      this.#leaveLive();
+      this.#live = { path, checkpoint: new LiveCheckpoint(path) };
+    }
+    this.#live.checkpoint.step();
+  }
+
+  #leaveLive(): void {
+    const live = this.#live;
+    this.#live = undefined;
+    live?.checkpoint.close();
   }
 }
 
@@ -139,14 +184,25 @@ function prepare(directory: string): void {
   fsyncDirectory(directory);
 }
 
-/** Moves the WAL of a full segment into its file and empties it. The journal's own connection is idle. */
+/**
+ * Moves the WAL of a full segment into its file, and does away with it. The journal's own connection is idle.
+ *
+ * The WAL loses its name before it becomes shorter, durably: what is left of one must never be taken for a segment's.
+ */
 function seal(path: string): void {
   const connection = openForWriting(path);
+  const wal = `${path}-wal`;
+  const spent = spentWalOf(path);
   try {
-    if (!emptyWal(connection)) throw new Error(`${path} was being read; the next start seals it`);
+    if (!moveWal(connection)) throw new Error(`${path} was being read; the next start seals it`);
+    if (existsSync(wal)) {
+      renameSync(wal, spent);
+      fsyncDirectory(dirname(path));
+    }
   } finally {
     connection.close();
   }
+  removeInParts(spent);
 }
 
 /** What is not there was told of by whoever writes it. */

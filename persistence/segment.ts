@@ -8,7 +8,7 @@
  *
  * The frame is the last column, because a column behind a large blob is reached by walking the blob's pages.
  */
-import { closeSync, openSync, readdirSync, readSync, renameSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { GROUP_BYTES_MAX, SEQUENCE_MAX } from '../engine/limits.ts';
@@ -34,6 +34,9 @@ export const SEGMENT_APPLICATION_ID = 0x53594345;
 export const SEGMENT_BYTES_MAX = 128 << 20;
 /** The next segment, schema only, made by the sealer. It appears under this name in one step, complete and synced. */
 export const PREPARED_NAME = 'segment-prepared.sqlite';
+
+/** What a sealed segment's WAL is called while it is being removed. */
+const SPENT_SUFFIX = '.spent';
 
 const NAME = /^segment-(\d{12})\.sqlite$/;
 const ORPHAN_NAME = /^segment-\d{12}\.sqlite-wal$/;
@@ -69,6 +72,17 @@ export interface SegmentMeta extends JournalIdentity {
 
 export function segmentName(firstSequence: number): string {
   return `segment-${String(firstSequence).padStart(SEQUENCE_DIGITS, '0')}.sqlite`;
+}
+
+export function spentWalOf(path: string): string {
+  return path.replace(/\.sqlite$/, SPENT_SUFFIX);
+}
+
+/** Removes what a crash has left of WALs that were being removed. */
+export function removeSpentWals(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (name.endsWith(SPENT_SUFFIX)) rmSync(join(directory, name));
+  }
 }
 
 /** First sequences of the segments among the names of a directory, ascending. A WAL without its segment is damage. */

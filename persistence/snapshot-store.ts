@@ -17,6 +17,7 @@ import type { JournalIdentity } from './checksum-chain.ts';
 import { fsyncDirectory, fsyncPath } from './database.ts';
 import { snapshotUnusable } from './errors.ts';
 import { ImageReader, ImageWriter, type ImageIdentity } from './image-file.ts';
+import { removeInParts } from './remove-file.ts';
 import {
   listSnapshots,
   manifestText,
@@ -137,7 +138,7 @@ function removeOldSnapshots(directory: string): void {
   for (const { manifest, image } of listSnapshots(directory).slice(SNAPSHOTS_KEPT)) {
     rmSync(manifest, { force: true });
     fsyncDirectory(directory);
-    rmSync(image, { force: true });
+    removeInParts(image);
   }
   fsyncDirectory(directory);
 }

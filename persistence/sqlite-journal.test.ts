@@ -20,7 +20,13 @@ import { HeadWitness, makeWitness, newestHead, readWitness, resetWitness } from 
 import { JournalReader } from './journal-reader.ts';
 import type { Journal } from './journal.ts';
 import { SegmentSealer } from './segment-sealer.ts';
-import { createEmptySegment, PREPARED_NAME, segmentName, segmentsAmong } from './segment.ts';
+import {
+  createEmptySegment,
+  PREPARED_NAME,
+  segmentName,
+  segmentsAmong,
+  spentWalOf,
+} from './segment.ts';
 import { SqliteJournal, type SqliteJournalOptions } from './sqlite-journal.ts';
 
 const FRAME_BYTES = 200_000;
@@ -144,6 +150,19 @@ describe('segments', () => {
     for (const first of at.firsts()) expect(walBytes(at.path(first))).toBe(0);
     using again = SqliteJournal.open(at.options);
     expect(sequences(again)).toEqual(upTo(60));
+  });
+
+  test('what a crash has left of a WAL that was being removed goes away with the next opening', () => {
+    using at = place();
+    {
+      using journal = SqliteJournal.open(at.options);
+      fill(journal, 2);
+    }
+    const spent = spentWalOf(at.path(1));
+    writeFileSync(spent, 'a part of a WAL');
+    using again = SqliteJournal.open(at.options);
+    expect(existsSync(spent)).toBe(false);
+    expect(sequences(again)).toEqual(upTo(2));
   });
 
   test('one sealer serves several shards, opened one after the other over the same directory too', async () => {

@@ -4,14 +4,16 @@
  *
  * I1 `append` returns after the fsync of its row. When it throws, the outcome is unknown, and the instance refuses everything but `close`:
  *    the shard is to be rebuilt from a new instance.
- * I2 This thread never checkpoints while there is a sealer. The full segment stays open here until the sealer has moved its WAL into the
- *    file, because the last connection to close is the one that does it; at most SEGMENTS_UNSEALED_MAX wait so.
+ * I2 This thread never checkpoints while there is a sealer, which moves the live WAL in parts (live-checkpoint.ts). The full segment stays open
+ *    here until the sealer has moved the rest, because the last connection to close is the one that does it; at most
+ *    SEGMENTS_UNSEALED_MAX wait so.
  * I3 The sealer is an accelerator, not a part of durability: when it is late, slow, or gone, this thread makes the segments itself, and a
  *    full one that nobody sealed is whole with its WAL, and sealed at the next opening.
  *
  * I4 Nothing in the directory is changed before `begin`: not by opening, and not by reading. So a start that is refused leaves it as it was.
  *
- * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, and at most one prepared segment without rows.
+ * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, at most one prepared segment without rows, and what is left of a
+ * WAL that is being removed.
  */
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -27,6 +29,7 @@ import type { FromSealer, ToSealer } from './segment-sealer.ts';
 import {
   isUnfinishedSegment,
   LiveSegment,
+  removeSpentWals,
   SEGMENT_BYTES_MAX,
   segmentName,
   segmentsIn,
@@ -39,6 +42,12 @@ import { preflightWals } from './wal-preflight.ts';
  * sealer that is late or gone may so delay one group.
  */
 const SEGMENTS_UNSEALED_MAX = 4;
+
+/**
+ * The sealer is asked to move what is in the live WAL when at most so much has been added, in fact about half of that: what a disk writes in a few
+ * milliseconds.
+ */
+const FLUSH_BYTES_MAX = 16 << 20;
 
 /** What an append writes at most besides twice its frame: the pages that it shares with others. */
 const APPEND_BYTES_MAX = 4 * 8216;
@@ -69,6 +78,8 @@ export class SqliteJournal implements Journal {
   /** Size of the WAL when it was last asked for, and what at most has been written since. */
   #walBytes = 0;
   #writtenMax = 0;
+  /** What at most has been written since the sealer was asked to move what is there. */
+  #unflushedMax = 0;
   #lastChecksum: number;
   #failure: JournalError | undefined;
   #isClosed = false;
@@ -118,6 +129,7 @@ export class SqliteJournal implements Journal {
     if (this.#live !== undefined) return;
     const { directory, witness } = this.#options;
     beginRemoveUnfinished(this.#options, this.#reader);
+    removeSpentWals(directory);
     const firsts = segmentsIn(directory);
     for (const first of firsts.slice(0, -1)) sealLeftover(this.#options, first);
     this.#live = beginLive(this.#options, this.#reader, firsts.at(-1));
@@ -149,6 +161,7 @@ export class SqliteJournal implements Journal {
       if (this.#isFull()) this.#goOn();
       this.#live!.append(row, checksum);
       this.#writtenMax += 2 * row.frame.byteLength + APPEND_BYTES_MAX;
+      this.#flush(2 * row.frame.byteLength + APPEND_BYTES_MAX);
     } catch (error: unknown) {
       const file = basename(this.#live?.path ?? segmentName(row.sequence));
       this.#failure = new JournalError(
@@ -213,10 +226,20 @@ export class SqliteJournal implements Journal {
     return this.#walBytes >= this.#segmentBytesMax;
   }
 
+  /** So many bytes more, at most, lie in the WAL. */
+  #flush(bytes: number): void {
+    if (this.#options.sealer === undefined) return;
+    this.#unflushedMax += bytes;
+    if (this.#unflushedMax < Math.min(FLUSH_BYTES_MAX, this.#segmentBytesMax)) return;
+    this.#unflushedMax = 0;
+    this.#tellSealer({ type: 'flush', path: this.#live!.path });
+  }
+
   #goOn(): void {
     const { directory } = this.#options;
     const full = this.#live!;
     this.#walBytes = 0;
+    this.#unflushedMax = 0;
     // Lets go of files that were moved to the archive.
     this.#reader.refresh();
     this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum);

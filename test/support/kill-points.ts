@@ -88,7 +88,7 @@ function wrapFiles(): void {
   for (const name of ['fsyncSync', 'fdatasyncSync', 'ftruncateSync']) {
     wrap(name, (call, args) => pass(name, paths.get(args[0]), () => call(...args)));
   }
-  for (const name of ['renameSync', 'rmSync', 'unlinkSync', 'mkdirSync']) {
+  for (const name of ['renameSync', 'rmSync', 'unlinkSync', 'mkdirSync', 'truncateSync']) {
     wrap(name, (call, args) => pass(name, args[0], () => call(...args)));
   }
   wrap('writeFileSync', (call, args) => {

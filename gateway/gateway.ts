@@ -16,7 +16,7 @@ import { EdgeMeter } from './edge-meter.ts';
 import type { Edge } from './edge.ts';
 import { type HttpServer, startHttp } from './http-server.ts';
 import { Metrics, type ShardReading } from './metrics.ts';
-import { NatsService } from './nats-service.ts';
+import type { NatsService } from './nats-service.ts';
 import type { RequestRouter } from './request-router.ts';
 
 const NATS_PORT = 4222;
@@ -116,6 +116,8 @@ async function openNats(
 ): Promise<OpenNats | undefined> {
   const { nats, natsPrefix: prefix } = config;
   if (nats.type === 'off') return undefined;
+  // Who has no NATS does not load its client.
+  const { NatsService } = await import('./nats-service.ts');
   if (nats.type === 'url') {
     const service = await NatsService.start({ edge, meter, url: nats.url, prefix });
     return { service, server: undefined, url: maskUrl(nats.url) };

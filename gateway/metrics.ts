@@ -2,9 +2,10 @@
  * The Prometheus document of `/metrics`.
  *
  * The hot paths count in plain arrays and in shared memory; only a scrape copies them into text. So none of the metrics below is a
- * prom-client counter: each one is read when the registry asks, by functions that the owners of the figures pass in.
+ * prom-client counter: each one is read when the registry asks, by functions that the owners of the figures pass in. The first scrape
+ * loads prom-client: a start need not wait for it.
  */
-import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
+import type { Metric, Registry } from 'prom-client';
 import { type EdgeMeter, LATENCY_SECONDS_BOUNDS } from './edge-meter.ts';
 
 /** Counters of one shard, as the supervisor reads them from shared memory. */
@@ -86,28 +87,34 @@ class ReadMetric {
 }
 
 export class Metrics {
-  readonly #registry = new Registry();
+  /** Of what `text` gives. */
+  readonly contentType = 'text/plain; version=0.0.4; charset=utf-8';
   readonly #sources: MetricsSources;
+  readonly #metrics: ReadMetric[] = [];
+  #registry: Promise<Registry> | undefined;
 
   constructor(sources: MetricsSources) {
     this.#sources = sources;
-    collectDefaultMetrics({ register: this.#registry });
     this.#addShards();
     this.#addShardHistograms();
     this.#addEdges();
   }
 
-  get contentType(): string {
-    return this.#registry.contentType;
+  async text(): Promise<string> {
+    this.#registry ??= this.#makeRegistry();
+    return (await this.#registry).metrics();
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics();
+  async #makeRegistry(): Promise<Registry> {
+    const { collectDefaultMetrics, Registry } = await import('prom-client');
+    const registry = new Registry();
+    collectDefaultMetrics({ register: registry });
+    for (const metric of this.#metrics) registry.registerMetric(metric as unknown as Metric);
+    return registry;
   }
 
   #add(type: MetricType, name: string, help: string, read: () => readonly Sample[]): void {
-    const metric = new ReadMetric(type, `sycee_${name}`, help, read);
-    this.#registry.registerMetric(metric as unknown as Metric);
+    this.#metrics.push(new ReadMetric(type, `sycee_${name}`, help, read));
   }
 
   #addShards(): void {

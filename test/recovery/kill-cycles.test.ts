@@ -2,13 +2,15 @@
  * Load, SIGKILL, restart, again and again on one data directory: nothing that was answered is lost, nothing is done twice.
  *
  * CYCLES says how often (100), SEED with what (a fixed one). The seed draws the transfers, the batches, and after how many answers the process is killed;
- * where exactly the threads are then is left to the machine.
+ * where exactly the threads are then is left to the machine. Most starts find a snapshot and a journal that goes on from it; the first ones
+ * the journal alone, and so does the replay at the end, over all lives.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Client } from '../../client/client.ts';
 import { connectHttp } from '../../client/http-client.ts';
 import { connect } from '../../client/nats-client.ts';
+import { snapshotLive } from '../../control/snapshot-verb.ts';
 import { findNatsServer, type NatsServer, startNatsServer } from '../../lib/nats-server.ts';
 import { Prng } from '../../lib/prng.ts';
 import {
@@ -29,6 +31,8 @@ const HTTP_LOADS = 4;
 const NATS_LOADS = 2;
 /** In so many of a hundred cycles the process is killed while it starts as well. */
 const KILLED_AT_START = 8;
+/** Every life begins a segment, so without snapshots starts would take longer and longer. */
+const CYCLES_BETWEEN_SNAPSHOTS = 15;
 
 let nats: NatsServer | undefined;
 beforeAll(async () => {
@@ -62,6 +66,7 @@ test(
         await using client = connectHttp(served.url);
         await books.settle(client);
         await books.audit(client);
+        if ((cycle + 1) % CYCLES_BETWEEN_SNAPSHOTS === 0) await snapshotLive(directory.path);
         await loadUntilKilled(served, books, prng);
       }
       await using served = await startProcess(options);

@@ -18,7 +18,7 @@ import { shardOf } from '../../engine/placement.ts';
 import type { ShardOf } from './model-ledger.ts';
 
 const READY_MS_MAX = 20_000;
-const PROBE_MS = 20;
+const PROBE_MS = 200;
 const OUTPUT_CHARACTERS_MAX = 1 << 20;
 const LOOPBACK = '127.0.0.1';
 const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
@@ -130,6 +130,7 @@ export interface Exit {
 export class Child implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly exit: Promise<Exit>;
+  #output = Promise.withResolvers<void>();
   #stdout = '';
   #stderr = '';
   #hasExited = false;
@@ -139,6 +140,8 @@ export class Child implements AsyncDisposable {
     this.#child = spawn(command, args, { cwd: tmpdir(), env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout = (this.#stdout + text).slice(-OUTPUT_CHARACTERS_MAX);
+      this.#output.resolve();
+      this.#output = Promise.withResolvers();
     });
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-OUTPUT_CHARACTERS_MAX);
@@ -170,13 +173,18 @@ export class Child implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Resolves when the probe says yes; rejects when the child ends, or after READY_MS_MAX. */
+  /**
+   * Resolves when the probe says yes; rejects when the child ends, or after READY_MS_MAX. It asks when the child has said something, and now and
+   * then besides: asking all the time would take from the child what its start needs.
+   */
   async untilReady(probe: () => Promise<boolean>): Promise<void> {
     const deadline = performance.now() + READY_MS_MAX;
-    while (!(await probe())) {
+    for (;;) {
+      const spoken = this.#output.promise;
+      if (await probe()) return;
       if (this.#hasExited) throw new Error(`the child ended before it was ready\n${this.output}`);
       if (performance.now() > deadline) throw new Error(`the child is not ready\n${this.output}`);
-      await pause(PROBE_MS);
+      await Promise.race([spoken, this.exit, pause(PROBE_MS)]);
     }
   }
 

@@ -1,10 +1,14 @@
 /** Thread entry of a shard's actor: the one place in sharding/ that names SQLite. */
 import { dirname } from 'node:path';
 import { workerData } from 'node:worker_threads';
-import { HeadWitness } from '../persistence/head-witness.ts';
-import { SqliteJournal } from '../persistence/sqlite-journal.ts';
+import { shortenNearImports } from '../lib/near-imports.ts';
 import type { ShardThreadOptions } from './shard-protocol.ts';
-import { runShardThread } from './shard-thread.ts';
+
+// All else is loaded behind it.
+shortenNearImports();
+const { HeadWitness } = await import('../persistence/head-witness.ts');
+const { SqliteJournal } = await import('../persistence/sqlite-journal.ts');
+const { runShardThread } = await import('./shard-thread.ts');
 
 const options = workerData as ShardThreadOptions;
 const { directory, clusterId, shard, shards, sealer } = options;

@@ -5,6 +5,7 @@ import { HELP as BENCH_USAGE } from './bench/options.ts';
 import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config.ts';
 import { SNAPSHOT_HELP } from './control/snapshot-help.ts';
 import { mindLostOutput } from './lib/lost-output.ts';
+import { shortenNearImports } from './lib/near-imports.ts';
 import { nearest } from './lib/nearest.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
@@ -264,6 +265,8 @@ function versionUsage(): string {
 }
 
 if (import.meta.main) {
+  // What a verb does is loaded behind it.
+  shortenNearImports();
   mindLostOutput(process.argv[2] === 'serve');
   process.exitCode = await main(process.argv.slice(2), {
     out: (line) => process.stdout.write(`${line}\n`),

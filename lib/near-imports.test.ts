@@ -29,6 +29,13 @@ test('own files, packages, and built-in modules are found', async () => {
   await expect(said).resolves.toBe('SqliteJournal');
 });
 
+test('each file is loaded once, whichever way it is named', async () => {
+  const said = saidBy(`
+    const journal = await load('../persistence/database.ts');
+    return Object.is(journal, await load('../lib/./../persistence/database.ts'))`);
+  await expect(said).resolves.toBe(true);
+});
+
 test('a file that is not there is said to be missing', async () => {
   const said = saidBy(`
     const name = './not-there.ts';

@@ -9,11 +9,23 @@ import { registerHooks } from 'node:module';
 export function shortenNearImports(): void {
   registerHooks({
     resolve: (specifier, context, next) => {
-      const { parentURL } = context;
-      const isNear = specifier.startsWith('.') && specifier.endsWith('.ts');
-      if (!isNear || parentURL === undefined) return next(specifier, context);
-      const { href } = new URL(specifier, parentURL);
-      return { url: href, format: 'module-typescript', shortCircuit: true };
+      const url = nearUrl(specifier, context.parentURL);
+      if (url === null) return next(specifier, context);
+      return { url, format: 'module-typescript', shortCircuit: true };
     },
   });
+}
+
+/** Puts the two together as text: taking addresses apart takes as long as all else here, some hundred times in every thread. */
+function nearUrl(specifier: string, parent: string | undefined): string | null {
+  if (!specifier.startsWith('.') || !specifier.endsWith('.ts')) return null;
+  if (parent?.startsWith('file:') !== true) return null;
+  let directory = parent.slice(0, parent.lastIndexOf('/'));
+  let rest = specifier.replace(/^\.\//u, '');
+  while (rest.startsWith('../')) {
+    directory = directory.slice(0, directory.lastIndexOf('/'));
+    rest = rest.slice(3);
+  }
+  // What has more to it, a dot in its midst or a character that is written otherwise in an address, is Node's.
+  return /^[\w-]+(?:[./][\w-]+)*$/u.test(rest) ? `${directory}/${rest}` : null;
 }

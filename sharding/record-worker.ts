@@ -1,5 +1,10 @@
 /** Thread entry of the reader of transfer records. */
 import { workerData } from 'node:worker_threads';
-import { runRecordThread, type RecordThreadOptions } from './record-thread.ts';
+import { shortenNearImports } from '../lib/near-imports.ts';
+import type { RecordThreadOptions } from './record-thread.ts';
+
+// All else is loaded behind it.
+shortenNearImports();
+const { runRecordThread } = await import('./record-thread.ts');
 
 runRecordThread(workerData as RecordThreadOptions);

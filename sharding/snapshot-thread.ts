@@ -5,7 +5,6 @@
  * Failure policy: a snapshot that cannot be written is reported and dropped; the ledger loses nothing but time at its next start. A shard
  * whose thread ends, and a stop, set `abandoned` in the shared words, and the work ends at the next window.
  */
-import { performance } from 'node:perf_hooks';
 import {
   type MessagePort,
   parentPort,
@@ -97,12 +96,13 @@ function writeSnapshot(
   connect: SnapshotConnect,
   begin: Begin,
 ): FromSnapshotThread {
-  const began = performance.now();
+  const began = process.hrtime.bigint();
   const { shard } = connect;
   const { place } = begin;
   try {
     const bytes = new SnapshotWriting(options, connect, begin).run();
-    return { type: 'written', shard, place, bytes, seconds: (performance.now() - began) / 1000 };
+    const seconds = Number(process.hrtime.bigint() - began) / 1e9;
+    return { type: 'written', shard, place, bytes, seconds };
   } catch (error: unknown) {
     const words = new Int32Array(connect.words);
     Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);

@@ -3,7 +3,8 @@
  *
  * `SegmentSealer` is the main thread's handle; each shard's journal holds one port of a channel to the thread, and talks `ToSealer` and
  * `FromSealer` on it. The thread works on one message at a time, so whatever it begins it ends: it is asked to stop and never
- * terminated, since that would abort a call into SQLite. What is asked before `stop` is done first.
+ * terminated, since that would abort a call into SQLite. What is asked before `stop` is done first. It begins when it is asked for the first
+ * time: many a life of a process ends before any segment is half full.
  *
  * Failure policy: the sealer owns no durability. A failure is reported to `onProblem`, and the shard does the work itself; a segment whose
  * WAL was not moved into it is whole as it is, and is sealed when the journal is opened again.
@@ -38,39 +39,62 @@ export interface FromSealer {
   readonly path: string;
 }
 
-type FromMain =
-  | { readonly type: 'connect'; readonly port: MessagePort }
-  | { readonly type: 'stop' };
+interface Connect {
+  readonly type: 'connect';
+  readonly port: MessagePort;
+  readonly asked: ToSealer;
+}
+
+type FromMain = Connect | { readonly type: 'stop' };
 
 const BUILDING_NAME = 'segment-building.sqlite';
 
 export class SegmentSealer {
-  readonly #worker: Worker;
-  readonly #exited: Promise<unknown>;
-
-  private constructor(worker: Worker, onProblem: (problem: string) => void) {
-    this.#worker = worker;
-    this.#exited = new Promise((resolve) => worker.once('exit', resolve));
-    worker.on('message', onProblem);
-    worker.on('error', (error) => onProblem(`The sealer thread ended: ${String(error)}`));
-  }
+  readonly #onProblem: (problem: string) => void;
+  /** Ports on which nothing was asked yet. */
+  readonly #quiet = new Set<MessagePort>();
+  #worker: Worker | undefined;
+  #exited: Promise<unknown> = Promise.resolve();
 
   /** `onProblem` gets a sentence for the log. */
-  static start(onProblem: (problem: string) => void = () => undefined): SegmentSealer {
-    const entry = new URL('./segment-sealer-worker.ts', import.meta.url);
-    return new SegmentSealer(new Worker(entry, { name: 'segment-sealer' }), onProblem);
+  constructor(onProblem: (problem: string) => void = () => undefined) {
+    this.#onProblem = onProblem;
   }
 
   /** A port for one journal, to be moved to its thread in `workerData` and `transferList`. */
   connect(): MessagePort {
     const { port1, port2 } = new MessageChannel();
-    this.#worker.postMessage({ type: 'connect', port: port1 } satisfies FromMain, [port1]);
+    this.#quiet.add(port1);
+    port1.once('message', (asked: ToSealer) => this.#handOver(port1, asked));
+    port1.once('close', () => this.#quiet.delete(port1));
+    port1.unref();
     return port2;
+  }
+
+  /** What comes after `asked` goes to the thread by itself. */
+  #handOver(port: MessagePort, asked: ToSealer): void {
+    this.#quiet.delete(port);
+    this.#worker ??= this.#start();
+    this.#worker.postMessage({ type: 'connect', port, asked } satisfies FromMain, [port]);
+  }
+
+  #start(): Worker {
+    const entry = new URL('./segment-sealer-worker.ts', import.meta.url);
+    const worker = new Worker(entry, { name: 'segment-sealer' });
+    this.#exited = new Promise((resolve) => worker.once('exit', resolve));
+    worker.on('message', this.#onProblem);
+    worker.on('error', (error) => this.#onProblem(`The sealer thread ended: ${String(error)}`));
+    return worker;
   }
 
   /** Resolves when everything that was asked for is done and the thread has ended. */
   async stop(): Promise<void> {
-    this.#worker.postMessage({ type: 'stop' } satisfies FromMain, []);
+    for (const port of this.#quiet) {
+      const asked = receiveMessageOnPort(port);
+      if (asked === undefined) port.close();
+      else this.#handOver(port, asked.message as ToSealer);
+    }
+    this.#worker?.postMessage({ type: 'stop' } satisfies FromMain, []);
     await this.#exited;
   }
 }
@@ -84,7 +108,7 @@ export function runSegmentSealer(): void {
   main.on('message', (message: FromMain) => {
     switch (message.type) {
       case 'connect': {
-        const port = new SealerPort(message.port, report);
+        const port = new SealerPort(message, report);
         ports.add(port);
         message.port.once('close', () => {
           port.closed();
@@ -108,9 +132,11 @@ class SealerPort {
   /** Of the live segment, when there was something to move. */
   #live: { readonly path: string; readonly checkpoint: LiveCheckpoint } | undefined;
 
-  constructor(port: MessagePort, report: (problem: string) => void) {
+  /** `asked` is what was asked for first. */
+  constructor({ port, asked }: Connect, report: (problem: string) => void) {
     this.#port = port;
     this.#report = report;
+    this.#obey(asked);
     port.on('message', (message: ToSealer) => this.#obey(message));
   }
 

@@ -52,6 +52,9 @@ const FLUSH_BYTES_MAX = 16 << 20;
 /** What an append writes at most besides twice its frame: the pages that it shares with others. */
 const APPEND_BYTES_MAX = 4 * 8216;
 
+/** How full a segment is when the next one is to be prepared: early enough, and not in each of the many lives that never need it. */
+const PREPARED_AT = 0.5;
+
 export interface SqliteJournalOptions extends JournalIdentity {
   /** The directory of this shard alone. */
   readonly directory: string;
@@ -80,6 +83,7 @@ export class SqliteJournal implements Journal {
   #writtenMax = 0;
   /** What at most has been written since the sealer was asked to move what is there. */
   #unflushedMax = 0;
+  #isNextAsked = false;
   #lastChecksum: number;
   #failure: JournalError | undefined;
   #isClosed = false;
@@ -134,7 +138,6 @@ export class SqliteJournal implements Journal {
     for (const first of firsts.slice(0, -1)) sealLeftover(this.#options, first);
     this.#live = beginLive(this.#options, this.#reader, firsts.at(-1));
     this.#walBytes = this.#live.walBytes();
-    this.#tellSealer({ type: 'prepare', directory });
     witness?.open();
     witness?.write(this.#lastSequence, this.#lastChecksum);
   }
@@ -158,7 +161,7 @@ export class SqliteJournal implements Journal {
     const checksum = rowChecksum(this.#lastChecksum, row);
     try {
       this.begin();
-      if (this.#isFull()) this.#goOn();
+      if (this.#hasWritten(this.#segmentBytesMax)) this.#goOn();
       this.#live!.append(row, checksum);
       this.#writtenMax += 2 * row.frame.byteLength + APPEND_BYTES_MAX;
       this.#flush(2 * row.frame.byteLength + APPEND_BYTES_MAX);
@@ -176,6 +179,7 @@ export class SqliteJournal implements Journal {
     this.#lastChecksum = checksum;
     this.#options.witness?.write(row.sequence, checksum);
     this.#closeSealed();
+    this.#askForNext();
   }
 
   read(sequence: number): Uint8Array {
@@ -218,12 +222,18 @@ export class SqliteJournal implements Journal {
     this.close();
   }
 
-  /** Asks for the WAL's size only when enough may have been written since the last time to make it full. */
-  #isFull(): boolean {
-    if (this.#walBytes + this.#writtenMax < this.#segmentBytesMax) return false;
+  /** Whether so much is in the live segment. Asks for the WAL's size only when that may have come about since the last time. */
+  #hasWritten(bytes: number): boolean {
+    if (this.#walBytes + this.#writtenMax < bytes) return false;
     this.#walBytes = this.#live!.walBytes();
     this.#writtenMax = 0;
-    return this.#walBytes >= this.#segmentBytesMax;
+    return this.#walBytes >= bytes;
+  }
+
+  #askForNext(): void {
+    if (this.#isNextAsked || !this.#hasWritten(this.#segmentBytesMax * PREPARED_AT)) return;
+    this.#isNextAsked = true;
+    this.#tellSealer({ type: 'prepare', directory: this.#options.directory });
   }
 
   /** So many bytes more, at most, lie in the WAL. */
@@ -236,10 +246,10 @@ export class SqliteJournal implements Journal {
   }
 
   #goOn(): void {
-    const { directory } = this.#options;
     const full = this.#live!;
     this.#walBytes = 0;
     this.#unflushedMax = 0;
+    this.#isNextAsked = false;
     // Lets go of files that were moved to the archive.
     this.#reader.refresh();
     this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum);
@@ -250,7 +260,6 @@ export class SqliteJournal implements Journal {
     }
     this.#unsealed.set(full.path, full);
     this.#tellSealer({ type: 'seal', path: full.path });
-    this.#tellSealer({ type: 'prepare', directory });
     this.#tellSealer({ type: 'sync', paths: this.#options.witness?.paths ?? [] });
     if (this.#unsealed.size > SEGMENTS_UNSEALED_MAX) {
       const [eldest] = this.#unsealed.keys();

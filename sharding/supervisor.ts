@@ -117,7 +117,7 @@ export class Supervisor {
       log: this.#log,
     });
     const { shards, clusterId } = directory.meta;
-    this.#sealer = SegmentSealer.start((problem) => this.#log(`segment sealer: ${problem}`));
+    this.#sealer = new SegmentSealer((problem) => this.#log(`segment sealer: ${problem}`));
     const directories = Array.from({ length: shards }, (_, k) => directory.shardDirectory(k));
     this.#archive = archiveOf(directory, directories, options.archive);
     this.#records = new RecordThread({ shards, clusterId, directories });

@@ -17,7 +17,7 @@ import { replayJournal } from '../../sharding/replay.ts';
 import { accountOf, accountsFrame } from './one-shard.ts';
 
 const GROUP_ACCOUNTS = 5;
-const GROUPS = 7;
+const GROUPS = 8;
 const SEGMENT_BYTES = 40_000;
 const POLL_MS = 2;
 
@@ -27,7 +27,7 @@ const { clusterId, shards, seed } = meta;
 const directory = opened.shardDirectory(0);
 const prepared = join(directory, PREPARED_NAME);
 const identity = { clusterId, shard: 0, shards };
-const sealer = SegmentSealer.start((problem) => process.stderr.write(`${problem}\n`));
+const sealer = new SegmentSealer((problem) => process.stderr.write(`${problem}\n`));
 const group = new Group();
 const machine = new StateMachine({ shard: 0, shards, seed }, group);
 const journal = SqliteJournal.open({
@@ -43,11 +43,19 @@ replayJournal({ journal, machine, group, records });
 makeWitness(root, { clusterId, shards, hasRows: journal.lastSequence > 0 }, () => undefined);
 journal.begin();
 
-/** WALs that are not empty: the live segment has one, and each that is still to be sealed. */
-function openWals(): number {
+/** Sizes of the WALs that are not empty, the live segment's at the end: before it, those that are still to be sealed. */
+function openWals(): readonly number[] {
   const names = readdirSync(directory).filter((name) => name.endsWith('-wal'));
-  const sizes = names.map((name) => statSync(join(directory, name), { throwIfNoEntry: false }));
-  return sizes.filter((stats) => (stats?.size ?? 0) > 0).length;
+  return names
+    .toSorted()
+    .map((name) => statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0)
+    .filter((size) => size > 0);
+}
+
+/** Whether the sealer still has something to do. From half of a segment on it prepares the next. */
+function isSealerBusy(): boolean {
+  const sizes = openWals();
+  return sizes.length > 1 || (sizes[0]! >= SEGMENT_BYTES / 2 && !existsSync(prepared));
 }
 
 for (let i = 0; i < GROUPS; i++) {
@@ -63,7 +71,7 @@ for (let i = 0; i < GROUPS; i++) {
   journal.append({ sequence: journal.lastSequence + 1, timestamp, frame: group.frame() });
   process.stdout.write(`answered ${first} ${GROUP_ACCOUNTS}\n`);
   // The sealer has time for what it was asked, so that each round has the same steps.
-  while (openWals() > 1 || !existsSync(prepared)) await pause(POLL_MS);
+  while (isSealerBusy()) await pause(POLL_MS);
 }
 journal.close();
 await sealer.stop();

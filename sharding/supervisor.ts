@@ -274,6 +274,8 @@ export class Supervisor {
     const waited = new Promise((resolve) => setTimeout(resolve, STOP_WAIT_MS).unref());
     await Promise.race([this.router.close(), waited]);
     await this.#snapshots.takeLast();
+    // Readers let go of the segments first: it is the last on one that moves its WAL into it, and else the next start has that to do.
+    await Promise.all([this.#records.stop(), this.#queries.stop()]);
     await Promise.all(this.#hosts.map((host, k) => host.stop(this.#bells[k]!)));
     for (const client of this.#clients) {
       client.isUp = false;
@@ -283,8 +285,6 @@ export class Supervisor {
     this.#bells.at(-1)!.ring();
     await this.#drained;
     await this.#snapshots.stop();
-    await this.#records.stop();
-    await this.#queries.stop();
     await this.#archive?.stop();
     await this.#sealer.stop();
     await this.#ballast.rest();

@@ -32,7 +32,7 @@ const NATS_LOADS = 2;
 /** In so many of a hundred cycles the process is killed while it starts as well. */
 const KILLED_AT_START = 8;
 /** Every life begins a segment, so without snapshots starts would take longer and longer. */
-const CYCLES_BETWEEN_SNAPSHOTS = 15;
+const CYCLES_BETWEEN_SNAPSHOTS = 10;
 
 let nats: NatsServer | undefined;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 /**
- * Replays several shards at once, on as many threads as there are cores. Work that is bound by the processor and reads only: a pool of threads
+ * Replays several shards at once, on as many threads as there are cores, but for small journals. Work that is bound by the processor and reads only: a pool of threads
  * that may be cut short at any time is the right place for it.
  */
 import { availableParallelism } from 'node:os';
@@ -32,6 +32,9 @@ const NOTHING_MORE = {
   wantsPendings: false,
 };
 
+/** Up to so much one thread replays all shards: it is done before a second one has started. */
+const ONE_THREAD_BYTES_MAX = 2 ** 20;
+
 /** The answers, in the order of the requests. Throws DATA_ARCHIVED when a segment is needed that is away. */
 export async function replayShards(
   { meta, shards }: Pick<Capture, 'meta' | 'shards'>,
@@ -46,7 +49,8 @@ export async function replayShards(
   using _ = new Progress(what, total, progress);
   await using pool = new Piscina<ShardTask, ShardAnswer>({
     filename: new URL('./shard-task-worker.ts', import.meta.url).href,
-    maxThreads: Math.min(requests.length, availableParallelism()),
+    maxThreads:
+      total <= ONE_THREAD_BYTES_MAX ? 1 : Math.min(requests.length, availableParallelism()),
     concurrentTasksPerWorker: 1,
     // A parked worker would hold up what a database closes in the background.
     atomics: 'disabled',

@@ -1,2 +1,8 @@
 /** Thread entry of the pool of the offline tools. */
-export { replayShardTask as default } from './shard-replay.ts';
+import { shortenNearImports } from '../lib/near-imports.ts';
+
+// All else is loaded behind it.
+shortenNearImports();
+const { replayShardTask } = await import('./shard-replay.ts');
+
+export default replayShardTask;

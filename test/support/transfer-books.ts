@@ -46,6 +46,7 @@ export class TransferBooks {
   readonly #open = new Set<Entry>();
   /** What all transfers that are known to be created come to. */
   readonly #balances = new Map<bigint, { debits: bigint; credits: bigint }>();
+  #createdCount = 0;
   /** Settled since the last audit. */
   #fresh: Entry[] = [];
   /** Where books and ledger differed at first, because a walk was still under way. */
@@ -74,7 +75,7 @@ export class TransferBooks {
   }
 
   get createdCount(): number {
-    return this.entries.filter(({ outcome }) => outcome.type === 'created').length;
+    return this.#createdCount;
   }
 
   async createAccounts(client: Client): Promise<void> {
@@ -158,6 +159,7 @@ export class TransferBooks {
     }
     if (status === 'created' || status === 'exists') {
       entry.outcome = { type: 'created', timestamp };
+      this.#createdCount++;
       this.#balances.get(entry.transfer.debitAccountId)!.debits += entry.transfer.amount;
       this.#balances.get(entry.transfer.creditAccountId)!.credits += entry.transfer.amount;
     } else if (BURNT.has(status)) entry.outcome = { type: 'refused' };

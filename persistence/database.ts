@@ -24,6 +24,7 @@
 import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { assert } from '../engine/assert.ts';
+import { journalCorrupt, JournalError } from './errors.ts';
 import type { ReadConnection } from './immutable-file.ts';
 
 export type Connection = Database.Database;
@@ -35,6 +36,8 @@ const BUSY_TIMEOUT_MS = 5000;
 const WRITER_CACHE_KIB = 1024;
 const READER_CACHE_KIB = 2048;
 const SYNCHRONOUS_FULL = 2;
+/** A file that is read has no room for its index of the WAL. */
+const NO_ROOM_CODE = 'SQLITE_IOERR_SHMSIZE';
 /** Older ones can corrupt a file that two connections write and checkpoint at once (the WAL-reset bug). */
 const SQLITE_VERSION_MIN = [3, 51, 3] as const;
 
@@ -146,8 +149,23 @@ export function sqliteCode(error: unknown): string | undefined {
 /** Whether the error says that the content of a file is not what SQLite wrote. */
 export function saysDamaged(error: unknown): boolean {
   const code = sqliteCode(error);
+  if (code === NO_ROOM_CODE) return false;
   // SQLITE_ERROR from one of our constant statements is a missing table or column.
   return code !== undefined && /^SQLITE_(CORRUPT|NOTADB|FORMAT|IOERR|ERROR)/.test(code);
+}
+
+/** What is to be thrown when a segment could not be read: damage, a full disk, or the error as it is. */
+export function asReadError(
+  error: unknown,
+  where: { readonly file: string; readonly sequence: number },
+): unknown {
+  if (saysDamaged(error)) return journalCorrupt(where, 'SQLite cannot read the file', error);
+  if (sqliteCode(error) !== NO_ROOM_CODE) return error;
+  return new JournalError(
+    'NO_ROOM_TO_READ',
+    `${where.file} has a WAL, and to read it SQLite needs 32 KiB beside it, on a disk that is full. Make room, and try again.`,
+    error,
+  );
 }
 
 function assertSqliteVersion(connection: Connection): void {

@@ -23,7 +23,11 @@ export class SnapshotError extends Error {
   }
 }
 
-export type JournalErrorCode = 'JOURNAL_WRITE_FAILED' | 'JOURNAL_CORRUPT' | 'SEGMENT_ARCHIVED';
+export type JournalErrorCode =
+  | 'JOURNAL_WRITE_FAILED'
+  | 'JOURNAL_CORRUPT'
+  | 'NO_ROOM_TO_READ'
+  | 'SEGMENT_ARCHIVED';
 
 /** Where a journal is damaged first, and what is wrong there. */
 export interface JournalDamage {
@@ -35,6 +39,7 @@ export interface JournalDamage {
 /**
  * JOURNAL_WRITE_FAILED: the outcome of an append is unknown; the journal instance refuses everything from then on.
  * JOURNAL_CORRUPT: a row or a segment is missing, altered, or somebody else's; the message names the file, the sequence, and the rule.
+ * NO_ROOM_TO_READ: the disk is full, so that SQLite cannot even read a file that has a WAL.
  * SEGMENT_ARCHIVED: the row lies in a segment that was moved to the archive, and is not there just now; the message names the file.
  */
 export class JournalError extends Error {

@@ -7,7 +7,7 @@
  */
 import { basename } from 'node:path';
 import type { JournalIdentity } from './checksum-chain.ts';
-import { openForReading, pragma, saysDamaged } from './database.ts';
+import { asReadError, openForReading, pragma, saysDamaged } from './database.ts';
 import { type JournalError, journalCorrupt } from './errors.ts';
 import { openImmutable, type ReadConnection, type ReadStatement } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
@@ -74,9 +74,7 @@ export class SegmentReader implements Disposable {
       }
       return undefined;
     } catch (error: unknown) {
-      throw saysDamaged(error)
-        ? journalCorrupt(where, 'SQLite cannot read the file', error)
-        : error;
+      throw asReadError(error, where);
     } finally {
       connection?.close();
     }
@@ -166,7 +164,7 @@ export function segmentIdentity({ path, first, isInPlace }: ViewedSegment): Jour
     if (meta === undefined) throw journalCorrupt(where, 'the segment does not say whose it is');
     return { clusterId: meta.cluster_id, shard: meta.shard, shards: meta.shards };
   } catch (error: unknown) {
-    throw saysDamaged(error) ? journalCorrupt(where, 'SQLite cannot read the file', error) : error;
+    throw asReadError(error, where);
   } finally {
     connection?.close();
   }

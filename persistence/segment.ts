@@ -14,13 +14,13 @@ import { assert } from '../engine/assert.ts';
 import { GROUP_BYTES_MAX, SEQUENCE_MAX } from '../engine/limits.ts';
 import type { JournalIdentity } from './checksum-chain.ts';
 import {
+  asReadError,
   type Connection,
   emptyWal,
   openForReading,
   openForWriting,
   pragma,
   removeDatabase,
-  saysDamaged,
   type Statement,
   synchronousOf,
 } from './database.ts';
@@ -173,8 +173,7 @@ export function isUnfinishedSegment(path: string, firstSequence: number): boolea
       throw journalCorrupt(where, 'the file is not a segment');
     }
   } catch (error: unknown) {
-    if (saysDamaged(error)) throw journalCorrupt(where, 'SQLite cannot read the file', error);
-    throw error;
+    throw asReadError(error, where);
   } finally {
     connection?.close();
   }

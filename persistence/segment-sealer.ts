@@ -127,6 +127,8 @@ export function runSegmentSealer(): void {
 
 /** What the sealer does for one journal. */
 class SealerPort {
+  /** Whose live segment is at a path: a dead shard's port may not be closed yet when its next life has the segment sealed. */
+  static readonly #livePorts = new Map<string, SealerPort>();
   readonly #port: MessagePort;
   readonly #report: (problem: string) => void;
   /** Of the live segment, when there was something to move. */
@@ -154,7 +156,7 @@ class SealerPort {
   /** The journal is closed: a connection of the sealer may be the last one on its live segment. */
   closed(): void {
     try {
-      this.#leaveLive();
+      this.leaveLive();
     } catch (error: unknown) {
       this.#report(`The sealer could not close a segment: ${String(error)}`);
     }
@@ -168,7 +170,7 @@ class SealerPort {
         case 'flush':
           return this.#flush(message.path);
         case 'seal':
-          this.#leaveLive();
+          SealerPort.#livePorts.get(message.path)?.leaveLive();
           return seal(message.path);
         case 'sync':
           return sync(message.paths);
@@ -186,16 +188,21 @@ class SealerPort {
 
   #flush(path: string): void {
     if (this.#live?.path !== path) {
-      this.#leaveLive();
+      this.leaveLive();
+      SealerPort.#livePorts.get(path)?.leaveLive();
       this.#live = { path, checkpoint: new LiveCheckpoint(path) };
+      SealerPort.#livePorts.set(path, this);
     }
     this.#live.checkpoint.step();
   }
 
-  #leaveLive(): void {
+  /** Lets go of the live segment: others may do with it what they want. */
+  leaveLive(): void {
     const live = this.#live;
+    if (live === undefined) return;
     this.#live = undefined;
-    live?.checkpoint.close();
+    SealerPort.#livePorts.delete(live.path);
+    live.checkpoint.close();
   }
 }
 

@@ -155,6 +155,25 @@ describe('segments', () => {
     expect(sequences(again)).toEqual(upTo(60));
   });
 
+  test('the next life of a shard has its last segment sealed, also while the port of the life before is open', async () => {
+    using at = place();
+    const problems: string[] = [];
+    const sealer = new SegmentSealer((problem) => problems.push(problem));
+    const options = { ...at.options, segmentBytesMax: 50 * SEGMENT_BYTES };
+    const before = SqliteJournal.open({ ...options, sealer: sealer.connect() });
+    // Enough for a part of the live WAL to be moved.
+    fill(before, 60);
+    await expect.poll(() => statSync(at.path(1)).size).toBeGreaterThan(20 * FRAME_BYTES);
+    using next = SqliteJournal.open({ ...options, sealer: sealer.connect() });
+    await expect.poll(() => walBytes(at.path(1)), { timeout: 3000 }).toBe(0);
+    expect(problems).toEqual([]);
+    expect(sequences(next)).toEqual(upTo(60));
+    before.close();
+    next.close();
+    await sealer.stop();
+    expect(problems).toEqual([]);
+  });
+
   test('what a crash has left of a WAL that was being removed goes away with the next opening', () => {
     using at = place();
     {

@@ -99,6 +99,13 @@ export function openAsLock(path: string): Connection {
   }
 }
 
+/** Frames of the WAL that were published; nothing is moved. */
+export function walFrames(connection: Connection): number {
+  const [result] = connection.pragma('wal_checkpoint(NOOP)') as [{ readonly log: number }];
+  assert(result.log >= 0, 'the file is in WAL mode');
+  return result.log;
+}
+
 /** Moves the whole WAL into the file, synced: nobody reads from it any more. False when a reader was in the way. */
 export function moveWal(connection: Connection): boolean {
   const [result] = connection.pragma('wal_checkpoint(RESTART)') as [{ readonly busy: number }];

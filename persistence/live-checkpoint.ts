@@ -23,12 +23,15 @@ export class LiveCheckpoint implements Disposable {
   readonly #other: Connection;
 
   constructor(path: string) {
-    this.#connection = openForWriting(path);
+    const opened: Connection[] = [];
     try {
+      this.#connection = openForWriting(path);
+      opened.push(this.#connection);
       this.#spare = openForReading(path);
+      opened.push(this.#spare);
       this.#other = openForReading(path);
     } catch (error: unknown) {
-      this.#connection.close();
+      for (const connection of opened) connection.close();
       throw error;
     }
   }
@@ -39,22 +42,24 @@ export class LiveCheckpoint implements Disposable {
    */
   step(): void {
     const before = this.#marked;
-    if (before !== undefined) {
-      // Moves nothing: all that is before the old mark is in the file.
-      const { log, checkpointed } = this.#checkpoint();
-      if (log <= checkpointed) return;
-    }
+    const { log, checkpointed } = this.#ask('NOOP');
+    if (log <= checkpointed) return;
     const next = this.#spare;
     next.exec('BEGIN');
-    next.prepare('SELECT count(*) FROM meta').get();
+    try {
+      next.prepare('SELECT count(*) FROM meta').get();
+    } catch (error: unknown) {
+      next.exec('ROLLBACK');
+      throw error;
+    }
     this.#marked = next;
     this.#spare = before ?? this.#other;
     before?.exec('COMMIT');
-    this.#checkpoint();
+    this.#ask('PASSIVE');
   }
 
-  #checkpoint(): Checkpointed {
-    const [result] = this.#connection.pragma('wal_checkpoint(PASSIVE)') as [Checkpointed];
+  #ask(mode: 'NOOP' | 'PASSIVE'): Checkpointed {
+    const [result] = this.#connection.pragma(`wal_checkpoint(${mode})`) as [Checkpointed];
     return result;
   }
 

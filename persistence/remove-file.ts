@@ -7,6 +7,8 @@
 import { rmSync, statSync, truncateSync } from 'node:fs';
 
 const PART_BYTES = 8 << 20;
+/** A very large file goes in larger parts: whoever waits for the end of it waits for a second or so. */
+const PARTS_MAX = 64;
 /** Between two parts, so that what waits behind one has its turn. */
 const PAUSE_MS = 5;
 
@@ -14,8 +16,15 @@ export function removeInParts(path: string): void {
   const bytes = statSync(path, { throwIfNoEntry: false })?.size;
   if (bytes === undefined) return;
   const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let left = bytes - PART_BYTES; left > 0; left -= PART_BYTES) {
-    truncateSync(path, left);
+  const part = Math.max(PART_BYTES, Math.ceil(bytes / PARTS_MAX));
+  for (let left = bytes - part; left > 0; left -= part) {
+    try {
+      truncateSync(path, left);
+    } catch (error: unknown) {
+      // Somebody else has removed it meanwhile.
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+      throw error;
+    }
     Atomics.wait(pause, 0, 0, PAUSE_MS);
   }
   rmSync(path, { force: true });

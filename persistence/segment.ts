@@ -8,7 +8,16 @@
  *
  * The frame is the last column, because a column behind a large blob is reached by walking the blob's pages.
  */
-import { closeSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { GROUP_BYTES_MAX, SEQUENCE_MAX } from '../engine/limits.ts';
@@ -17,12 +26,14 @@ import {
   asReadError,
   type Connection,
   emptyWal,
+  fsyncPath,
   openForReading,
   openForWriting,
   pragma,
   removeDatabase,
   type Statement,
   synchronousOf,
+  walFrames,
 } from './database.ts';
 import { journalCorrupt } from './errors.ts';
 import type { JournalRow } from './journal.ts';
@@ -41,6 +52,9 @@ const SPENT_SUFFIX = '.spent';
 const NAME = /^segment-(\d{12})\.sqlite$/;
 const ORPHAN_NAME = /^segment-\d{12}\.sqlite-wal$/;
 const SEQUENCE_DIGITS = 12;
+/** Of SQLite's format. */
+const WAL_HEADER_BYTES = 32;
+const WAL_FRAME_HEADER_BYTES = 24;
 assert(SEGMENT_BYTES_MAX >= 4 * GROUP_BYTES_MAX, 'a segment holds several of the largest groups');
 assert(SEQUENCE_MAX < 10 ** (SEQUENCE_DIGITS + 1), 'every sequence has a name');
 
@@ -81,7 +95,8 @@ export function spentWalOf(path: string): string {
 /** Removes what a crash has left of WALs that were being removed. */
 export function removeSpentWals(directory: string): void {
   for (const name of readdirSync(directory)) {
-    if (name.endsWith(SPENT_SUFFIX)) rmSync(join(directory, name));
+    // The sealer may be at it.
+    if (name.endsWith(SPENT_SUFFIX)) rmSync(join(directory, name), { force: true });
   }
 }
 
@@ -119,6 +134,27 @@ export function createEmptySegment(path: string): void {
   const connection = openForWriting(path);
   try {
     connection.transaction(() => connection.exec(SCHEMA)).immediate();
+  } finally {
+    connection.close();
+  }
+}
+
+/**
+ * Takes away what a failed fsync has left in the WAL behind the last commit that was published: nobody was told of it, and the rows that come next
+ * have its sequences, in another segment. After a restart of the process there is no such thing: SQLite then takes all that is whole.
+ */
+export function cutUnpublished(path: string): void {
+  const wal = `${path}-wal`;
+  const bytes = statSync(wal, { throwIfNoEntry: false })?.size ?? 0;
+  if (bytes <= WAL_HEADER_BYTES) return;
+  const connection = openForWriting(path);
+  try {
+    const frames = walFrames(connection);
+    const frameBytes = Number(pragma(connection, 'page_size')) + WAL_FRAME_HEADER_BYTES;
+    const end = WAL_HEADER_BYTES + frames * frameBytes;
+    if (bytes <= end) return;
+    truncateSync(wal, end);
+    fsyncPath(wal, 'r+');
   } finally {
     connection.close();
   }

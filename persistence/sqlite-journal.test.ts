@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import {
+  appendFileSync,
   closeSync,
+  copyFileSync,
+  cpSync,
   existsSync,
   mkdtempSync,
   openSync,
@@ -14,14 +17,18 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
+import { rowChecksum } from './checksum-chain.ts';
 import { openForWriting, removeDatabase } from './database.ts';
 import { HeadWitness, makeWitness, newestHead, readWitness, resetWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
 import type { Journal } from './journal.ts';
+import { LiveCheckpoint } from './live-checkpoint.ts';
 import { SegmentSealer } from './segment-sealer.ts';
 import {
   createEmptySegment,
+  LiveSegment,
   PREPARED_NAME,
   segmentName,
   segmentsAmong,
@@ -138,7 +145,7 @@ describe('segments', () => {
     const sealer = new SegmentSealer((problem) => problems.push(problem));
     using journal = SqliteJournal.open({ ...at.options, sealer: sealer.connect() });
     fill(journal, 4);
-    await expect.poll(() => walBytes(at.path(1))).toBe(0);
+    await expect.poll(() => walBytes(at.path(1)), { timeout: 10_000 }).toBe(0);
     // From here on it works beside the journal.
     fill(journal, 33);
     expect(at.firsts()).toHaveLength(11);
@@ -163,15 +170,58 @@ describe('segments', () => {
     const before = SqliteJournal.open({ ...options, sealer: sealer.connect() });
     // Enough for a part of the live WAL to be moved.
     fill(before, 60);
-    await expect.poll(() => statSync(at.path(1)).size).toBeGreaterThan(20 * FRAME_BYTES);
+    await expect
+      .poll(() => statSync(at.path(1)).size, { timeout: 10_000 })
+      .toBeGreaterThan(20 * FRAME_BYTES);
     using next = SqliteJournal.open({ ...options, sealer: sealer.connect() });
-    await expect.poll(() => walBytes(at.path(1)), { timeout: 3000 }).toBe(0);
+    await expect.poll(() => walBytes(at.path(1)), { timeout: 4000 }).toBe(0);
     expect(problems).toEqual([]);
     expect(sequences(next)).toEqual(upTo(60));
     before.close();
     next.close();
     await sealer.stop();
     expect(problems).toEqual([]);
+  });
+
+  test('what a failed fsync has left in the WAL is no row for a later start', () => {
+    using at = place();
+    using twinPlace = place();
+    const { directory } = at.options;
+    // A sealer that does not come to it.
+    const port = (): MessagePort => {
+      const { port1, port2 } = new MessageChannel();
+      for (const one of [port1, port2]) one.unref();
+      return port2;
+    };
+    const journal = SqliteJournal.open({ ...at.options, sealer: port() });
+    fill(journal, 1);
+    const wal = `${at.path(1)}-wal`;
+    const published = statSync(wal).size;
+    // The frames of a commit of row 2, as they are before anybody is told of it.
+    for (const suffix of ['', '-wal']) {
+      copyFileSync(at.path(1) + suffix, twinPlace.path(1) + suffix);
+    }
+    const twin = LiveSegment.open(twinPlace.path(1));
+    const row = { sequence: 2, timestamp: 2n, frame: new Uint8Array(FRAME_BYTES).fill(9) };
+    twin.append(row, rowChecksum(journal.checksum(1), row));
+    const unknown = readFileSync(`${twinPlace.path(1)}-wal`).subarray(published);
+    twin.close();
+    using live = new LiveCheckpoint(at.path(1));
+    live.step();
+    appendFileSync(wal, unknown);
+    journal.close();
+    using again = SqliteJournal.open({ ...at.options, sealer: port() });
+    expect(again.lastSequence).toBe(1);
+    expect(statSync(wal).size).toBe(published);
+    fill(again, 2);
+    // A kill: the files as they are, without what was in shared memory.
+    using crashed = place();
+    cpSync(directory, crashed.options.directory, { recursive: true });
+    for (const name of readdirSync(crashed.options.directory)) {
+      if (name.endsWith('-shm')) rmSync(join(crashed.options.directory, name));
+    }
+    using third = SqliteJournal.open(crashed.options);
+    expect(sequences(third)).toEqual(upTo(2));
   });
 
   test('what a crash has left of a WAL that was being removed goes away with the next opening', () => {
@@ -196,7 +246,9 @@ describe('segments', () => {
       using other = SqliteJournal.open({ ...b.options, sealer: sealer.connect() });
       fill(one, last - 5);
       fill(other, last - 5);
-      await expect.poll(() => walBytes(a.path(1)) + walBytes(b.path(1))).toBe(0);
+      await expect
+        .poll(() => walBytes(a.path(1)) + walBytes(b.path(1)), { timeout: 10_000 })
+        .toBe(0);
       fill(one, last);
       fill(other, last);
     }

@@ -27,6 +27,7 @@ import { JournalReader } from './journal-reader.ts';
 import type { Journal, JournalRow } from './journal.ts';
 import type { FromSealer, ToSealer } from './segment-sealer.ts';
 import {
+  cutUnpublished,
   isUnfinishedSegment,
   LiveSegment,
   removeSpentWals,
@@ -367,6 +368,7 @@ function beginLive(
   if (first === undefined) return createLive(options, 1, reader.checksum(0));
   const lastSequence = reader.lastSequence();
   if (lastSequence < first) return LiveSegment.open(join(options.directory, segmentName(first)));
+  cutUnpublished(join(options.directory, segmentName(first)));
   // What an earlier life wrote is sealed: then it lies where large frames can be read in part.
   sealLeftover(options, first);
   return createLive(options, lastSequence + 1, reader.checksum(lastSequence));

@@ -76,6 +76,8 @@ const REBUILDS_MAX = 5;
 const REBUILDS_WINDOW_MS = 60_000;
 /** How long a stop waits for what was taken to be answered. */
 const STOP_WAIT_MS = 15_000;
+/** How long the shards wait at a stop for the readers, which may be in the middle of a question. */
+const READERS_STOP_MS = 2000;
 const DRAIN_WAIT_MS = 1000;
 
 export class Supervisor {
@@ -271,11 +273,11 @@ export class Supervisor {
   async #stop(wasReady: boolean): Promise<void> {
     clearInterval(this.#watch);
     if (wasReady) this.#ballast.giveBack();
-    const waited = new Promise((resolve) => setTimeout(resolve, STOP_WAIT_MS).unref());
-    await Promise.race([this.router.close(), waited]);
+    await Promise.race([this.router.close(), pauseOf(STOP_WAIT_MS)]);
     await this.#snapshots.takeLast();
     // Readers let go of the segments first: it is the last on one that moves its WAL into it, and else the next start has that to do.
-    await Promise.all([this.#records.stop(), this.#queries.stop()]);
+    const readers = Promise.all([this.#records.stop(), this.#queries.stop()]);
+    await Promise.race([readers, pauseOf(READERS_STOP_MS)]);
     await Promise.all(this.#hosts.map((host, k) => host.stop(this.#bells[k]!)));
     for (const client of this.#clients) {
       client.isUp = false;
@@ -285,6 +287,7 @@ export class Supervisor {
     this.#bells.at(-1)!.ring();
     await this.#drained;
     await this.#snapshots.stop();
+    await readers;
     await this.#archive?.stop();
     await this.#sealer.stop();
     await this.#ballast.rest();
@@ -478,4 +481,11 @@ function archiveOf(
     throw asStartError(error as Error);
   }
   return new Archive({ clusterId, shards, directories, archive });
+}
+
+/** Does not keep the process alive. */
+function pauseOf(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
 }

@@ -94,7 +94,7 @@ export class Capture implements Disposable {
       using journal = this.journal(shard, { directory, view });
       return { directory, view, snapshots, last: journal.lastSequence() };
     } catch (error: unknown) {
-      if (!(error instanceof JournalError)) throw error;
+      if (!(error instanceof JournalError) || error.code === 'NO_ROOM_TO_READ') throw error;
       const isListed = view.length > 0 || error.damage === undefined;
       const damage = isListed ? {} : { damage: error.damage };
       return { directory, view, snapshots, last: undefined, ...damage };

@@ -64,6 +64,7 @@ function refusal(name: string, output: ToolOutput, error: unknown): number {
   output.log(`sycee: ${error instanceof Error ? error.message : String(error)}`);
   if (error instanceof DataDirectoryError) return error.exitCode;
   if (isSegmentArchived(error)) return EXIT.away;
+  if (error instanceof JournalError && error.code === 'NO_ROOM_TO_READ') return EXIT.failed;
   if (error instanceof JournalError || error instanceof SnapshotError) return EXIT.damaged;
   return EXIT.failed;
 }

@@ -1,96 +1,31 @@
 import { spawnSync } from 'node:child_process';
 import {
-  appendFileSync,
   closeSync,
-  copyFileSync,
-  cpSync,
   existsSync,
-  mkdtempSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
-  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { rowChecksum } from './checksum-chain.ts';
+import {
+  fill,
+  fillAndClose,
+  FRAME_BYTES,
+  frameOf,
+  place,
+  sequences,
+  upTo,
+  walBytes,
+} from '../test/support/journal-place.ts';
 import { openForWriting, removeDatabase } from './database.ts';
 import { HeadWitness, makeWitness, newestHead, readWitness, resetWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
-import type { Journal } from './journal.ts';
-import { LiveCheckpoint } from './live-checkpoint.ts';
-import { SegmentSealer } from './segment-sealer.ts';
-import {
-  createEmptySegment,
-  LiveSegment,
-  PREPARED_NAME,
-  segmentName,
-  segmentsAmong,
-  spentWalOf,
-} from './segment.ts';
-import { SqliteJournal, type SqliteJournalOptions } from './sqlite-journal.ts';
-
-const FRAME_BYTES = 200_000;
-/** Three rows of this suite to a segment. */
-const SEGMENT_BYTES = 500_000;
-
-interface Place extends Disposable {
-  readonly options: SqliteJournalOptions;
-  path(firstSequence: number): string;
-  firsts(): number[];
-}
-
-function place(): Place {
-  const directory = mkdtempSync(join(tmpdir(), 'sycee-segments-'));
-  return {
-    options: {
-      directory,
-      clusterId: 'a'.repeat(32),
-      shard: 0,
-      shards: 1,
-      segmentBytesMax: SEGMENT_BYTES,
-    },
-    path: (firstSequence) => join(directory, segmentName(firstSequence)),
-    firsts: () => segmentsAmong(readdirSync(directory)),
-    [Symbol.dispose]: () => {
-      rmSync(directory, { recursive: true, force: true });
-      rmSync(`${directory}.head`, { force: true });
-    },
-  };
-}
-
-function frameOf(sequence: number): Uint8Array {
-  return new Uint8Array(FRAME_BYTES).fill(sequence & 0xff);
-}
-
-function fill(journal: Journal, last: number): void {
-  for (let sequence = journal.lastSequence + 1; sequence <= last; sequence++) {
-    journal.append({ sequence, timestamp: BigInt(sequence), frame: frameOf(sequence) });
-  }
-}
-
-function sequences(journal: { rows(first: number): Iterable<{ sequence: number }> }): number[] {
-  return [...journal.rows(1)].map((row) => row.sequence);
-}
-
-function upTo(last: number): number[] {
-  return Array.from({ length: last }, (_, index) => index + 1);
-}
-
-function fillAndClose(at: Place, last: number): void {
-  using journal = SqliteJournal.open(at.options);
-  fill(journal, last);
-}
-
-function walBytes(path: string): number {
-  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-}
+import { createEmptySegment, PREPARED_NAME } from './segment.ts';
+import { SqliteJournal } from './sqlite-journal.ts';
 
 function corrupt(message: RegExp): Error {
   return expect.objectContaining({
@@ -137,126 +72,6 @@ describe('segments', () => {
       expect(journal.read(sequence)[0]).toBe(sequence);
     }
     expect(walBytes(at.path(1))).toBe(0);
-  });
-
-  test('the sealer prepares the next ones and empties the WAL of the full ones', async () => {
-    using at = place();
-    const problems: string[] = [];
-    const sealer = new SegmentSealer((problem) => problems.push(problem));
-    using journal = SqliteJournal.open({ ...at.options, sealer: sealer.connect() });
-    fill(journal, 4);
-    await expect.poll(() => walBytes(at.path(1)), { timeout: 10_000 }).toBe(0);
-    // From here on it works beside the journal.
-    fill(journal, 33);
-    expect(at.firsts()).toHaveLength(11);
-    expect(sequences(journal)).toEqual(upTo(33));
-    await sealer.stop();
-    for (const first of at.firsts().slice(0, -1)) expect(walBytes(at.path(first))).toBe(0);
-    expect(existsSync(join(at.options.directory, PREPARED_NAME))).toBe(true);
-    // The sealer is gone: the journal goes on by itself.
-    fill(journal, 60);
-    journal.close();
-    expect(problems).toEqual([]);
-    for (const first of at.firsts()) expect(walBytes(at.path(first))).toBe(0);
-    using again = SqliteJournal.open(at.options);
-    expect(sequences(again)).toEqual(upTo(60));
-  });
-
-  test('the next life of a shard has its last segment sealed, also while the port of the life before is open', async () => {
-    using at = place();
-    const problems: string[] = [];
-    const sealer = new SegmentSealer((problem) => problems.push(problem));
-    const options = { ...at.options, segmentBytesMax: 50 * SEGMENT_BYTES };
-    const before = SqliteJournal.open({ ...options, sealer: sealer.connect() });
-    // Enough for a part of the live WAL to be moved.
-    fill(before, 60);
-    await expect
-      .poll(() => statSync(at.path(1)).size, { timeout: 10_000 })
-      .toBeGreaterThan(20 * FRAME_BYTES);
-    using next = SqliteJournal.open({ ...options, sealer: sealer.connect() });
-    await expect.poll(() => walBytes(at.path(1)), { timeout: 4000 }).toBe(0);
-    expect(problems).toEqual([]);
-    expect(sequences(next)).toEqual(upTo(60));
-    before.close();
-    next.close();
-    await sealer.stop();
-    expect(problems).toEqual([]);
-  });
-
-  test('what a failed fsync has left in the WAL is no row for a later start', () => {
-    using at = place();
-    using twinPlace = place();
-    const { directory } = at.options;
-    // A sealer that does not come to it.
-    const port = (): MessagePort => {
-      const { port1, port2 } = new MessageChannel();
-      for (const one of [port1, port2]) one.unref();
-      return port2;
-    };
-    const journal = SqliteJournal.open({ ...at.options, sealer: port() });
-    fill(journal, 1);
-    const wal = `${at.path(1)}-wal`;
-    const published = statSync(wal).size;
-    // The frames of a commit of row 2, as they are before anybody is told of it.
-    for (const suffix of ['', '-wal']) {
-      copyFileSync(at.path(1) + suffix, twinPlace.path(1) + suffix);
-    }
-    const twin = LiveSegment.open(twinPlace.path(1));
-    const row = { sequence: 2, timestamp: 2n, frame: new Uint8Array(FRAME_BYTES).fill(9) };
-    twin.append(row, rowChecksum(journal.checksum(1), row));
-    const unknown = readFileSync(`${twinPlace.path(1)}-wal`).subarray(published);
-    twin.close();
-    using live = new LiveCheckpoint(at.path(1));
-    live.step();
-    appendFileSync(wal, unknown);
-    journal.close();
-    using again = SqliteJournal.open({ ...at.options, sealer: port() });
-    expect(again.lastSequence).toBe(1);
-    expect(statSync(wal).size).toBe(published);
-    fill(again, 2);
-    // A kill: the files as they are, without what was in shared memory.
-    using crashed = place();
-    cpSync(directory, crashed.options.directory, { recursive: true });
-    for (const name of readdirSync(crashed.options.directory)) {
-      if (name.endsWith('-shm')) rmSync(join(crashed.options.directory, name));
-    }
-    using third = SqliteJournal.open(crashed.options);
-    expect(sequences(third)).toEqual(upTo(2));
-  });
-
-  test('what a crash has left of a WAL that was being removed goes away with the next opening', () => {
-    using at = place();
-    {
-      using journal = SqliteJournal.open(at.options);
-      fill(journal, 2);
-    }
-    const spent = spentWalOf(at.path(1));
-    writeFileSync(spent, 'a part of a WAL');
-    using again = SqliteJournal.open(at.options);
-    expect(existsSync(spent)).toBe(false);
-    expect(sequences(again)).toEqual(upTo(2));
-  });
-
-  test('one sealer serves several shards, opened one after the other over the same directory too', async () => {
-    using a = place();
-    using b = place();
-    const sealer = new SegmentSealer();
-    for (const last of [10, 20]) {
-      using one = SqliteJournal.open({ ...a.options, sealer: sealer.connect() });
-      using other = SqliteJournal.open({ ...b.options, sealer: sealer.connect() });
-      fill(one, last - 5);
-      fill(other, last - 5);
-      await expect
-        .poll(() => walBytes(a.path(1)) + walBytes(b.path(1)), { timeout: 10_000 })
-        .toBe(0);
-      fill(one, last);
-      fill(other, last);
-    }
-    await sealer.stop();
-    for (const at of [a, b]) {
-      using journal = SqliteJournal.open(at.options);
-      expect(sequences(journal)).toEqual(upTo(20));
-    }
   });
 
   test('a reader of another connection sees each row once it is durable, over a change of segments', () => {

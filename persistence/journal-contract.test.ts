@@ -2,12 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { DOORBELL_BYTES } from '../lib/doorbell.ts';
 import type { JournalIdentity } from './checksum-chain.ts';
 import { openForWriting } from './database.ts';
 import type { Journal } from './journal.ts';
 import { MemoryJournal, type MemoryJournalStore } from './memory-journal.ts';
 import { segmentName } from './segment.ts';
-import { SqliteJournal } from './sqlite-journal.ts';
+import { type AppendBeside, SqliteJournal } from './sqlite-journal.ts';
 
 const identity: JournalIdentity = { clusterId: 'c'.repeat(32), shard: 1, shards: 3 };
 
@@ -39,14 +40,20 @@ function memorySubject(): Subject {
   };
 }
 
-function sqliteSubject(): Subject {
+/** Everything is appended by a thread beside. */
+function besideSubject(): Subject {
+  const bell = { buffer: new SharedArrayBuffer(DOORBELL_BYTES), offset: 0 };
+  return sqliteSubject({ bell, bytesMin: 0, rowsBefore: 0, isAwaited: true });
+}
+
+function sqliteSubject(beside?: AppendBeside): Subject {
   const directory = mkdtempSync(join(tmpdir(), 'sycee-journal-'));
   const change = (sql: string, sequence?: number): void => {
     const connection = openForWriting(join(directory, segmentName(1)));
     connection.prepare(sql).run(...(sequence === undefined ? [] : [sequence]));
     connection.close();
   };
-  const open = (as = identity): SqliteJournal => SqliteJournal.open({ directory, ...as });
+  const open = (as = identity): SqliteJournal => SqliteJournal.open({ directory, ...as, beside });
   const damagedByte = "x'ff' || substr(frame, 2)";
   return {
     open,
@@ -90,7 +97,8 @@ function summary(journal: Journal, first: number): [number, bigint, number, numb
 
 describe.each([
   { name: 'memory', make: memorySubject },
-  { name: 'SQLite', make: sqliteSubject },
+  { name: 'SQLite', make: () => sqliteSubject() },
+  { name: 'SQLite (appended beside)', make: besideSubject },
 ])('the $name journal', ({ make }) => {
   test('begins empty', () => {
     using subject = make();
@@ -222,6 +230,33 @@ describe.each([
     journal.close();
     using again = subject.open();
     expect([0, 1]).toContain(again.lastSequence);
+  });
+
+  test('a row that was submitted counts when it is settled, and one is under way at a time', () => {
+    using subject = make();
+    using journal = subject.open();
+    fill(journal, 1);
+    expect(journal.settle(false)).toBe(true);
+    journal.submit({ sequence: 2, timestamp: 2000n, frame: frameOf(2) });
+    expect(journal.lastSequence).toBe(1);
+    const second = (): void => journal.submit({ sequence: 3, timestamp: 3n, frame: frameOf(3) });
+    expect(second).toThrow('one row is under way');
+    expect(journal.settle(true)).toBe(true);
+    expect(journal.lastSequence).toBe(2);
+    fill(journal, 3);
+    expect(summary(journal, 2)).toEqual([
+      [2, 2000n, 102, 2],
+      [3, 3000n, 103, 3],
+    ]);
+  });
+
+  test('reading a row that is under way waits for it', () => {
+    using subject = make();
+    using journal = subject.open();
+    journal.submit({ sequence: 1, timestamp: 1n, frame: frameOf(1) });
+    expect(Buffer.from(journal.read(1))).toEqual(Buffer.from(frameOf(1)));
+    expect(journal.settle(false)).toBe(true);
+    expect(journal.lastSequence).toBe(1);
   });
 
   test('may be closed twice, and refuses to be used afterwards', () => {

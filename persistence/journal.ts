@@ -1,8 +1,9 @@
 /**
  * The journal of one shard: durable, append-only, one row for each group. It is the system of record; nothing in it is ever updated.
  *
- * Durability contract. `append` returns only when the row would survive power loss. When it throws, the outcome is unknown: the row may
- * or may not be found later, so the caller never answers from memory again (I4). Sequences are dense and start at 1.
+ * Durability contract. A row is durable, which is to say that it would survive power loss, when `append` has returned, or `settle` has said so after
+ * `submit`. When one of them throws, the outcome is unknown: the row may or may not be found later, so the caller never answers from memory
+ * again (I4). Sequences are dense and start at 1.
  * Integrity. Every row carries a CRC-32 that chains over the previous row's; `rows` and `read` check it and throw JOURNAL_CORRUPT.
  */
 export interface JournalRow {
@@ -14,7 +15,7 @@ export interface JournalRow {
 }
 
 export interface Journal extends Disposable {
-  /** 0 when empty. */
+  /** Of the last durable row; 0 when empty. */
   readonly lastSequence: number;
   /** The first row that is here; what lies before it was archived. 1 when nothing was. */
   readonly firstSequence: number;
@@ -22,7 +23,11 @@ export interface Journal extends Disposable {
   begin(): void;
   /** Makes one group durable as row `lastSequence + 1`, which must be the row's sequence. The frame is not kept by reference. */
   append(row: JournalRow): void;
-  /** The frame of one durable row. Throws JOURNAL_CORRUPT when it is missing or altered. */
+  /** Begins what `append` does. One row is under way at a time: the one before is to be settled. The frame is not kept by reference. */
+  submit(row: JournalRow): void;
+  /** Whether nothing is under way any more, so that all that was submitted is durable. Blocks until then when asked to. */
+  settle(isWaiting: boolean): boolean;
+  /** The frame of one row; one that is under way is waited for. Throws JOURNAL_CORRUPT when it is missing or altered. */
   read(sequence: number): Uint8Array;
   /** The checksum of a durable row in the chain, itself not checked; for the row before the first, what that one follows. */
   checksum(sequence: number): number;

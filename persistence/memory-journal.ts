@@ -31,6 +31,10 @@ export class MemoryJournal implements Journal {
   readonly #store: MemoryJournalStore;
   #lastSequence: number;
   #lastChecksum: number;
+  #underWay: MemoryJournalRow | undefined;
+  /** How often `settle` says of a row that was submitted that it is not durable yet, unless it waits. */
+  looksUntilDurable = 0;
+  #looksLeft = 0;
   #nextFailure: AppendFailure | undefined;
   #hasFailed = false;
   #isClosed = false;
@@ -57,25 +61,41 @@ export class MemoryJournal implements Journal {
   }
 
   append(row: JournalRow): void {
+    this.submit(row);
+    this.settle(true);
+  }
+
+  submit(row: JournalRow): void {
     this.#assertUsable();
+    assert(this.#underWay === undefined, 'one row is under way at a time');
     assertAppendable(row, this.#lastSequence);
     const checksum = rowChecksum(this.#lastChecksum, row);
+    const { sequence, timestamp } = row;
+    this.#underWay = { sequence, timestamp, frame: row.frame.slice(), checksum };
+    this.#looksLeft = this.looksUntilDurable;
+  }
+
+  settle(isWaiting: boolean): boolean {
+    this.#assertUsable();
+    const row = this.#underWay;
+    if (row === undefined) return true;
+    if (!isWaiting && this.#looksLeft-- > 0) return false;
     const failure = this.#nextFailure;
-    if (failure !== 'before-keeping') {
-      const { sequence, timestamp } = row;
-      this.#store.rows.push({ sequence, timestamp, frame: row.frame.slice(), checksum });
-    }
+    if (failure !== 'before-keeping') this.#store.rows.push(row);
     if (failure !== undefined) {
       this.#hasFailed = true;
       throw new JournalError('JOURNAL_WRITE_FAILED', `Injected at sequence ${row.sequence}.`);
     }
+    this.#underWay = undefined;
     this.#lastSequence = row.sequence;
-    this.#lastChecksum = checksum;
+    this.#lastChecksum = row.checksum;
     assert(this.#store.rows.length === this.#lastSequence, 'one instance appends to a store');
+    return true;
   }
 
   read(sequence: number): Uint8Array {
     this.#assertUsable();
+    if (sequence === this.#underWay?.sequence) this.settle(true);
     return this.#row(sequence, this.#checksum(sequence - 1)).frame.slice();
   }
 

@@ -2,8 +2,8 @@
  * The journal of one shard in SQLite segments: appends to the live one, goes on in the next when its WAL is full. Owned by the one
  * thread that appends; needs no event loop. Reads go through a `JournalReader` of its own.
  *
- * I1 `append` returns after the fsync of its row. When it throws, the outcome is unknown, and the instance refuses everything but `close`:
- *    the shard is to be rebuilt from a new instance.
+ * I1 `append` returns, and `settle` says so, after the fsync of a row. When they throw, the outcome is unknown, and the instance refuses everything
+ *    but `close`: the shard is to be rebuilt from a new instance.
  * I2 This thread never checkpoints while there is a sealer, which moves the live WAL in parts (live-checkpoint.ts). The full segment stays open
  *    here until the sealer has moved the rest, because the last connection to close is the one that does it; at most
  *    SEGMENTS_UNSEALED_MAX wait so.
@@ -19,6 +19,7 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
+import { Appender, type BellPlace } from './appender.ts';
 import { assertAppendable, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
 import { fsyncDirectory, fsyncPath, removeDatabase } from './database.ts';
 import { journalCorrupt, JournalError } from './errors.ts';
@@ -56,6 +57,30 @@ const APPEND_BYTES_MAX = 4 * 8216;
 /** How full a segment is when the next one is to be prepared: early enough, and not in each of the many lives that never need it. */
 const PREPARED_AT = 0.5;
 
+/**
+ * A row from this size on is appended by a thread beside, when there is one, which begins after so many of them: a smaller one is durable before
+ * two threads have told each other of it, and many a life of a process has none that is larger.
+ */
+const BESIDE_BYTES_MIN = 64 << 10;
+const ROWS_BEFORE_BESIDE = 16;
+
+/** Appends by a thread beside. */
+export interface AppendBeside {
+  /** What the owner of the journal sleeps on: it is rung when a row is durable. */
+  readonly bell: BellPlace;
+  /** Tests only: other bounds, and whether the first row waits for the thread to be there. */
+  readonly bytesMin?: number;
+  readonly rowsBefore?: number;
+  readonly isAwaited?: boolean;
+}
+
+interface UnderWay {
+  readonly sequence: number;
+  readonly checksum: number;
+  readonly bytesMax: number;
+  readonly isBeside: boolean;
+}
+
 export interface SqliteJournalOptions extends JournalIdentity {
   /** The directory of this shard alone. */
   readonly directory: string;
@@ -65,6 +90,8 @@ export interface SqliteJournalOptions extends JournalIdentity {
   readonly segmentBytesMax?: number | undefined;
   /** Says how far this journal was, and is told how far it is; closed with the journal. */
   readonly witness?: HeadWitness | undefined;
+  /** Without it, this thread appends everything by itself, and `submit` returns when the row is durable. */
+  readonly beside?: AppendBeside | undefined;
   /** Whether the directory stays as it is until `begin` is called. */
   readonly isHeld?: boolean | undefined;
 }
@@ -86,6 +113,10 @@ export class SqliteJournal implements Journal {
   #unflushedMax = 0;
   #isNextAsked = false;
   #lastChecksum: number;
+  #underWay: UnderWay | undefined;
+  #appender: Appender | undefined;
+  /** Rows so far that a thread beside would have appended. */
+  #rowsForBeside = 0;
   #failure: JournalError | undefined;
   #isClosed = false;
 
@@ -157,34 +188,74 @@ export class SqliteJournal implements Journal {
   }
 
   append(row: JournalRow): void {
+    this.submit(row);
+    this.settle(true);
+  }
+
+  submit(row: JournalRow): void {
     this.#assertUsable();
+    assert(this.#underWay === undefined, 'one row is under way at a time');
     assertAppendable(row, this.#lastSequence);
+    const { sequence, frame } = row;
     const checksum = rowChecksum(this.#lastChecksum, row);
+    const bytesMax = 2 * frame.byteLength + APPEND_BYTES_MAX;
     try {
       this.begin();
       if (this.#hasWritten(this.#segmentBytesMax)) this.#goOn();
-      this.#live!.append(row, checksum);
-      this.#writtenMax += 2 * row.frame.byteLength + APPEND_BYTES_MAX;
-      this.#flush(2 * row.frame.byteLength + APPEND_BYTES_MAX);
+      const appender = this.#appenderFor(frame.byteLength);
+      this.#underWay = { sequence, checksum, bytesMax, isBeside: appender !== undefined };
+      if (appender === undefined) this.#live!.append(row, checksum);
+      else appender.begin(this.#live!.path, row, checksum);
     } catch (error: unknown) {
-      const file = basename(this.#live?.path ?? segmentName(row.sequence));
-      this.#failure = new JournalError(
-        'JOURNAL_WRITE_FAILED',
-        `The outcome of appending sequence ${row.sequence} to ${file} is unknown: ${String(error)}. ` +
-          'Check the free space and the health of the disk, then open the journal anew.',
-        error,
-      );
-      throw this.#failure;
+      this.#fail(sequence, error);
     }
-    this.#lastSequence = row.sequence;
+  }
+
+  settle(isWaiting: boolean): boolean {
+    this.#assertUsable();
+    const underWay = this.#underWay;
+    if (underWay === undefined) return true;
+    const { sequence, checksum, bytesMax, isBeside } = underWay;
+    try {
+      if (isBeside && !this.#appender!.end(isWaiting)) return false;
+      this.#writtenMax += bytesMax;
+      this.#flush(bytesMax);
+    } catch (error: unknown) {
+      this.#fail(sequence, error);
+    }
+    this.#underWay = undefined;
+    this.#lastSequence = sequence;
     this.#lastChecksum = checksum;
-    this.#options.witness?.write(row.sequence, checksum);
+    this.#options.witness?.write(sequence, checksum);
     this.#closeSealed();
     this.#askForNext();
+    return true;
+  }
+
+  /** Who appends a row beside; undefined: this thread does it. */
+  #appenderFor(bytes: number): Appender | undefined {
+    const { beside } = this.#options;
+    if (beside === undefined || bytes < (beside.bytesMin ?? BESIDE_BYTES_MIN)) return undefined;
+    if (this.#rowsForBeside++ < (beside.rowsBefore ?? ROWS_BEFORE_BESIDE)) return undefined;
+    this.#appender ??= new Appender(beside.bell);
+    if (beside.isAwaited === true) this.#appender.waitUntilReady();
+    return this.#appender.isReady ? this.#appender : undefined;
+  }
+
+  #fail(sequence: number, error: unknown): never {
+    const file = basename(this.#live?.path ?? segmentName(sequence));
+    this.#failure = new JournalError(
+      'JOURNAL_WRITE_FAILED',
+      `The outcome of appending sequence ${sequence} to ${file} is unknown: ${String(error)}. ` +
+        'Check the free space and the health of the disk, then open the journal anew.',
+      error,
+    );
+    throw this.#failure;
   }
 
   read(sequence: number): Uint8Array {
     this.#assertUsable();
+    if (sequence === this.#underWay?.sequence) this.settle(true);
     return this.#reader.read(sequence);
   }
 
@@ -210,6 +281,8 @@ export class SqliteJournal implements Journal {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    // Before this thread's own: the last one to close a segment has work to do.
+    this.#appender?.close();
     this.#reader.close();
     for (const segment of this.#unsealed.values()) segment.close();
     this.#unsealed.clear();
@@ -251,6 +324,7 @@ export class SqliteJournal implements Journal {
     this.#walBytes = 0;
     this.#unflushedMax = 0;
     this.#isNextAsked = false;
+    if (this.#appender?.isReady === true) this.#appender.leave();
     // Lets go of files that were moved to the archive.
     this.#reader.refresh();
     this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum);

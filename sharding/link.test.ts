@@ -20,19 +20,28 @@ function newRings() {
 class End {
   readonly shard: number;
   link: Link;
-  /** Every message ever sent, by number from 1. */
+  /** Every message of a group that was submitted, by number from 1. */
   readonly sent: Uint32Array[] = [];
   readonly got: LinkMessage[] = [];
-  durable = 0;
+  /** What the group under way sends. */
+  readonly #queued: Uint32Array[] = [];
+  /** How many of `sent` and `got` were submitted, and how many of those are durable. */
+  #submitted: { readonly sent: number; readonly got: number } | undefined;
+  #durable = { sent: 0, got: 0 };
 
   constructor(shard: number, rings: ReturnType<typeof newRings>) {
     this.shard = shard;
     this.link = new Link(shard, rings[shard as 0 | 1]);
   }
 
+  /** As the consequence of a group that is durable at once. */
   send(body: Uint32Array): void {
-    this.sent.push(body);
-    this.link.send(this.#message(this.sent.length));
+    this.queue(body);
+    this.commit();
+  }
+
+  queue(body: Uint32Array): void {
+    this.#queued.push(body);
   }
 
   #message(number: number) {
@@ -50,20 +59,36 @@ class End {
     }
   }
 
+  /** What was taken is executed as one group, and what was queued leaves when it is durable. */
+  submit(): void {
+    if (this.#submitted !== undefined) this.commit();
+    this.link.submitted();
+    for (const body of this.#queued.splice(0)) {
+      this.sent.push(body);
+      this.link.send(this.#message(this.sent.length));
+    }
+    this.#submitted = { sent: this.sent.length, got: this.got.length };
+  }
+
   commit(): void {
-    this.durable = this.got.length;
+    if (this.#submitted === undefined) this.submit();
+    this.#durable = this.#submitted!;
+    this.#submitted = undefined;
     this.link.committed();
   }
 
-  /** Loses what is not durable; the replay makes all messages again. */
+  /** Loses what is not durable; the replay makes all other messages again. */
   crash(rings: ReturnType<typeof newRings>): void {
     const { acknowledged } = this.link;
     this.link = new Link(this.shard, rings[this.shard as 0 | 1]);
+    this.#submitted = undefined;
+    this.#queued.length = 0;
+    this.sent.length = this.#durable.sent;
+    this.got.length = this.#durable.got;
     for (let number = 1; number <= this.sent.length; number++)
       this.link.send(this.#message(number));
     this.link.forget(acknowledged);
-    this.got.length = this.durable;
-    this.link.resume(this.durable);
+    this.link.resume(this.got.length);
   }
 }
 
@@ -78,6 +103,7 @@ function settle(ends: readonly End[]): void {
     isBusy = false;
     for (const end of ends) {
       const before = end.got.length;
+      end.commit();
       end.take(Infinity);
       end.commit();
       if (end.link.flush() || end.got.length > before) isBusy = true;
@@ -153,15 +179,16 @@ describe('a link', () => {
       const ends = [a, b];
       for (let step = 0; step < 200; step++) {
         const end = prng.pick(ends);
-        const what = prng.below(20);
-        if (what < 4 && end.sent.length < 40) end.send(bodyOf(prng));
+        const what = prng.below(23);
+        if (what < 4 && end.sent.length < 40) end.queue(bodyOf(prng));
         else if (what < 11) end.link.flush();
         else if (what < 16) end.take(prng.between(1, 3));
-        else if (what < 19) {
-          end.commit();
-        } else {
-          // A shard loses what it took and did not commit; the other one's step is over, so all it took is durable.
+        else if (what < 18) end.submit();
+        else if (what < 22) end.commit();
+        else {
+          // A shard loses what is not durable, sent or taken. The other one looks at its links between two steps: then all it did is durable.
           const other = end === a ? b : a;
+          other.commit();
           other.commit();
           const rings = newRings();
           end.crash(rings);
@@ -212,6 +239,28 @@ describe('a link', () => {
     other.flush();
     a.link.relink(rings[0]);
     expect(a.link.peek(3)).toBeNull();
+  });
+
+  test('holds the messages and the acknowledgements of a group until it is durable, and those of the next one longer', () => {
+    const [a, b] = newPair();
+    settle([a, b]);
+    b.send(Uint32Array.of(9));
+    b.link.flush();
+    a.take(1);
+    a.queue(Uint32Array.of(1));
+    a.submit();
+    expect([a.link.isBlocked, a.link.flush()]).toEqual([false, false]);
+    a.link.committed();
+    a.link.submitted();
+    a.link.send({ number: 2, clockLow: 2, clockHigh: 0, body: Uint32Array.of(2) });
+    expect([a.link.isBlocked, a.link.flush(), a.link.flush()]).toEqual([true, true, false]);
+    b.take(2);
+    expect(b.got.map(({ number }) => number)).toEqual([1]);
+    expect(b.link.acknowledged).toBe(1);
+    a.link.committed();
+    expect(a.link.flush()).toBe(true);
+    b.take(1);
+    expect(b.got.map(({ number }) => number)).toEqual([1, 2]);
   });
 
   test('numbers are dense: a gap is a bug', () => {

@@ -50,9 +50,12 @@ export class Link {
   /** The highest number that the peer has durably. */
   acknowledged = 0;
   #ackDue = false;
-  /** The highest number received and durable, and the highest taken into a group. */
+  /** The highest number received and durable, the highest in a group that was submitted, and the highest taken into a group. */
   #durable = 0;
+  #submitted = 0;
   #taken = 0;
+  /** The highest number that may leave: its group is durable. */
+  #released = 0;
   /** The highest number that came whole out of the ring. */
   #seen = 0;
   /** Taken, and put back: they are the next ones. */
@@ -75,14 +78,13 @@ export class Link {
 
   /** Something would go out if the ring had room. */
   get isBlocked(): boolean {
-    return (
-      this.#helloDue || (this.#peerIsThere && (this.#ackDue || this.#next < this.#outbox.length))
-    );
+    return this.#helloDue || (this.#peerIsThere && (this.#ackDue || this.#nextDue() !== undefined));
   }
 
-  /** The peer came back, or this shard did: new rings, and both say again what they have. */
+  /** The peer came back, or this shard did: new rings, and both say again what they have. Between groups, when what was submitted is durable. */
   relink(rings: LinkRings): void {
     assert(rings.peer === this.peer, 'a link keeps its peer');
+    assert(this.#submitted === this.#durable, 'nothing is under way');
     this.#writer = new RingWriter(rings.outgoing);
     this.#reader = new RingReader(rings.incoming);
     this.#peerIsThere = false;
@@ -121,11 +123,13 @@ export class Link {
   /** After recovery: what the journal has. */
   resume(received: number): void {
     this.#durable = received;
+    this.#submitted = received;
     this.#taken = received;
     this.#seen = received;
+    this.#release();
   }
 
-  /** Keeps a message of the group under way; it is sent by the next `flush`, which comes after the commit. */
+  /** Keeps a message of the group under way; it is sent by a `flush` that comes after `committed`. */
   send(message: Outgoing): void {
     const last = this.#outbox.at(-1);
     assert(last === undefined || last.number === message.number - 1, 'numbers are dense');
@@ -143,11 +147,27 @@ export class Link {
     this.#next = Math.max(0, this.#next - count);
   }
 
-  /** The group with all taken messages is durable. */
+  /** The group with all taken messages is on its way to the disk. */
+  submitted(): void {
+    this.#submitted = this.#taken;
+  }
+
+  /** The group that was submitted is durable, and with it all messages that are kept. */
   committed(): void {
-    if (this.#taken === this.#durable) return;
-    this.#durable = this.#taken;
+    this.#release();
+    if (this.#submitted === this.#durable) return;
+    this.#durable = this.#submitted;
     this.#ackDue = true;
+  }
+
+  #release(): void {
+    this.#released = this.#outbox.at(-1)?.number ?? this.#released;
+  }
+
+  /** The next message to send, or undefined. */
+  #nextDue(): Outgoing | undefined {
+    const next = this.#outbox[this.#next];
+    return next !== undefined && next.number <= this.#released ? next : undefined;
   }
 
   /** The next message to take into a group, or null. It stays the next one, and its body as it is, until `take`. `sent`: numbers given so far on this link. */
@@ -171,7 +191,7 @@ export class Link {
     const last = this.#returned.findLastIndex(({ number }) => number < message.number);
     this.#returned.splice(last + 1, 0, message);
     this.#taken = this.#returned[0]!.number - 1;
-    assert(this.#taken >= this.#durable, 'what is durable is not put back');
+    assert(this.#taken >= this.#submitted, 'what was submitted is not put back');
   }
 
   #readFrame(sent: number): void {
@@ -249,10 +269,11 @@ export class Link {
       this.#ackDue = false;
       isSent = true;
     }
-    while (this.#next < this.#outbox.length && this.#writePart(this.#outbox[this.#next]!)) {
+    for (;;) {
+      const next = this.#nextDue();
+      if (next === undefined || !this.#writePart(next)) return isSent;
       isSent = true;
     }
-    return isSent;
   }
 
   #writeNumber(kind: number): boolean {

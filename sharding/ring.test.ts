@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import type { RingEcho } from '../test/support/ring-echo-worker.ts';
-import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { RING_READ_WORD, RING_WRITTEN_WORD, ringBuffer, RingReader, RingWriter } from './ring.ts';
 
 const HEAD = 8;

@@ -1,17 +1,18 @@
 /**
  * The single writer of one shard: rings to group to engine to journal to replies. Owns the engine and the journal; nobody else touches them.
- * Runs on a thread of its own as a synchronous loop, without an event loop: whatever arrived during a commit is the next group.
+ * Runs on a thread of its own as a synchronous loop, without an event loop: whatever arrived while a group was executed, or committed, is the next
+ * one. The next group is executed while the one before is made durable, if the journal can do so beside; then it waits for it.
  *
  * I1 Single writer: only this thread touches the engine and the journal.
- * I2 Nothing leaves before it is durable: replies and link messages are released after the commit of the group that caused them returned.
+ * I2 Nothing leaves before it is durable: replies and link messages are held until the group that caused them is, and reads wait until everything
+ *    that was executed is.
  * I3 Inputs are journalled in the order in which they were executed, with their timestamp; replay needs nothing else.
  * I4 After a failed commit the actor never answers from memory again: the exception ends the thread, and the shard comes back from disk.
  * I8 The group, the rings, and what waits are bounded; the router admits no more than they hold.
  *
  * Called by shard-worker.ts, and by tests with a memory journal. Reads (look-ups, digests) are answered after the group that was
- * executed before them, so a client reads its own acknowledged writes, and never anything that is not durable.
+ * executed before them is durable, so a client reads its own acknowledged writes, and never anything that is not durable.
  */
-import { assert } from '../engine/assert.ts';
 import { Head, Input, INPUT_WORDS, InputType } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { SHARD_EVENTS_IN_FLIGHT_MAX } from '../engine/limits.ts';
@@ -66,6 +67,9 @@ export class ShardActor {
   readonly #archived: ArchivedRecords;
   /** Acknowledgements that the journal does not have yet, by peer. */
   readonly #acknowledged: Float64Array;
+  /** A group is executed and on its way to the disk; its outputs are held. */
+  #isUnderWay = false;
+  #submittedAt = 0n;
   /** Whom the last step has written to: by peer, and the main thread behind them. */
   readonly written: Uint8Array;
 
@@ -132,22 +136,25 @@ export class ShardActor {
   beginSnapshot(): void {
     const { snapshots, journal } = this.#options;
     if (snapshots === undefined) return;
+    this.#settle();
     // What is known to have arrived is journalled first: a snapshot forgets the messages that a replay up to there would have forgotten.
     const { acknowledged } = this.#machine;
     const isBehind = this.#acknowledged.some((number, peer) => number > acknowledged[peer]!);
     if (isBehind || journal.lastSequence === 0) {
       this.#group.reset(journal.lastSequence + 1);
       this.#commit(journal.lastSequence + 1);
+      this.#settle();
     }
     snapshots.begin(this.#machine);
   }
 
   /** One group, if there is work. False when there was none; then the caller waits for the doorbell. */
   step(): boolean {
-    const { journal, counters, links, room } = this.#options;
+    const { journal, counters, room } = this.#options;
     counters.beat();
     this.written.fill(0);
-    const sequence = journal.lastSequence + 1;
+    if (this.#isUnderWay && journal.settle(false)) this.#release();
+    const sequence = journal.lastSequence + (this.#isUnderWay ? 2 : 1);
     this.#group.reset(sequence);
     room.look();
     counters.setStorage(room);
@@ -159,12 +166,11 @@ export class ShardActor {
     let isBusy = this.#group.inputs > 0 || (this.#machine.pumpAgain && !room.isExhausted);
     if (isBusy) isBusy = this.#commit(sequence);
     if (this.#reads.count > 0) {
+      this.#settle();
       this.#reads.answer(journal.lastSequence, this.#options.session, this.#options.now());
       isBusy = true;
     }
-    this.#replies.flush();
-    for (const link of links) if (link?.flush() === true) this.written[link.peer] = 1;
-    if (this.#replies.takeWritten()) this.written[links.length] = 1;
+    this.#flush();
     this.#options.snapshots?.stepped(this.#machine);
     return isBusy || this.written.includes(1);
   }
@@ -187,10 +193,37 @@ export class ShardActor {
   writeDigest(): void {
     const { journal, room } = this.#options;
     if (room.isExhausted) return;
+    this.#settle();
     const sequence = journal.lastSequence + 1;
     this.#group.reset(sequence);
     this.#group.addMessage(InputType.digest, 0, null);
     this.#commit(sequence);
+    this.#settle();
+  }
+
+  /** Waits until everything that was executed is durable, and releases it: before anything is done with the actor but another step. */
+  settle(): void {
+    this.written.fill(0);
+    this.#settle();
+    this.#flush();
+  }
+
+  #settle(): void {
+    if (!this.#isUnderWay) return;
+    const { journal, counters } = this.#options;
+    if (!journal.settle(false)) {
+      counters.setBlocked(true);
+      journal.settle(true);
+      counters.setBlocked(false);
+    }
+    this.#release();
+  }
+
+  #flush(): void {
+    const { links } = this.#options;
+    this.#replies.flush();
+    for (const link of links) if (link?.flush() === true) this.written[link.peer] = 1;
+    if (this.#replies.takeWritten()) this.written[links.length] = 1;
   }
 
   // ---- Taking inputs.
@@ -319,17 +352,32 @@ export class ShardActor {
     const frame = this.#group.frame();
     const { words } = this.#group;
     const timestamp = (BigInt(words[Head.closed + 1]!) << 32n) | BigInt(words[Head.closed]!);
-    const began = counters.beginCommit();
-    journal.append({ sequence, timestamp, frame });
-    assert(journal.lastSequence === sequence, 'a commit moves the journal on by one');
+    this.#settle();
+    counters.setBlocked(true);
+    this.#submittedAt = process.hrtime.bigint();
+    journal.submit({ sequence, timestamp, frame });
+    counters.setBlocked(false);
+    this.#isUnderWay = true;
+    this.#replies.hold();
     room.wrote(frame.byteLength);
     this.#records.keep(sequence, frame);
-    for (const link of links) link?.committed();
+    for (const link of links) link?.submitted();
     this.#keepMessages();
     this.#replies.addGroup(machine.requests, this.#options.session);
     if (!isDigestAlone(this.#group)) counters.addJournalBytes(frame.byteLength);
-    counters.endCommit(began, this.#group, machine);
+    counters.submitted(this.#group, machine);
+    if (journal.settle(false)) this.#release();
     return true;
+  }
+
+  /** What was under way is durable: its replies and messages may leave. */
+  #release(): void {
+    const { journal, counters, links } = this.#options;
+    this.#isUnderWay = false;
+    for (const link of links) link?.committed();
+    this.#replies.release();
+    const nanoseconds = Number(process.hrtime.bigint() - this.#submittedAt);
+    counters.committed(journal.lastSequence, nanoseconds);
   }
 
   /** Hands the messages of the group to their links. */

@@ -5,7 +5,7 @@
 import { assert } from '../engine/assert.ts';
 import { Input, INPUT_WORDS } from '../engine/frame.ts';
 import { Reply } from '../engine/open-requests.ts';
-import type { Doorbell } from './doorbell.ts';
+import type { Doorbell } from '../lib/doorbell.ts';
 import { RingReader, RingWriter } from './ring.ts';
 
 /** What the router waits for. `reader` is at a reply frame of this request. */

@@ -61,26 +61,28 @@ export class ShardCounters {
     this.#add(Counter.storageRefused, 1);
   }
 
-  /** Returns what `endCommit` wants. */
-  beginCommit(): bigint {
-    this.values[Counter.isCommitting] = 1;
-    return process.hrtime.bigint();
+  /** The actor is blocked by the disk, or not any more. */
+  setBlocked(isBlocked: boolean): void {
+    this.values[Counter.isCommitting] = Number(isBlocked);
   }
 
-  endCommit(began: bigint, group: Group, machine: StateMachine): void {
-    const nanoseconds = Number(process.hrtime.bigint() - began);
+  /** A group is executed, and on its way to the disk. */
+  submitted(group: Group, machine: StateMachine): void {
     const { values } = this;
-    values[Counter.isCommitting] = 0;
     const events = group.words[Head.inputRows]!;
-    values[Counter.sequence] = group.sequence;
     this.#add(Counter.groups, 1);
     this.#add(Counter.events, events);
     this.#add(Counter.bytes, group.byteLength);
-    this.#add(Counter.commitNanoseconds, nanoseconds);
     values[Counter.eventsInGroupMax] = Math.max(values[Counter.eventsInGroupMax]!, events);
-    this.#add(Counter.commitBuckets + bucketOf(COMMIT_BUCKETS, nanoseconds / 1e9), 1);
     this.#add(Counter.groupBuckets + bucketOf(GROUP_BUCKETS, events), 1);
     this.#state(machine);
+  }
+
+  /** It is durable, so many nanoseconds after. */
+  committed(sequence: number, nanoseconds: number): void {
+    this.values[Counter.sequence] = sequence;
+    this.#add(Counter.commitNanoseconds, nanoseconds);
+    this.#add(Counter.commitBuckets + bucketOf(COMMIT_BUCKETS, nanoseconds / 1e9), 1);
   }
 
   #state(machine: StateMachine): void {

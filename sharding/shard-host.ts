@@ -1,6 +1,6 @@
 /** The supervisor's side of one shard's thread: its memory, its lives, and whether its heart beats. */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { Doorbell } from './doorbell.ts';
+import type { Doorbell } from '../lib/doorbell.ts';
 import { ringBuffer } from './ring.ts';
 import {
   Counter,

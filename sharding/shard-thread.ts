@@ -4,10 +4,10 @@
  */
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
+import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import type { Journal } from '../persistence/journal.ts';
 import { freeBytes, StorageRoom } from '../persistence/storage-room.ts';
 import { ActorSnapshots } from './actor-snapshots.ts';
-import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { Link } from './link.ts';
 import { RingReader, RingWriter } from './ring.ts';
 import { ShardActor } from './shard-actor.ts';
@@ -139,15 +139,21 @@ async function runLoop(
     if (steps % STEPS_BETWEEN_TURNS === 0) await new Promise(setImmediate);
     const seen = own.seen();
     const isBusy = actor.step();
-    for (let i = 0; i < bells.length; i++) if (actor.written[i] === 1) bells[i]!.ring();
+    ringWritten(actor, bells);
     const moved = counters.values[Counter.control]!;
     if (moved !== control) {
       control = moved;
+      actor.settle();
+      ringWritten(actor, bells);
       if (followControl(options, actor, links) === 'stop') return;
       continue;
     }
     if (!isBusy) own.wait(seen, actor.hasBacklog ? BACKLOG_WAIT_MS : actor.idleMs(IDLE_WAIT_MS));
   }
+}
+
+function ringWritten({ written }: ShardActor, bells: readonly Doorbell[]): void {
+  for (let i = 0; i < bells.length; i++) if (written[i] === 1) bells[i]!.ring();
 }
 
 /** A doorbell for each shard, and the main thread's behind them. */

@@ -22,9 +22,9 @@ import {
   type ImagePiece,
 } from '../engine/image.ts';
 import { StateReader } from '../engine/state-words.ts';
+import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import { lowerThreadPriority } from '../lib/thread-priority.ts';
 import { SnapshotBeing } from '../persistence/snapshot-store.ts';
-import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import {
   SnapshotPhase,
   SnapshotWord,

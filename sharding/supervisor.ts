@@ -6,6 +6,7 @@
  * are told `unknown`, its rings are new, and its peers are told to say again what they have. Tries are bounded; then it stays down.
  * Damage found while starting refuses the start (DataDirectoryError); found later it keeps that shard down.
  */
+import { type Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import { Archive } from '../persistence/archive-thread.ts';
 import { type Archived, pointToArchive } from '../persistence/archiver.ts';
 import { Ballast } from '../persistence/ballast.ts';
@@ -15,7 +16,6 @@ import { makeWitness } from '../persistence/head-witness.ts';
 import { SegmentSealer } from '../persistence/segment-sealer.ts';
 import { freeBytes, RESERVE_BYTES_DEFAULT } from '../persistence/storage-room.ts';
 import { QueryThread } from '../query/query-thread.ts';
-import { type Doorbell, DOORBELL_BYTES } from './doorbell.ts';
 import { RecordThread } from './record-thread.ts';
 import { progressLine, recoveryLine, recoveryProgress } from './recovery-lines.ts';
 import { ringBuffer } from './ring.ts';

@@ -3,7 +3,7 @@ import { BatchKind, batchOfRows, Columns, ROW_WORDS, Transfer } from '../../engi
 import { Input, INPUT_WORDS, InputFlag } from '../../engine/frame.ts';
 import { Reply, REPLY_HEAD_WORDS, ReplyKind, replyWords } from '../../engine/open-requests.ts';
 import { bigintOfUint128, writeUint128 } from '../../engine/uint128.ts';
-import { Doorbell, DOORBELL_BYTES } from '../../sharding/doorbell.ts';
+import { Doorbell, DOORBELL_BYTES } from '../../lib/doorbell.ts';
 import type { JournalQueries } from '../../sharding/journal-queries.ts';
 import { type RecordThread, WANTED_WORDS } from '../../sharding/record-thread.ts';
 import { ringBuffer, RingReader, RingWriter } from '../../sharding/ring.ts';

@@ -1,7 +1,7 @@
 /** Thread that sends every frame of one ring back through another, in order, until it has echoed an empty frame. */
 import { workerData } from 'node:worker_threads';
 import { assert } from '../../engine/assert.ts';
-import { Doorbell } from '../../sharding/doorbell.ts';
+import { Doorbell } from '../../lib/doorbell.ts';
 import { RingReader, RingWriter } from '../../sharding/ring.ts';
 
 /** Each bell is rung for new frames and for freed room alike. */

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
+import { ringBuffer, RingReader, RingWriter } from '../sharding/ring.ts';
 import { Doorbell, DOORBELL_BYTES } from './doorbell.ts';
-import { ringBuffer, RingReader, RingWriter } from './ring.ts';
 
 const newBell = (spins?: number): Doorbell =>
   new Doorbell(new SharedArrayBuffer(DOORBELL_BYTES), 0, spins);
@@ -55,7 +55,7 @@ test('bells beside one another in one buffer do not hear each other', () => {
   first.ring();
   expect([first.seen(), second.seen()]).toEqual([1, 0]);
   expect(() => new Doorbell(buffer, 64)).toThrow('cache lines of its own');
-  expect(() => new Doorbell(buffer, 2 * DOORBELL_BYTES)).toThrow('lies in its buffer');
+  expect(() => new Doorbell(buffer, 2 * DOORBELL_BYTES)).toThrow('within its buffer');
 });
 
 test('no ring is missed when two threads wake each other 20,000 times', async () => {

@@ -8,8 +8,6 @@
  * A ring wakes nobody who is awake, and then costs no system call. Waits are bounded by their timeout; it is also the fallback for an
  * event loop that is told late.
  */
-import { assert } from '../engine/assert.ts';
-
 /** Two cache lines: the count, and whether somebody sleeps. In words. */
 const COUNT = 0;
 const SLEEPING = 16;
@@ -27,8 +25,9 @@ export class Doorbell {
 
   /** The doorbell in the DOORBELL_BYTES from `offset` on; zero bytes are a doorbell that was never rung. */
   constructor(buffer: SharedArrayBuffer, offset = 0, spins = DOORBELL_SPINS_DEFAULT) {
-    assert(offset % DOORBELL_BYTES === 0, 'a doorbell has cache lines of its own');
-    assert(offset + DOORBELL_BYTES <= buffer.byteLength, 'a doorbell lies in its buffer');
+    if (offset % DOORBELL_BYTES !== 0 || offset + DOORBELL_BYTES > buffer.byteLength) {
+      throw new RangeError('a doorbell has cache lines of its own, within its buffer');
+    }
     this.#words = new Int32Array(buffer, offset, DOORBELL_BYTES / 4);
     this.#spins = spins;
   }

@@ -62,7 +62,7 @@ const PREPARED_AT = 0.5;
  * two threads have told each other of it, and many a life of a process has none that is larger.
  */
 const BESIDE_BYTES_MIN = 64 << 10;
-const ROWS_BEFORE_BESIDE = 16;
+const ROWS_BEFORE_BESIDE = 4;
 
 /** Appends by a thread beside. */
 export interface AppendBeside {

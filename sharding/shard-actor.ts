@@ -3,7 +3,7 @@
  * Runs on a thread of its own as a synchronous loop, without an event loop: whatever arrived while a group was executed, or committed, is the next
  * one. The next group is executed while the one before is made durable, if the journal can do so beside; then it waits for it.
  *
- * I1 Single writer: only this thread touches the engine and the journal.
+ * I1 Single writer: only this thread touches the engine, and says what its journal gets; one row at a time may be appended by a thread of its own.
  * I2 Nothing leaves before it is durable: replies and link messages are held until the group that caused them is, and reads wait until everything
  *    that was executed is.
  * I3 Inputs are journalled in the order in which they were executed, with their timestamp; replay needs nothing else.

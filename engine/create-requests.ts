@@ -163,6 +163,7 @@ export class CreateRequests {
   #lookAhead(i: number, firstRow: number, areResolving: boolean): number {
     const { accounts } = this.#rules;
     if (i < accounts.aheadTo) return accounts.aheadTo;
+    this.#group.onBlock();
     const end = Math.min(i + BLOCK_ROWS, this.#columns.n);
     this.#ledger.transferIndex.touchAll(this.#hashes, firstRow + i, firstRow + end);
     if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);

@@ -53,6 +53,8 @@ export class Group {
   readonly #derived = new DerivedRows();
   readonly #balances = new WordList();
   sequence = 0;
+  /** Called at each input and each block of rows while the group is executed, for what its owner has to do besides; it changes nothing here. */
+  onBlock: () => void = () => undefined;
   #sealed = false;
 
   constructor(bytesMax = GROUP_BYTES_MAX) {

@@ -169,6 +169,7 @@ export class StateMachine {
 
   #execute(at: number): void {
     const { words } = this.#group;
+    this.#group.onBlock();
     switch (words[at] as InputType) {
       case InputType.createAccounts:
         this.#creates.createAccounts(at);

@@ -119,7 +119,9 @@ export class WalkDecision {
   }
 
   #lookAheadFrom(body: Uint32Array, from: number): void {
-    const { accounts } = this.#parts.units.transferRules;
+    const { group, units } = this.#parts;
+    const { accounts } = units.transferRules;
+    group.onBlock();
     const to = Math.min(from + BLOCK_ROWS, body[LinkHead.rows]!);
     this.#parts.ledger.transferIndex.touchAll(this.#hashes, from, to);
     accounts.lookAhead(from, to, this.#shards);

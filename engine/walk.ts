@@ -160,7 +160,10 @@ export class Walks {
     const kind = body[WalkHead.batchKind]! as BatchKind;
     for (let i = 0; i < rows; i++) {
       const at = LINK_HEAD_WORDS + i * ROW_WORDS;
-      if (i % BLOCK_ROWS === 0) this.#lookAhead.events(kind, body, at, rows - i);
+      if (i % BLOCK_ROWS === 0) {
+        this.#parts.group.onBlock();
+        this.#lookAhead.events(kind, body, at, rows - i);
+      }
       this.#eventKeys.collect(kind, body, at, markOf(body, i));
       load.claim(this.#eventKeys, OWNER_AWAY);
     }

@@ -44,6 +44,11 @@ class Bench {
   readonly peer: Link | undefined;
   readonly #requests: RingWriter;
   readonly #replies: RingReader;
+  /** Whom the actor has woken in the midst of its steps. */
+  readonly rung: number[][] = [];
+  ring = (written: Uint8Array): void => {
+    this.rung.push([...written]);
+  };
   time = TIME;
   /** Bytes on the disk. */
   free = 2 * RESERVE;
@@ -78,6 +83,7 @@ class Bench {
         free: () => this.free,
         now: () => this.ms++ * 1e3,
       }),
+      ring: (written) => this.ring(written),
       now: () => this.time,
       wall: () => this.time,
     });
@@ -230,6 +236,32 @@ describe('a shard actor', () => {
     bench.actor.step();
     expect([store.rows.length, bench.told().map(({ request }) => request)]).toEqual([2, [2, 3]]);
     expect(bench.counters.values[Counter.sequence]).toBe(2);
+  });
+
+  test('lets a group go as soon as it is durable, in the midst of the next one, and nothing of that one', () => {
+    const store: MemoryJournalStore = { rows: [] };
+    const bench = new Bench(store, { shards: 2 });
+    const [mine, yours] = [idOn(0, 2), idOn(1, 2)];
+    bench.ask(accountsFrame([accountOf(mine)], 1));
+    bench.ask(transfersFrame([transferOf(1n, mine, yours)], 2));
+    bench.peer!.flush();
+    bench.journal.looksUntilDurable = 4;
+    bench.actor.step();
+    bench.journal.looksUntilDurable = 0;
+    const { ring } = bench;
+    const heard: number[] = [];
+    bench.ring = (written) => {
+      ring(written);
+      heard.push(store.rows.length, ...bench.told().map(({ request }) => request));
+      expect(bench.peer!.peek(0)).toMatchObject({ number: 1 });
+    };
+    for (const request of [3, 4, 5]) {
+      bench.ask(accountsFrame([accountOf(idOn(0, 2, request))], request));
+    }
+    bench.actor.step();
+    expect(heard).toEqual([1, 1]);
+    expect(bench.rung).toEqual([[0, 1, 1]]);
+    expect(bench.told().map(({ request }) => request)).toEqual([3, 4, 5]);
   });
 
   test('an id of a group that is not durable yet is compared with its record all the same', () => {

@@ -45,6 +45,8 @@ export interface ShardActorOptions {
   readonly links: readonly (Link | undefined)[];
   readonly counters: ShardCounters;
   readonly room: StorageRoom;
+  /** Wakes whoever something was written to, in the midst of a step: by peer, and the main thread behind them. */
+  readonly ring: (written: Uint8Array) => void;
   /** The ledger's time, nanoseconds since the epoch. */
   readonly now: () => bigint;
   /** The clock by which callers set their deadlines. The same as `now`, but in tests. */
@@ -90,6 +92,7 @@ export class ShardActor {
     });
     this.#acknowledged = new Float64Array(shards);
     this.written = new Uint8Array(shards + 1);
+    this.#group.onBlock = () => this.#look();
   }
 
   get machine(): StateMachine {
@@ -217,6 +220,16 @@ export class ShardActor {
       counters.setBlocked(false);
     }
     this.#release();
+  }
+
+  /** Releases what has become durable while the next group is executed. */
+  // Hot path.
+  #look(): void {
+    if (!this.#isUnderWay || !this.#options.journal.settle(false)) return;
+    this.#release();
+    this.#flush();
+    this.#options.ring(this.written);
+    this.written.fill(0);
   }
 
   #flush(): void {

@@ -48,6 +48,7 @@ export async function runShardThread(
     using journal = openJournal((line) => tell({ type: 'note', line }));
     const links = linksOf(options);
     const room = roomOf(options);
+    const bells = doorbellsOf(options.doorbells, options.shards);
     const actor = new ShardActor({
       ...options,
       journal,
@@ -57,6 +58,7 @@ export async function runShardThread(
       requests: new RingReader(options.requests),
       replies: new RingWriter(options.replies),
       now: clockOf(options),
+      ring: (written) => ringWritten(written, bells),
       wall: () => process.hrtime.bigint() + options.clockOffset,
       snapshots: new ActorSnapshots({
         ...options,
@@ -139,12 +141,12 @@ async function runLoop(
     if (steps % STEPS_BETWEEN_TURNS === 0) await new Promise(setImmediate);
     const seen = own.seen();
     const isBusy = actor.step();
-    ringWritten(actor, bells);
+    ringWritten(actor.written, bells);
     const moved = counters.values[Counter.control]!;
     if (moved !== control) {
       control = moved;
       actor.settle();
-      ringWritten(actor, bells);
+      ringWritten(actor.written, bells);
       if (followControl(options, actor, links) === 'stop') return;
       continue;
     }
@@ -152,7 +154,7 @@ async function runLoop(
   }
 }
 
-function ringWritten({ written }: ShardActor, bells: readonly Doorbell[]): void {
+function ringWritten(written: Uint8Array, bells: readonly Doorbell[]): void {
   for (let i = 0; i < bells.length; i++) if (written[i] === 1) bells[i]!.ring();
 }
 

@@ -125,6 +125,7 @@ export class GoldenWorld implements Disposable {
       requests: new RingReader(requests),
       replies: new RingWriter(replies),
       room: new StorageRoom({ reserveBytes: 1, free: () => 2 ** 40 }),
+      ring: () => undefined,
       now: () => this.time,
       wall: () => this.time,
     });

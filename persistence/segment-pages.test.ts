@@ -94,6 +94,12 @@ describe('the file of a segment', () => {
     expect(reader.firsts).toEqual([1, 3]);
     expect([1, 3, 5].map((first) => reader.isSealed(first))).toEqual([true, false, false]);
     expect(() => reader.pages(3)).toThrow('sealed');
+    const places = [0, 1].map(() => {
+      using pages = reader.pages(1);
+      return [1, 2, 3].map((sequence) => pages.place(sequence));
+    });
+    expect(places[0]!.map((place) => place?.bytes)).toEqual([200_000, 200_000, undefined]);
+    expect(places[1]).toEqual(places[0]);
     rmSync(directory, { recursive: true, force: true });
   });
 });

@@ -1,11 +1,15 @@
 /**
  * Reads parts of frames from the file of a *sealed* segment, around SQLite: a row of a frame of 8,189 is a few hundred bytes, and SQLite
  * cannot read less than the whole blob. Finds a frame by the B-tree of the table of journal rows, and checks once for each that its overflow
- * pages follow each other; a frame where they do not is not read here.
+ * pages follow each other; a frame where they do not is not read here. A frame has a hundred pages, and the first pages of histories after a
+ * start come by a hundred frames that nobody has looked for yet, so only pages at both ends are looked at (I3).
  *
  * I1 Only sealed segments: a later one exists, and the WAL is empty (`JournalReader.isSealed`). Nobody writes such a file any more.
  * I2 What is read here is not checked against the row's checksum, which covers whole frames. Callers check what they can: the frame's
  *    header, and that ids are those that they expect.
+ * I3 The overflow pages of a row ascend, and no other row's are between them. SQLite takes them one after the other in one insert, from the end of
+ *    the file, since nothing is ever deleted from a segment and no page of it becomes free. What lies between them, where anything does (a page of
+ *    the B-tree, a map of pointers), moves the last one away from where it would be.
  *
  * Gotcha: closing a file descriptor drops the POSIX locks of this process on that file. On a sealed segment these are the shared locks of
  * idle readers. Connections of this process know of each other without them, and another process that took itself for the last one would
@@ -24,7 +28,9 @@ export class SegmentPages implements Disposable {
   readonly #file: number;
   readonly #pages: PageFile;
   readonly #rootPage: number;
-  readonly #page: DataView;
+  readonly #page: DataView<ArrayBuffer>;
+  /** The root of the B-tree, which every search begins with; read with the first one. */
+  #root: DataView<ArrayBuffer> | undefined;
   #isClosed = false;
 
   private constructor(file: number, rootPage: number, header: DataView) {
@@ -55,16 +61,18 @@ export class SegmentPages implements Disposable {
     let page = this.#rootPage;
     for (let depth = 0; depth < DEPTH_MAX; depth++) {
       const at = this.#offsetOf(page);
-      if (!this.#pages.readExactly(this.#page, at, this.#page.byteLength)) return undefined;
-      const type = this.#page.getUint8(0);
+      const node =
+        depth === 0 ? (this.#root ??= this.#readPage(at)) : this.#readPage(at, this.#page);
+      if (node === undefined) return undefined;
+      const type = node.getUint8(0);
       if (type === LEAF_PAGE) {
-        const cell = this.#pages.cell(this.#page, sequence);
+        const cell = this.#pages.cell(node, sequence);
         if (cell === undefined || !this.#isContiguous(cell)) return undefined;
         const { bytes, local, localBytes, firstPage } = cell;
         return { bytes, localAt: at + local, localBytes, overflowAt: this.#offsetOf(firstPage) };
       }
       if (type !== INTERIOR_PAGE) return undefined;
-      page = this.#childOf(sequence);
+      page = childOf(node, sequence);
     }
     return undefined;
   }
@@ -97,27 +105,38 @@ export class SegmentPages implements Disposable {
     return (page - 1) * this.#pages.pageBytes;
   }
 
-  /** In the interior page at hand, the child in which the row is: each cell has the largest row number of its child. */
-  #childOf(sequence: number): number {
-    const page = this.#page;
-    const cells = page.getUint16(3);
-    let low = 0;
-    let high = cells;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const cell = page.getUint16(12 + middle * 2);
-      if (readVarint(page, cell + 4).value >= sequence) high = middle;
-      else low = middle + 1;
-    }
-    return low === cells ? page.getUint32(8) : page.getUint32(page.getUint16(12 + low * 2));
+  #readPage(
+    at: number,
+    page = new DataView(new ArrayBuffer(this.#pages.pageBytes)),
+  ): DataView<ArrayBuffer> | undefined {
+    return this.#pages.readExactly(page, at, page.byteLength) ? page : undefined;
   }
 
+  /**
+   * Whether the overflow pages follow each other, by the first two and the last two of them. That the others do as well follows from (I3): of pages in
+   * ascending order none is left out when the last one is where it has to be.
+   */
   #isContiguous({ firstPage, pages }: FrameCell): boolean {
-    const page = this.#page;
-    for (let i = 0; i < pages; i++) {
-      if (!this.#pages.readExactly(page, this.#offsetOf(firstPage + i), 4)) return false;
-      if (page.getUint32(0) !== (i === pages - 1 ? 0 : firstPage + i + 1)) return false;
+    const last = firstPage + pages - 1;
+    for (let page = firstPage; page <= last; page++) {
+      if (page === firstPage + 2 && page < last - 1) page = last - 1;
+      if (!this.#pages.readExactly(this.#page, this.#offsetOf(page), 4)) return false;
+      if (this.#page.getUint32(0) !== (page === last ? 0 : page + 1)) return false;
     }
     return true;
   }
+}
+
+/** In an interior page, the child in which a row is: each cell has the largest row number of its child. */
+function childOf(page: DataView, sequence: number): number {
+  const cells = page.getUint16(3);
+  let low = 0;
+  let high = cells;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const cell = page.getUint16(12 + middle * 2);
+    if (readVarint(page, cell + 4).value >= sequence) high = middle;
+    else low = middle + 1;
+  }
+  return low === cells ? page.getUint32(8) : page.getUint32(page.getUint16(12 + low * 2));
 }

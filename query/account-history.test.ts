@@ -5,7 +5,12 @@ import { bigintOfUint128 } from '../engine/uint128.ts';
 import { Prng } from '../lib/prng.ts';
 import { BuiltDirectory } from '../test/support/built-directory.ts';
 import { BuiltJournals, type BuiltEntry } from '../test/support/built-journals.ts';
-import { accountBalances, accountTransfers, type AccountHead } from './account-history.ts';
+import {
+  accountBalances,
+  accountTransfers,
+  type AccountHead,
+  type HistoryPage,
+} from './account-history.ts';
 import { FilterMemory } from './segment-index.ts';
 import { ShardReader } from './shard-reader.ts';
 
@@ -51,14 +56,17 @@ class History implements Disposable {
   page(filter: AccountFilter): { ids: bigint[]; effects: bigint[]; next: string | null } {
     const head = this.head(filter.accountId);
     const page = run(accountTransfers(filter, head, this.sources[head.shard]!));
-    const ids = Array.from({ length: page.n }, (_, i) => bigintOfUint128(page.rows, i * 32));
-    return { ids, effects: [...page.effectTimestamps], next: page.next };
+    return { ids: idsOf(page), effects: [...page.effectTimestamps], next: page.next };
   }
 
   [Symbol.dispose](): void {
     for (const source of this.sources) source.close();
     this.directory[Symbol.dispose]();
   }
+}
+
+function idsOf({ n, rows }: HistoryPage): bigint[] {
+  return Array.from({ length: n }, (_, i) => bigintOfUint128(rows, i * 32));
 }
 
 function run<Result>(work: Generator<unknown, Result>): Result {
@@ -161,6 +169,29 @@ describe('the transfers of an account', () => {
     const after = entries.map(({ transfer }) => transfer.id);
     expect(after.length).toBeGreaterThan(before.length);
     expect(ids).toEqual(reversed ? before.toReversed() : after);
+  });
+
+  test.for([true, false])('do not mix with those of other pages under way (%s)', (reversed) => {
+    using history = new History(12, 1, 150, 30_000);
+    const accounts = [...history.built.histories].filter(([, entries]) => entries.length > 16);
+    expect(accounts.length).toBeGreaterThan(2);
+    const filters = accounts.map(([accountId]) => ({
+      ...NO_FILTER,
+      accountId,
+      reversed,
+      limit: 40,
+    }));
+    const works = filters.map((filter) => {
+      const head = history.head(filter.accountId);
+      return accountTransfers(filter, head, history.sources[0]!);
+    });
+    const pages = new Map<number, HistoryPage>();
+    for (let turn = 0; pages.size < works.length; turn = (turn + 1) % works.length) {
+      const step = pages.has(turn) ? undefined : works[turn]!.next();
+      if (step?.done === true) pages.set(turn, step.value);
+    }
+    const ids = filters.map((_, i) => idsOf(pages.get(i)!));
+    expect(ids).toEqual(filters.map((filter) => history.page(filter).ids));
   });
 
   test('an account without transfers has an empty page', () => {

@@ -15,6 +15,7 @@ import type { AccountFilter } from '../engine/query.ts';
 import { bigintOfUint64, UINT128_MAX, writeUint128 } from '../engine/uint128.ts';
 import { type Chain, type ChainCache, type ChainPosition, isEnd } from './chain-cache.ts';
 import { CursorKind, decodeCursor, encodeCursor, questionOf, unusableCursor } from './cursor.ts';
+import { FoundEntries } from './found-entries.ts';
 import type { FrameStore } from './frame-store.ts';
 import { Side } from './frame-view.ts';
 import { OldestWalked } from './oldest-walked.ts';
@@ -63,54 +64,6 @@ const BALANCE_WORDS_OF_ROW = 16;
 const WINDOW_MIN = 16;
 const WINDOW_MAX = 1024;
 
-/** The entries of a page, DERIVED_WORDS each: one array for all, since small arrays of that size are costly to collect. */
-class FoundEntries {
-  n = 0;
-  words = new Uint32Array(DERIVED_WORDS * WINDOW_MIN);
-  readonly positions: ChainPosition[] = [];
-  /** Of the last one, for the cursor of oldest-first pages; 0 in the others. */
-  lastOrdinal = 0;
-
-  add(position: ChainPosition, entry: Uint32Array, ordinal: number): void {
-    const at = this.n * DERIVED_WORDS;
-    if (at === this.words.length) {
-      const grown = new Uint32Array(at * 2);
-      grown.set(this.words);
-      this.words = grown;
-    }
-    for (let w = 0; w < DERIVED_WORDS; w++) this.words[at + w] = entry[w]!;
-    this.positions.push(position);
-    this.lastOrdinal = ordinal;
-    this.n++;
-  }
-
-  /** Copies one: a view of it would cost more than its words. */
-  entry(index: number, into: Uint32Array): Uint32Array {
-    const from = index * DERIVED_WORDS;
-    for (let w = 0; w < DERIVED_WORDS; w++) into[w] = this.words[from + w]!;
-    return into;
-  }
-
-  /** A time of each. */
-  times(word: number): BigUint64Array<ArrayBuffer> {
-    const times = new BigUint64Array(this.n);
-    for (let i = 0; i < this.n; i++) {
-      times[i] = bigintOfUint64(this.words, i * DERIVED_WORDS + word);
-    }
-    return times;
-  }
-
-  records(): Uint32Array<ArrayBuffer> {
-    const rows = new Uint32Array(this.n * ROW_WORDS);
-    for (let i = 0; i < this.n; i++) {
-      const from = i * DERIVED_WORDS;
-      const to = i * ROW_WORDS;
-      for (let w = 0; w < ROW_WORDS; w++) rows[to + w] = this.words[from + w]!;
-    }
-    return rows;
-  }
-}
-
 /** Newest first when `reversed`, else oldest first. */
 export function* accountTransfers(
   filter: AccountFilter,
@@ -118,7 +71,8 @@ export function* accountTransfers(
   source: HistorySource,
 ): Generator<Pause, HistoryPage> {
   const history = AccountHistory.of(filter, head, source);
-  const found = history === undefined ? new FoundEntries() : yield* history.page();
+  using found = FoundEntries.take();
+  if (history !== undefined) yield* history.page(found);
   return {
     n: found.n,
     rows: found.records(),
@@ -135,7 +89,8 @@ export function* accountBalances(
 ): Generator<Pause, HistoryBalancesPage> {
   const hasHistory = (head.flags & AccountFlags.history) !== 0;
   const history = hasHistory ? AccountHistory.of(filter, head, source) : undefined;
-  const found = history === undefined ? new FoundEntries() : yield* history.page();
+  using found = FoundEntries.take();
+  if (history !== undefined) yield* history.page(found);
   const balances = new Uint32Array(found.n * BALANCE_WORDS_OF_ROW);
   const words = new Uint32Array(BALANCE_WORDS_OF_ROW);
   for (const [i, { low, high }] of found.positions.entries()) {
@@ -194,8 +149,9 @@ class AccountHistory {
     return new AccountHistory(filter, { head, span }, source);
   }
 
-  *page(): Generator<Pause, FoundEntries> {
-    return this.#filter.reversed ? yield* this.#newestFirst() : yield* this.#oldestFirst();
+  *page(found: FoundEntries): Generator<Pause, void> {
+    if (this.#filter.reversed) yield* this.#newestFirst(found);
+    else yield* this.#oldestFirst(found);
   }
 
   /** A page that is not full has come to the end. */
@@ -206,8 +162,7 @@ class AccountHistory {
     return encodeCursor(CursorKind.history, this.#question, numbers);
   }
 
-  *#newestFirst(): Generator<Pause, FoundEntries> {
-    const found = new FoundEntries();
+  *#newestFirst(found: FoundEntries): Generator<Pause, void> {
     const entry = this.#scratch;
     const after = this.#cursor();
     let position: ChainPosition = after === undefined ? this.#head : this.#previous(after.position);
@@ -218,10 +173,9 @@ class AccountHistory {
       if (this.#passes(at, entry)) found.add(at, entry, 0);
       if (found.n < this.#filter.limit) position = this.#placeBefore(at);
     }
-    return found;
   }
 
-  *#oldestFirst(): Generator<Pause, FoundEntries> {
+  *#oldestFirst(found: FoundEntries): Generator<Pause, void> {
     const { chains } = this.#source;
     const chain = chains.chain(this.#filter.accountId);
     const after = this.#cursor();
@@ -233,7 +187,6 @@ class AccountHistory {
       },
     });
     chains.grew(this.#filter.accountId);
-    const found = new FoundEntries();
     let ordinal: number;
     if (after === undefined) ordinal = this.#firstInSpan(chain);
     else ({ ordinal } = after);
@@ -243,7 +196,7 @@ class AccountHistory {
       // Where a page takes every transfer, the first window is what it takes, and no more.
       const wanted = this.#filter.limit - found.n + (isChecked ? 0 : 1);
       const end = Math.min(ordinal + Math.min(Math.max(wanted, least), WINDOW_MAX), chain.count);
-      const window = yield* this.#window(chain, ordinal, end);
+      using window = yield* this.#window(chain, ordinal, end);
       // From the newest to the oldest, as they were read.
       for (let i = window.n - 1; i >= 0; i--, ordinal++) {
         const position = window.positions[i]!;
@@ -253,18 +206,17 @@ class AccountHistory {
           isChecked = true;
           continue;
         }
-        if (sequenceOf(position) > lastSequence) return found;
+        if (sequenceOf(position) > lastSequence) return;
         const entry = window.entry(i, this.#scratch);
         if (lastSequence === Infinity && this.#isBehindSpan(entry)) {
           lastSequence = yield* this.#lastInSpan(sequenceOf(position));
         }
         if (!this.#passes(position, entry)) continue;
         found.add(position, entry, ordinal);
-        if (found.n === this.#filter.limit) return found;
+        if (found.n === this.#filter.limit) return;
       }
     }
     if (!isChecked) throw unusableCursor();
-    return found;
   }
 
   /** The transfers before it all lie in frames that were closed before the span. */
@@ -293,7 +245,7 @@ class AccountHistory {
   /** The transfers from..to-1 of the chain, the newest first: each entry leads to the one before, so that none is looked at twice. */
   *#window(chain: Chain, from: number, to: number): Generator<Pause, FoundEntries> {
     assert(from < to, 'a window has transfers');
-    const window = new FoundEntries();
+    const window = FoundEntries.take();
     const entry = this.#scratch;
     const known = this.#walked.at(to - 1);
     const start = known === undefined ? chain.milestoneFrom(to - 1) : { ...known, ordinal: to - 1 };

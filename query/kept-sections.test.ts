@@ -30,6 +30,9 @@ test('sections of the newest frames are kept, within the bound', () => {
   for (let sequence = 13; sequence < 26; sequence++) {
     expect(kept.get(sequence)?.[0]).toBe(sequence);
   }
+  // The room is for newer ones only: those that were dropped would come and go.
+  for (let sequence = 1; sequence < 13; sequence++) expect(ask(kept, sequence)).toBeUndefined();
+  expect(ask(kept, 90)?.[0]).toBe(90);
   kept.clear();
   expect(kept.byteLength).toBe(0);
   expect(ask(kept, 2)?.[0]).toBe(2);

@@ -20,6 +20,8 @@ export class KeptSections {
   #missed = 0;
   /** The eldest frame of which there is a section, or Infinity. */
   #eldest = Infinity;
+  /** Those of older frames were dropped: room that this has made is for newer ones. */
+  #wantedFrom = 0;
 
   constructor(bytesMax: number, sectionBytesMin = SECTION_BYTES_MIN) {
     this.#bytesMax = bytesMax;
@@ -39,6 +41,7 @@ export class KeptSections {
   // Hot path.
   wants(sequence: number, bytes: number): boolean {
     if (bytes < this.#sectionBytesMin || bytes > this.#bytesMax) return false;
+    if (sequence < this.#wantedFrom) return false;
     if (this.#bytes + bytes > this.#bytesMax && sequence < this.#eldest) return false;
     return ++this.#missed % KEEP_EVERY === 0;
   }
@@ -55,6 +58,7 @@ export class KeptSections {
     this.#sections.clear();
     this.#bytes = 0;
     this.#eldest = Infinity;
+    this.#wantedFrom = 0;
   }
 
   /** An eighth at once, so that they need not be put in order each time. */
@@ -67,5 +71,6 @@ export class KeptSections {
       this.#sections.delete(eldest);
     }
     this.#eldest = ascending[dropped] ?? Infinity;
+    this.#wantedFrom = ascending[dropped - 1]! + 1;
   }
 }

@@ -1,14 +1,14 @@
 /** Writes made-up journals to real segments, small ones, and goes on with them as they grow. */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteJournal } from '../../persistence/sqlite-journal.ts';
 import type { BuiltJournals } from './built-journals.ts';
+import { makeMemoryDirectory } from './memory-directory.ts';
 
 export class BuiltDirectory implements Disposable {
   readonly clusterId = 'b'.repeat(32);
   readonly directories: readonly string[];
-  readonly #root = mkdtempSync(join(tmpdir(), 'sycee-built-'));
+  readonly #root = makeMemoryDirectory('sycee-built-');
   readonly #journals: readonly SqliteJournal[];
   readonly #built: Pick<BuiltJournals, 'frames'>;
 

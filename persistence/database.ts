@@ -175,7 +175,11 @@ export function asReadError(
   );
 }
 
+/** Of the library, which is one for the whole thread. */
+let isVersionKnown = false;
+
 function assertSqliteVersion(connection: Connection): void {
+  if (isVersionKnown) return;
   const version = connection.prepare('SELECT sqlite_version()').pluck().get();
   assert(typeof version === 'string', 'SQLite says its version');
   const parts = version.split('.').map(Number);
@@ -183,6 +187,7 @@ function assertSqliteVersion(connection: Connection): void {
     const least = SQLITE_VERSION_MIN[part]!;
     const found = parts[part]!;
     assert(found >= least, () => `SQLite ${version} is older than ${SQLITE_VERSION_MIN.join('.')}`);
-    if (found > least) return;
+    if (found > least) break;
   }
+  isVersionKnown = true;
 }

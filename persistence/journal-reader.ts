@@ -309,7 +309,9 @@ export class JournalReader implements Disposable {
       return SegmentReader.open(viewed.path, first, this.#options, open);
     }
     try {
-      return SegmentReader.open(this.path(first), first, this.#options);
+      // One that nobody writes any more: SQLite would put an index of its empty WAL beside it, which takes longer than all else here.
+      const open = this.isSealed(first) ? openImmutable : undefined;
+      return SegmentReader.open(this.path(first), first, this.#options, open);
     } catch (error: unknown) {
       if (this.isArchived(first) || existsSync(this.path(first))) throw error;
       // It was moved a moment ago.

@@ -3,7 +3,8 @@
  * the chain over its rows is checked by `JournalReader`. Every read is a statement of its own: no read transaction stays open that
  * would hold up the sealer's checkpoint.
  *
- * Gotcha: reading a sealed segment leaves an empty `-wal` and a `-shm` beside it, because a read-only connection may not remove them.
+ * Gotcha: `openForReading` leaves an empty `-wal` and a `-shm` beside the file, because a read-only connection may not remove them. What is sealed is
+ * opened by `openImmutable`, which leaves nothing, and takes half the time.
  */
 import { basename } from 'node:path';
 import type { JournalIdentity } from './checksum-chain.ts';
@@ -18,39 +19,43 @@ export interface StoredRow extends JournalRow {
   readonly checksum: number;
 }
 
+type Prepare = (connection: ReadConnection) => ReadStatement;
+
+const QUESTIONS = {
+  row: (connection) =>
+    connection
+      .prepare('SELECT timestamp, checksum, frame FROM journal_row WHERE sequence = ?')
+      .safeIntegers(),
+  rows: (connection) =>
+    connection
+      .prepare(
+        'SELECT sequence, timestamp, checksum, frame FROM journal_row WHERE sequence >= ? ORDER BY sequence LIMIT ?',
+      )
+      .safeIntegers(),
+  checksum: (connection) =>
+    connection.prepare('SELECT checksum FROM journal_row WHERE sequence = ?').pluck(),
+  timestamp: (connection) =>
+    connection
+      .prepare('SELECT timestamp FROM journal_row WHERE sequence = ?')
+      .pluck()
+      .safeIntegers(),
+  last: (connection) => connection.prepare('SELECT max(sequence) FROM journal_row').pluck(),
+} satisfies Record<string, Prepare>;
+
 export class SegmentReader implements Disposable {
   readonly file: string;
   readonly firstSequence: number;
   /** Of the row before the first one. */
   readonly previousChecksum: number;
   readonly #connection: ReadConnection;
-  readonly #selectRow: ReadStatement;
-  readonly #selectRows: ReadStatement;
-  readonly #selectChecksum: ReadStatement;
-  readonly #selectLast: ReadStatement;
-  readonly #selectTimestamp: ReadStatement;
+  /** By what they ask, prepared when it is asked first: a start opens every segment, and asks few of them for anything. */
+  readonly #statements = new Map<keyof typeof QUESTIONS, ReadStatement>();
 
   private constructor(path: string, connection: ReadConnection, meta: MetaColumns) {
     this.file = basename(path);
     this.firstSequence = meta.first_sequence;
     this.previousChecksum = meta.previous_checksum;
     this.#connection = connection;
-    this.#selectRow = connection
-      .prepare('SELECT timestamp, checksum, frame FROM journal_row WHERE sequence = ?')
-      .safeIntegers();
-    this.#selectRows = connection
-      .prepare(
-        'SELECT sequence, timestamp, checksum, frame FROM journal_row WHERE sequence >= ? ORDER BY sequence LIMIT ?',
-      )
-      .safeIntegers();
-    this.#selectChecksum = connection
-      .prepare('SELECT checksum FROM journal_row WHERE sequence = ?')
-      .pluck();
-    this.#selectLast = connection.prepare('SELECT max(sequence) FROM journal_row').pluck();
-    this.#selectTimestamp = connection
-      .prepare('SELECT timestamp FROM journal_row WHERE sequence = ?')
-      .pluck()
-      .safeIntegers();
   }
 
   /** Undefined when the file has no `meta` row (yet). Throws JOURNAL_CORRUPT when it is not the segment that was expected. */
@@ -81,7 +86,7 @@ export class SegmentReader implements Disposable {
   }
 
   row(sequence: number): StoredRow | undefined {
-    const columns = this.#read(this.#selectRow, sequence) as RowColumns | undefined;
+    const columns = this.#read('row', sequence) as RowColumns | undefined;
     if (columns === undefined) return undefined;
     return {
       sequence,
@@ -94,7 +99,7 @@ export class SegmentReader implements Disposable {
   /** At most `count` rows from a sequence on, in order; none at the end of the segment. One question to SQLite for several rows. */
   rowsFrom(sequence: number, count = 1): readonly StoredRow[] {
     const rows = this.#checked(sequence, () =>
-      this.#selectRows.all(sequence, count),
+      this.#statement('rows').all(sequence, count),
     ) as readonly RowsColumns[];
     return rows.map((columns) => ({
       sequence: Number(columns.sequence),
@@ -105,12 +110,12 @@ export class SegmentReader implements Disposable {
   }
 
   checksum(sequence: number): number | undefined {
-    return this.#read(this.#selectChecksum, sequence) as number | undefined;
+    return this.#read('checksum', sequence) as number | undefined;
   }
 
   /** Of the row, not checked. */
   timestamp(sequence: number): bigint | undefined {
-    const timestamp = this.#read(this.#selectTimestamp, sequence) as bigint | undefined;
+    const timestamp = this.#read('timestamp', sequence) as bigint | undefined;
     return timestamp === undefined ? undefined : BigInt.asUintN(64, timestamp);
   }
 
@@ -122,7 +127,7 @@ export class SegmentReader implements Disposable {
 
   /** `firstSequence - 1` when there are no rows yet. */
   lastSequence(): number {
-    const last = this.#read(this.#selectLast) as number | null;
+    const last = this.#read('last') as number | null;
     return last ?? this.firstSequence - 1;
   }
 
@@ -138,10 +143,20 @@ export class SegmentReader implements Disposable {
     this.close();
   }
 
-  #read(statement: ReadStatement, sequence?: number): unknown {
-    return this.#checked(sequence, () =>
-      sequence === undefined ? statement.get() : statement.get(sequence),
-    );
+  #read(question: keyof typeof QUESTIONS, sequence?: number): unknown {
+    return this.#checked(sequence, () => {
+      const statement = this.#statement(question);
+      return sequence === undefined ? statement.get() : statement.get(sequence);
+    });
+  }
+
+  #statement(question: keyof typeof QUESTIONS): ReadStatement {
+    let statement = this.#statements.get(question);
+    if (statement === undefined) {
+      statement = QUESTIONS[question](this.#connection);
+      this.#statements.set(question, statement);
+    }
+    return statement;
   }
 
   #checked(sequence: number | undefined, read: () => unknown): unknown {

@@ -24,7 +24,7 @@ import {
 import { openForWriting, removeDatabase } from './database.ts';
 import { HeadWitness, makeWitness, newestHead, readWitness, resetWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
-import { createEmptySegment, PREPARED_NAME } from './segment.ts';
+import { createEmptySegment, PREPARED_NAME, segmentName } from './segment.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
 function corrupt(message: RegExp): Error {
@@ -152,6 +152,20 @@ describe('what a crash leaves', () => {
     expect(at.firsts()).toEqual([1, 4, 6]);
     expect(walBytes(at.path(4))).toBe(0);
     expect(sequences(journal)).toEqual(upTo(5));
+  });
+
+  test('what is sealed is read without anything coming beside it', () => {
+    using at = place();
+    fillAndClose(at, 10);
+    const names = (): string[] => readdirSync(at.options.directory);
+    expect(names().filter((name) => /-(wal|shm)$/.test(name))).toEqual([]);
+    using reader = JournalReader.open(at.options);
+    reader.checkSegments();
+    expect(sequences(reader)).toEqual(upTo(10));
+    const last = segmentName(at.firsts().at(-1)!);
+    expect(names().filter((name) => /-(wal|shm)$/.test(name) && !name.startsWith(last))).toEqual(
+      [],
+    );
   });
 
   test('a new segment with meta and without rows is gone on with', () => {

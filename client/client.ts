@@ -294,6 +294,11 @@ function wrongKind(kind: BatchKind): SyceeError {
   });
 }
 
+/** Of transfers, with their names. */
+export function transferResults(reply: CreateReply): readonly CreateResult<TransferStatusName>[] {
+  return namedResults<TransferStatusName>(reply, TRANSFER_STATUS_NAMES).results;
+}
+
 function namedResults<Name extends string>(
   reply: CreateReply,
   names: readonly (string | undefined)[],

@@ -29,16 +29,26 @@ export function batchOfObjects(kind: RecordKind, objects: readonly object[]): Ba
   assertCount(objects.length);
   const rows = new Uint32Array(objects.length * ROW_WORDS);
   const view = new DataView(rows.buffer);
-  const columnOf = COLUMN_OF[kind];
-  for (let i = 0; i < objects.length; i++) {
-    for (const [field, value] of Object.entries(objects[i]!) as [string, unknown][]) {
-      if (value === undefined) continue;
-      const column = columnOf.get(field);
-      if (column === undefined) throw refusal(i, field, 'unknown field');
-      writeField(view, i, column, checkedValue(i, field, column, value));
-    }
-  }
+  for (let i = 0; i < objects.length; i++) writeObject(kind, objects[i]!, view, i, i);
   return batchOfRows(kind, rows, objects.length);
+}
+
+/** Writes an object into a row that is all zero. Throws SyceeError malformed_request, with `event` as its number; the row may be half written then. */
+// oxlint-disable-next-line max-params -- The object, and where it goes.
+export function writeObject(
+  kind: RecordKind,
+  object: object,
+  view: DataView,
+  row: number,
+  event: number,
+): void {
+  const columnOf = COLUMN_OF[kind];
+  for (const [field, value] of Object.entries(object) as [string, unknown][]) {
+    if (value === undefined) continue;
+    const column = columnOf.get(field);
+    if (column === undefined) throw refusal(event, field, 'unknown field');
+    writeField(view, row, column, checkedValue(event, field, column, value));
+  }
 }
 
 /** Encodes the ids of a lookup. */

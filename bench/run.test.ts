@@ -16,6 +16,7 @@ test.each([
   'chains --chain 3',
   'chains --shards 2 --legs apart',
   'hot-account --shards 2 --hot-side credit',
+  'single-calls --callers 20',
   'open-pendings --pendings 500 --timeout 3600 --user-data',
   'queries --history 1000 --questions 2 --rounds 1',
 ])('a small run verifies: %s', async (line) => {

@@ -13,6 +13,7 @@ import { queries } from './queries.ts';
 import { formatReport, makeReport } from './report.ts';
 import type { ScenarioName } from './scenario-options.ts';
 import type { ScenarioContext, ScenarioResult } from './scenario.ts';
+import { singleCalls } from './single-calls.ts';
 import { recovery, snapshotUnderLoad } from './snapshots.ts';
 import { chains, hotAccount, uniform } from './uniform.ts';
 
@@ -30,6 +31,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, (context: ScenarioContext) => Pro
   'pending-post': reported(pendingPost),
   chains: reported(chains),
   'hot-account': reported(hotAccount),
+  'single-calls': reported(singleCalls),
   'open-pendings': reported(openPendings),
   queries: reported(queries),
   recovery: reported(recovery),

@@ -29,6 +29,8 @@ export interface ScenarioOptions {
   readonly hotSide: HotSide;
   /** Posts name the accounts, ledger, and code of their pending transfers. */
   readonly namesAccounts: boolean;
+  /** Each with one call at a time. */
+  readonly callers: number;
   /** Pending transfers left open. */
   readonly pendings: number;
   readonly timeoutSeconds: number;
@@ -62,6 +64,7 @@ export const SCENARIO_FLAGS = {
   'pending-post': ['name-accounts'],
   chains: ['chain', 'legs'],
   'hot-account': ['hot-side'],
+  'single-calls': ['callers'],
   'open-pendings': ['pendings', 'timeout', 'user-data'],
   queries: ['history', 'questions', 'ask', 'readers', 'read-rate', 'rounds'],
   recovery: ['history', 'suffix'],
@@ -77,6 +80,7 @@ export const FLAG_TYPES = {
   legs: { type: 'string' },
   'hot-side': { type: 'string' },
   'name-accounts': { type: 'boolean' },
+  callers: { type: 'string' },
   pendings: { type: 'string' },
   timeout: { type: 'string' },
   'user-data': { type: 'boolean' },
@@ -114,6 +118,8 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
                          WHERE is ${LEGS.join(', ')}
   hot-account            one account is a side of every transfer
     --hot-side SIDE      ${HOT_SIDES.join(', ').padEnd(48)}(either)
+  single-calls           one transfer a call, through the batching client
+    --callers N          each with one call at a time                 (1000)
   open-pendings          what an open pending transfer takes in memory
     --pendings N         left open                                    (1000000)
     --timeout S          each has a timeout of S to 2 S seconds       (0: none)
@@ -171,6 +177,7 @@ export function scenarioOptionsOf(
     legs: oneOf('legs', LEGS),
     hotSide: oneOf('hot-side', HOT_SIDES),
     namesAccounts: values['name-accounts'] === true,
+    callers: whole('callers', [1, 100_000]),
     pendings: whole('pendings', [1, 100_000_000]),
     timeoutSeconds: whole('timeout', [0, TIMEOUT_SECONDS_MAX]),
     hasUserData: values['user-data'] === true,
@@ -211,6 +218,7 @@ function peerOptions(
 
 const DEFAULTS = {
   chain: '2',
+  callers: '1000',
   pendings: '1000000',
   timeout: '0',
   history: '10000000',
@@ -234,6 +242,7 @@ export function ownSettings(
     legs: options.legs,
     'hot-side': options.hotSide,
     'name-accounts': options.namesAccounts,
+    callers: options.callers,
     pendings: options.pendings,
     timeout: options.timeoutSeconds,
     'user-data': options.hasUserData,

@@ -43,7 +43,9 @@ export function writeObject(
   event: number,
 ): void {
   const columnOf = COLUMN_OF[kind];
-  for (const [field, value] of Object.entries(object) as [string, unknown][]) {
+  const fields = object as Readonly<Record<string, unknown>>;
+  for (const field of Object.keys(object)) {
+    const value = fields[field];
     if (value === undefined) continue;
     const column = columnOf.get(field);
     if (column === undefined) throw refusal(event, field, 'unknown field');
@@ -89,33 +91,46 @@ function assertCount(n: number): void {
   }
 }
 
-function checkedValue(row: number, field: string, column: number, value: unknown): bigint {
-  const bits = COLUMN_BYTES[column]! * 8;
-  const isWide = bits >= 64;
-  if (isWide && typeof value !== 'bigint') throw refusal(row, field, `a bigint below 2^${bits}`);
-  if (!isWide && !(typeof value === 'number' && Number.isInteger(value))) {
-    throw refusal(row, field, `a whole number below 2^${bits}`);
+/** By column: the greatest value, in the type that the field has. */
+const GREATEST = COLUMN_BYTES.map((bytes) =>
+  bytes >= 8 ? (1n << BigInt(bytes * 8)) - 1n : 2 ** (bytes * 8) - 1,
+);
+
+// Hot path.
+function checkedValue(row: number, field: string, column: number, value: unknown): FieldValue {
+  const greatest = GREATEST[column]!;
+  if (typeof greatest === 'bigint') {
+    if (typeof value !== 'bigint') throw refusal(row, field, `a bigint below ${boundOf(column)}`);
+    if (value >= 0n && value <= greatest) return value;
+  } else {
+    if (typeof value !== 'number' || !Number.isInteger(value)) {
+      throw refusal(row, field, `a whole number below ${boundOf(column)}`);
+    }
+    if (value >= 0 && value <= greatest) return value;
   }
-  const whole = BigInt(value as FieldValue);
-  if (whole < 0n || whole >= 1n << BigInt(bits)) {
-    throw refusal(row, field, `between 0 and 2^${bits} - 1`);
-  }
-  return whole;
+  throw refusal(row, field, `between 0 and ${boundOf(column)} - 1`);
+}
+
+function boundOf(column: number): string {
+  return `2^${COLUMN_BYTES[column]! * 8}`;
 }
 
 function refusal(row: number, field: string, rule: string): SyceeError {
   return new SyceeError('malformed_request', `event ${row}, ${field}: ${rule}`, { field, rule });
 }
 
-export function writeField(view: DataView, row: number, column: number, value: bigint): void {
+/** The value is within its column. */
+export function writeField(view: DataView, row: number, column: number, value: FieldValue): void {
   const at = row * ROW_BYTES + COLUMN_OFFSETS[column]!;
   switch (COLUMN_BYTES[column]!) {
-    case 16:
-      view.setBigUint64(at, value, true);
-      view.setBigUint64(at + 8, value >> 64n, true);
+    case 16: {
+      const wide = value as bigint;
+      view.setBigUint64(at, wide, true);
+      if (wide > 0xffff_ffff_ffff_ffffn) view.setBigUint64(at + 8, wide >> 64n, true);
       break;
+    }
     case 8:
-      view.setBigUint64(at, value, true);
+      view.setBigUint64(at, value as bigint, true);
       break;
     case 4:
       view.setUint32(at, Number(value), true);

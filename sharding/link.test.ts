@@ -250,6 +250,11 @@ describe('a link', () => {
     a.queue(Uint32Array.of(1));
     a.submit();
     expect([a.link.isBlocked, a.link.flush()]).toEqual([false, false]);
+    // Taken by the next group meanwhile.
+    b.send(Uint32Array.of(8));
+    b.link.flush();
+    a.take(1);
+    expect(a.got).toHaveLength(2);
     a.link.committed();
     a.link.submitted();
     a.link.send({ number: 2, clockLow: 2, clockHigh: 0, body: Uint32Array.of(2) });
@@ -261,6 +266,8 @@ describe('a link', () => {
     expect(a.link.flush()).toBe(true);
     b.take(1);
     expect(b.got.map(({ number }) => number)).toEqual([1, 2]);
+    b.take(1);
+    expect(b.link.acknowledged).toBe(2);
   });
 
   test('numbers are dense: a gap is a bug', () => {

@@ -12,6 +12,7 @@ import {
   upTo,
   walBytes,
 } from '../test/support/journal-place.ts';
+import { openForWriting } from './database.ts';
 import { JournalReader } from './journal-reader.ts';
 import { SegmentSealer } from './segment-sealer.ts';
 import { type AppendBeside, SqliteJournal } from './sqlite-journal.ts';
@@ -77,6 +78,26 @@ test('without a thread that is there in time this one appends by itself', () => 
     journal.submit({ sequence, timestamp: 1n, frame: frameOf(sequence) });
     expect(journal.settle(false)).toBe(true);
   }
+});
+
+test('a failure is told with the code that SQLite gave, and nothing is taken after it', () => {
+  using at = place();
+  using journal = SqliteJournal.open({ ...at.options, beside: beside() });
+  fill(journal, 1);
+  const connection = openForWriting(at.path(1));
+  connection.exec(
+    "CREATE TRIGGER full_disk AFTER INSERT ON journal_row BEGIN SELECT raise(ABORT, 'disk'); END",
+  );
+  connection.close();
+  journal.submit({ sequence: 2, timestamp: 1n, frame: frameOf(2) });
+  expect(() => journal.settle(true)).toThrow(
+    expect.objectContaining({
+      code: 'JOURNAL_WRITE_FAILED',
+      message: expect.stringContaining('disk') as string,
+      cause: expect.objectContaining({ code: 'SQLITE_CONSTRAINT_TRIGGER' }) as Error,
+    }) as Error,
+  );
+  expect(() => journal.settle(false)).toThrow('An earlier append failed');
 });
 
 test('a row that is under way at the end is there afterwards', () => {

@@ -80,6 +80,17 @@ test('without a thread that is there in time this one appends by itself', () => 
   }
 });
 
+test('a journal may be closed before the thread is there', () => {
+  using at = place();
+  const options = { ...at.options, beside: beside({ isAwaited: false }) };
+  for (let last = 1; last <= 3; last++) {
+    using journal = SqliteJournal.open(options);
+    fill(journal, last);
+  }
+  using again = SqliteJournal.open(options);
+  expect(sequences(again)).toEqual(upTo(3));
+});
+
 test('a failure is told with the code that SQLite gave, and nothing is taken after it', () => {
   using at = place();
   using journal = SqliteJournal.open({ ...at.options, beside: beside() });

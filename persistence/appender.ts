@@ -4,8 +4,8 @@
  * The thread has a connection of its own, `synchronous = FULL` like the owner's; the owner does not write while a row is under way here. What
  * crosses is shared memory: one state word on which both sides wait, and the row. An answer rings the owner's doorbell too.
  *
- * Failure policy: whatever the thread throws is the owner's to throw. A thread that dies without an answer ends the owner's thread with its `error`
- * event. It is a thread of the owner's: Node ends and joins it before the owner's own end is told, so no row comes after that.
+ * Failure policy: whatever the thread throws is the owner's to throw. A thread that cannot begin is done without; one that dies later without an
+ * answer ends the owner's thread with its `error` event. It is a thread of the owner's: Node ends and joins it before the owner's own end is told, so no row comes after that.
  */
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
@@ -75,6 +75,13 @@ class AppenderMemory {
     return Atomics.load(this.#words, STATE_WORD);
   }
 
+  /** From one state to another, if it is that one. */
+  isMoved(from: number, to: number): boolean {
+    const isMoved = Atomics.compareExchange(this.#words, STATE_WORD, from, to) === from;
+    if (isMoved) Atomics.notify(this.#words, STATE_WORD);
+    return isMoved;
+  }
+
   set(state: number): void {
     Atomics.store(this.#words, STATE_WORD, state);
     Atomics.notify(this.#words, STATE_WORD);
@@ -126,6 +133,10 @@ export class Appender {
       name: 'appender',
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX },
     });
+    // One that could not begin is never ready, and the owner appends by itself.
+    worker.on('error', (error: unknown) => {
+      if (this.isReady) throw error;
+    });
     worker.unref();
   }
 
@@ -169,7 +180,8 @@ export class Appender {
 
   /** Waits for what is under way, and for the connection to be closed. */
   close(): void {
-    this.waitUntilReady();
+    // One that is not there yet has nothing open, and will not have.
+    if (this.#memory.isMoved(State.starting, State.closed)) return;
     this.#memory.waitWhile(State.asked);
     this.#memory.set(State.closing);
     this.#memory.waitWhile(State.closing);
@@ -183,7 +195,7 @@ export function runAppender(): void {
   const memory = new AppenderMemory(shared);
   const bell = new Doorbell(place.buffer, place.offset);
   let segment: LiveSegment | undefined;
-  memory.set(State.ready);
+  if (!memory.isMoved(State.starting, State.ready)) return;
   for (;;) {
     const { state } = memory;
     if (state === State.closing) break;

@@ -9,7 +9,7 @@
  *
  * What waits is bounded: beyond `waitingMax` a call is rejected at once (`overloaded`).
  */
-import { BatchKind, batchOfRows, ROW_WORDS } from '../engine/batch.ts';
+import { BatchKind, batchOfRows, ROW_BYTES, ROW_WORDS } from '../engine/batch.ts';
 import { TransferFlags } from '../engine/flags.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
@@ -48,7 +48,6 @@ class Gathering {
   readonly callers: Caller[] = [];
   n = 0;
   #rows = new Uint32Array(ROWS_MIN * ROW_WORDS);
-  #view = new DataView(this.#rows.buffer);
 
   hasRoom(count: number): boolean {
     return this.n + count <= BATCH_EVENTS_MAX;
@@ -58,9 +57,10 @@ class Gathering {
   write(transfers: readonly TransferInput[]): void {
     this.#reach(this.n + transfers.length);
     const { n } = this;
+    const view = new DataView(this.#rows.buffer, n * ROW_BYTES);
     try {
       for (const [i, transfer] of transfers.entries()) {
-        writeObject(BatchKind.transfers, transfer, this.#view, n + i, i);
+        writeObject(BatchKind.transfers, transfer, view, i);
       }
     } catch (error: unknown) {
       this.#rows.fill(0, n * ROW_WORDS, (n + transfers.length) * ROW_WORDS);
@@ -78,7 +78,6 @@ class Gathering {
     const grown = new Uint32Array(Math.max(rows * ROW_WORDS, this.#rows.length * 2));
     grown.set(this.#rows);
     this.#rows = grown;
-    this.#view = new DataView(grown.buffer);
   }
 }
 

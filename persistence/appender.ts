@@ -5,7 +5,8 @@
  * crosses is shared memory: one state word on which both sides wait, and the row. An answer rings the owner's doorbell too.
  *
  * Failure policy: whatever the thread throws is the owner's to throw. A thread that cannot begin is done without; one that dies later without an
- * answer ends the owner's thread with its `error` event. It is a thread of the owner's: Node ends and joins it before the owner's own end is told, so no row comes after that.
+ * answer ends the owner's thread with its `error` event. It is a thread of the owner's: Node ends and joins it before the owner's own end is told,
+ * so no row comes after that.
  */
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
@@ -220,8 +221,11 @@ export function runAppender(): void {
     }
     bell.ring();
   }
-  segment?.close();
-  memory.set(State.closed);
+  try {
+    segment?.close();
+  } finally {
+    memory.set(State.closed);
+  }
 }
 
 function failureText(error: unknown): string {

@@ -29,6 +29,7 @@ import {
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import { BATCH_EVENTS_MAX, EXPIRIES_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind, type Outgoing } from './link-message.ts';
+import { MessagePool } from './message-pool.ts';
 import { NO_REQUEST, OpenRequests } from './open-requests.ts';
 import { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
@@ -44,6 +45,8 @@ export class StateMachine {
   readonly shelf: RecordShelf;
   readonly requests: OpenRequests;
   readonly outcomes = new Outcomes();
+  /** Bodies of `outgoing` come from here; who keeps them gives them back when the peer has them. */
+  readonly messages = new MessagePool();
   readonly #group: Group;
   readonly #claims: Claims;
   readonly #units: Units;
@@ -71,15 +74,15 @@ export class StateMachine {
     const claims = this.#claims;
     const carried = new Carried(options.seed);
     const units = new Units({ ledger, group, shelf, carried });
-    const walks = new Walks({ ledger, group, claims, carried, units, requests, outcomes });
-    const waiting = new Waiting({ ledger, group, claims, units, walks, requests, outcomes });
+    const base = { ledger, group, claims, units, requests, outcomes };
+    const walks = new Walks({ ...base, carried, messages: this.messages });
+    const waiting = new Waiting({ ...base, walks });
     this.#units = units;
     this.#walks = walks;
     this.#waiting = waiting;
     this.#wanted = new WantedRecords(ledger, shelf);
     const { hashes, pendingSlots } = this.#wanted;
-    const parts = { ledger, group, claims, units, walks, waiting, requests, outcomes };
-    this.#creates = new CreateRequests({ ...parts, shelf, hashes, pendingSlots });
+    this.#creates = new CreateRequests({ ...base, walks, waiting, shelf, hashes, pendingSlots });
   }
 
   /** The next group goes on with what waits, even without inputs. */

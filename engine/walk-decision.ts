@@ -29,6 +29,7 @@ import {
   type Outgoing,
 } from './link-message.ts';
 import { BLOCK_ROWS } from './look-ahead.ts';
+import type { MessagePool } from './message-pool.ts';
 import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
 import { PlainWalk } from './plain-walk.ts';
@@ -43,6 +44,7 @@ export interface DecisionParts {
   readonly units: Units;
   readonly outcomes: Outcomes;
   readonly outgoing: Outgoing[];
+  readonly messages: MessagePool;
 }
 
 /** Word offsets in a transfer row. */
@@ -211,7 +213,9 @@ export class WalkDecision {
     words[ApplyHead.resolved] = resolved;
     words[ApplyHead.balances] = balances;
     words[ApplyHead.outcomes] = isFirst ? this.#outcomes.length / OUTCOME_WORDS : 0;
-    this.#parts.outgoing.push({ to: shard, body: body.copy() });
+    const message = this.#parts.messages.take(body.length);
+    message.set(body.view());
+    this.#parts.outgoing.push({ to: shard, body: message });
   }
 
   /**

@@ -114,7 +114,8 @@ export class Walks {
   #send(draft: Draft): void {
     const { events, marks, load, requests } = draft;
     const from = LINK_HEAD_WORDS + events.length + marks.length;
-    const out = new Uint32Array(from + load.wordLength);
+    const out = this.#parts.messages.take(from + load.wordLength);
+    out.fill(0, 0, LINK_HEAD_WORDS);
     out[LinkHead.kind] = LinkKind.walk;
     out[LinkHead.rows] = draft.rows;
     out[LinkHead.first] = this.#parts.ledger.shard;
@@ -167,7 +168,7 @@ export class Walks {
       this.#eventKeys.collect(kind, body, at, markOf(body, i));
       load.claim(this.#eventKeys, OWNER_AWAY);
     }
-    const out = new Uint32Array(from + load.wordLength);
+    const out = this.#parts.messages.take(from + load.wordLength);
     out.set(body.subarray(0, from));
     this.#forward(out, from, load, null);
   }

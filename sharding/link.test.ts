@@ -277,3 +277,17 @@ describe('a link', () => {
     expect(() => a.link.send(message)).toThrow('dense');
   });
 });
+
+test('the words of a message are given back once, when the peer has it', () => {
+  const [a, b] = newPair();
+  const forgotten: Uint32Array[] = [];
+  a.link.onForgotten = (body) => forgotten.push(body);
+  for (let i = 0; i < 3; i++) a.send(Uint32Array.of(i));
+  settle([a, b]);
+  expect(forgotten).toEqual(a.sent);
+  a.send(Uint32Array.of(3));
+  a.link.flush();
+  expect(forgotten).toHaveLength(3);
+  settle([a, b]);
+  expect(forgotten).toEqual(a.sent);
+});

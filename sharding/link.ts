@@ -63,6 +63,8 @@ export class Link {
   #arriving: LinkMessage | null = null;
   #arrived: LinkMessage | null = null;
   #words = new Uint32Array(256);
+  /** Called with the words of each message that the peer has: nobody reads them here any more. */
+  onForgotten: (body: Uint32Array) => void = () => undefined;
 
   constructor(shard: number, rings: LinkRings) {
     this.#shard = shard;
@@ -142,7 +144,7 @@ export class Link {
     let count = 0;
     while (count < this.#outbox.length && this.#outbox[count]!.number <= number) count++;
     if (count === 0) return;
-    this.#outbox.splice(0, count);
+    for (const { body } of this.#outbox.splice(0, count)) this.onForgotten(body);
     if (count > this.#next) this.#nextOffset = 0;
     this.#next = Math.max(0, this.#next - count);
   }

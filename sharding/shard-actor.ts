@@ -93,6 +93,9 @@ export class ShardActor {
     this.#acknowledged = new Float64Array(shards);
     this.written = new Uint8Array(shards + 1);
     this.#group.onBlock = () => this.#look();
+    for (const link of options.links) {
+      if (link !== undefined) link.onForgotten = (body) => this.#machine.messages.give(body);
+    }
   }
 
   get machine(): StateMachine {

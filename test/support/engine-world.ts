@@ -385,7 +385,9 @@ export class EngineWorld {
     const { clockLow, clockHigh } = ledger;
     return outgoing.map(({ to, body }, i) => {
       const behind = outgoing.slice(i + 1).filter((other) => other.to === to).length;
-      const message = { number: sent[to]! - behind, clockLow, clockHigh, body };
+      // The machine may use the words of a message again from now on.
+      const message = { number: sent[to]! - behind, clockLow, clockHigh, body: body.slice() };
+      shard.machine.messages.give(body);
       shard.outbox[to]!.push(message);
       return { to, message };
     });

@@ -165,7 +165,7 @@ export class CreateRequests {
     if (i < accounts.aheadTo) return accounts.aheadTo;
     this.#group.onBlock();
     const end = Math.min(i + BLOCK_ROWS, this.#columns.n);
-    this.#ledger.transferIndex.touchAll(this.#hashes, firstRow + i, firstRow + end);
+    this.#ledger.transferIndex.touchFree(this.#hashes, firstRow + i, firstRow + end);
     if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);
     else accounts.lookAhead(i, end, this.#ledger.shards === 1 ? null : this.#shardsOf);
     return end;

@@ -93,6 +93,23 @@ export class IdIndex {
     this.touched = touched;
   }
 
+  /** The same for ids that are likely to be new: the empty slots too that they will get, if none of them takes another's. */
+  // Hot path.
+  touchFree(hashes: Int32Array, from: number, to: number): void {
+    this.touchAll(hashes, from, to);
+    const places = this.#places;
+    const { words: slots, marks } = this.#buckets;
+    const n = to - from;
+    for (let i = 0; i < n; i++) {
+      let slot = places[i]!;
+      while (marks[slot] !== 0) slot = nextSlot(slot);
+      places[i] = slot;
+    }
+    let { touched } = this;
+    for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
+    this.touched = touched;
+  }
+
   /** Reads the slots from..to-1 of a list, -1 for none, for the cache's sake only; says what is there, which means nothing. */
   // Hot path.
   readSlots(slots: Int32Array, from: number, to: number): number {

@@ -42,6 +42,15 @@ export class LookAhead {
     transferIndex.touchAll(hashes, 0, count);
   }
 
+  /** Transfers that are about to be added. */
+  // Hot path.
+  newTransfers(words: Uint32Array, at: number, step: number, count: number): void {
+    const { transferIndex } = this.#ledger;
+    const hashes = this.#hashes;
+    for (let i = 0; i < count; i++) hashes[i] = transferIndex.hash(words, at + i * step);
+    transferIndex.touchFree(hashes, 0, count);
+  }
+
   /** What a walk may claim of events that lie one after the other, as far as a block goes. */
   // Hot path.
   events(kind: BatchKind, words: Uint32Array, at: number, left: number): void {

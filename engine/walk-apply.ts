@@ -98,7 +98,7 @@ export class WalkApply {
     for (let i = 0, at = from; i < n; i++, at += TRANSFER_WORDS) {
       if (i % BLOCK_ROWS === 0) {
         this.#claimed.lookAhead();
-        this.#lookAhead.transfers(body, at, TRANSFER_WORDS, Math.min(BLOCK_ROWS, n - i));
+        this.#lookAhead.newTransfers(body, at, TRANSFER_WORDS, Math.min(BLOCK_ROWS, n - i));
       }
       const isHome = shardOf(body, at + 4, shards) === shard;
       const isAway = shardOf(body, at + 8, shards) === shard;

@@ -125,7 +125,7 @@ export class WalkDecision {
     const { accounts } = units.transferRules;
     group.onBlock();
     const to = Math.min(from + BLOCK_ROWS, body[LinkHead.rows]!);
-    this.#parts.ledger.transferIndex.touchAll(this.#hashes, from, to);
+    this.#parts.ledger.transferIndex.touchFree(this.#hashes, from, to);
     accounts.lookAhead(from, to, this.#shards);
     accounts.lookAheadPendings();
   }

@@ -2,7 +2,7 @@
  * Hash index from an account id to its row. A slot holds the hash and the row, 8 bytes; the id itself is in the row, which is read anyway. So the
  * whole index of a million accounts lies in the processor's cache.
  */
-import type { AccountTable } from './account-table.ts';
+import { CHUNK_ROWS, type AccountTable } from './account-table.ts';
 import { BucketDirectory, nextSlot } from './bucket-directory.ts';
 import { ACCOUNT_SLOTS_BYTES_MAX } from './limits.ts';
 import { hashId } from './placement.ts';
@@ -82,10 +82,11 @@ export class AccountIndex {
     this.#buckets.take(slot, 1);
   }
 
-  /** Enters all rows of the table into the empty index. */
-  rebuild(): void {
+  /** After the words of a chunk of the table were filled in: enters its rows, which are not there. */
+  loaded(chunk: number): void {
     const accounts = this.#accounts;
-    for (let row = 0; row < accounts.rows; row++) {
+    const end = Math.min((chunk + 1) * CHUNK_ROWS, accounts.rows);
+    for (let row = chunk * CHUNK_ROWS; row < end; row++) {
       this.insert(this.hash(accounts.words, accounts.offset(row)), row);
     }
   }

@@ -311,11 +311,12 @@ export class BucketDirectory {
     this.#reach();
   }
 
-  /** After the words of the slots were filled in: marks the taken ones. */
-  loaded(markOf: (words: Uint32Array, at: number) => number): void {
+  /** After the words of a slab were filled in: marks its taken slots. */
+  loaded(slab: number, markOf: (words: Uint32Array, at: number) => number): void {
     const { words, marks } = this;
     const step = this.#slotWords;
-    for (let slot = 0; slot < this.#buckets * BUCKET_SLOTS; slot++) {
+    const end = Math.min((slab + 1) * SLAB_BUCKETS, this.#buckets) * BUCKET_SLOTS;
+    for (let slot = slab * SLAB_BUCKETS * BUCKET_SLOTS; slot < end; slot++) {
       if (words[slot * step + step - 1] !== 0) marks[slot] = markOf(words, slot * step);
     }
   }

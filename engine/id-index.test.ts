@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../lib/prng.ts';
+import { SLAB_BUCKETS } from './bucket-directory.ts';
 import { IdIndex } from './id-index.ts';
+import { StateReader, StateWriter } from './state-words.ts';
 
 const IDS = 200_000;
 
@@ -82,6 +84,28 @@ describe('an id index', () => {
       const slot = index.search(ids, i * 4, index.hash(ids, i * 4));
       expect([index.valueLow(slot), index.valueHigh(slot)]).toEqual([0xffffffff - i, 0xffffffff]);
     }
+  });
+
+  test('is the same after it was loaded slab by slab, and can be added to', () => {
+    const ids = randomIds(IDS);
+    const index = fill(ids);
+    const out = new StateWriter();
+    index.save(out);
+    const again = new IdIndex(5);
+    again.load(new StateReader(out.words()));
+    const slabs = Math.ceil(index.buckets / SLAB_BUCKETS);
+    expect(slabs).toBeGreaterThan(1);
+    for (let slab = 0; slab < slabs; slab++) {
+      again.slabAt(slab).set(index.slabAt(slab));
+      again.loaded(slab);
+    }
+    expect(countWrong(again, ids)).toBe(0);
+    const more = randomIds(IDS, 9);
+    for (let i = 0; i < IDS; i++) {
+      again.insert(more, i * 4, again.hash(more, i * 4), i, i + 1);
+    }
+    expect(countWrong(again, ids)).toBe(0);
+    expect(countWrong(again, more)).toBe(0);
   });
 
   test('takes 24 to 52 bytes for each id beyond 300,000, the allocation that is partly unused included', () => {

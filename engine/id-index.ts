@@ -202,9 +202,9 @@ export class IdIndex {
     this.#buckets.remove(slot);
   }
 
-  /** After the words of the slabs were filled in. */
-  loaded(): void {
-    this.#buckets.loaded(markOf);
+  /** After the words of a slab were filled in. */
+  loaded(slab: number): void {
+    this.#buckets.loaded(slab, markOf);
   }
 
   /** Copies the id that has these values and this hash into `target`; it is there. */

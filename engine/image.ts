@@ -100,6 +100,18 @@ export function imageChunk(ledger: Ledger, section: TableSection, chunk: number)
   }
 }
 
+/** A piece, and the words of its table that it fills, in memory that other threads may share. */
+export interface TablePiece extends Pick<ImagePiece, 'section' | 'chunk'> {
+  readonly target: Uint32Array;
+}
+
+/** All pieces of a ledger whose tables have their sizes. */
+export function tablePieces(ledger: Ledger): readonly TablePiece[] {
+  return Array.from(imagePieces(imageSizes(ledger)), ({ section, chunk, words }) => {
+    return { section, chunk, target: imageChunk(ledger, section, chunk).subarray(0, words) };
+  });
+}
+
 export function imageParts(ledger: Ledger, state: Uint32Array): ImageParts {
   const sizes = imageSizes(ledger);
   const chunks: Record<TableSection, Uint32Array[]> = { 3: [], 4: [], 5: [], 6: [], 7: [] };

@@ -18,14 +18,8 @@ import { digestTail, StateDigest, stateDigest } from './digest.ts';
 import { EventMark } from './event-marks.ts';
 import { Head, Input, INPUT_WORDS, InputType } from './frame.ts';
 import { type Group } from './group.ts';
-import {
-  imageChunk,
-  imageParts,
-  imagePieces,
-  imageSizes,
-  type ImageParts,
-  type TableSection,
-} from './image.ts';
+import { imageParts, ImageSection, imageSizes, tablePieces } from './image.ts';
+import type { ImageParts, TablePiece } from './image.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import { BATCH_EVENTS_MAX, EXPIRIES_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind, type Outgoing } from './link-message.ts';
@@ -74,15 +68,15 @@ export class StateMachine {
     const claims = this.#claims;
     const carried = new Carried(options.seed);
     const units = new Units({ ledger, group, shelf, carried });
-    const base = { ledger, group, claims, units, requests, outcomes };
-    const walks = new Walks({ ...base, carried, messages: this.messages });
-    const waiting = new Waiting({ ...base, walks });
+    const shared = { ledger, group, claims, units, requests, outcomes };
+    const walks = new Walks({ ...shared, carried, messages: this.messages });
+    const waiting = new Waiting({ ...shared, walks });
     this.#units = units;
     this.#walks = walks;
     this.#waiting = waiting;
     this.#wanted = new WantedRecords(ledger, shelf);
     const { hashes, pendingSlots } = this.#wanted;
-    this.#creates = new CreateRequests({ ...base, walks, waiting, shelf, hashes, pendingSlots });
+    this.#creates = new CreateRequests({ ...shared, walks, waiting, shelf, hashes, pendingSlots });
   }
 
   /** The next group goes on with what waits, even without inputs. */
@@ -313,12 +307,12 @@ export class StateMachine {
   }
 
   /**
-   * Takes an image over into this new state machine: first the words of its state, then the pieces of the tables, in order, whose words
-   * `read` puts into what it is given. Says the digest of what was loaded.
+   * Takes an image over into this new state machine: first the words of its state, then the pieces of the tables, all of which `fill` fills and yields, in
+   * order. Says the digest of what was loaded.
    */
   loadImage(
     state: Uint32Array,
-    read: (section: TableSection, target: Uint32Array) => void,
+    fill: (pieces: readonly TablePiece[]) => Iterable<TablePiece>,
   ): readonly [number, number] {
     const { ledger } = this;
     const from = new StateReader(state);
@@ -329,13 +323,16 @@ export class StateMachine {
     }
     assert(from.isAtEnd, 'the state of an image is read to its end');
     const digest = new StateDigest(tail);
-    for (const { section, chunk, words } of imagePieces(imageSizes(ledger))) {
-      const target = imageChunk(ledger, section, chunk).subarray(0, words);
-      read(section, target);
+    const pieces = tablePieces(ledger);
+    let filled = 0;
+    for (const piece of fill(pieces)) {
+      assert(piece === pieces[filled++], 'pieces come in the order of the image');
+      const { section, chunk, target } = piece;
       digest.add(section, target);
+      if (section === ImageSection.accounts) ledger.accountIndex.loaded(chunk);
+      if (section === ImageSection.slots) ledger.transferIndex.loaded(chunk);
     }
-    ledger.accountIndex.rebuild();
-    ledger.transferIndex.loaded();
+    assert(filled === pieces.length, 'an image fills all tables');
     ledger.pendings.loaded();
     return digest.finish();
   }

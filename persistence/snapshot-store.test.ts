@@ -14,6 +14,18 @@ const UNUSABLE = expect.objectContaining({ code: 'SNAPSHOT_UNUSABLE' }) as Error
 
 const load = (files: SnapshotFiles, identity: JournalIdentity = IDENTITY) =>
   loadSnapshot({ files, identity, seed: 7, group });
+const loadBeside = (files: SnapshotFiles) =>
+  loadSnapshot({ files, identity: IDENTITY, seed: 7, group, besideMin: 0 });
+
+const messageOf = (act: () => unknown): string => {
+  try {
+    act();
+    return 'nothing';
+  } catch (error: unknown) {
+    expect(error).toEqual(UNUSABLE);
+    return (error as Error).message;
+  }
+};
 
 describe('a snapshot', () => {
   test('is loaded with the state, and the words of the links, that it was written with', () => {
@@ -26,6 +38,16 @@ describe('a snapshot', () => {
     expect([...links]).toEqual([1, 2, 3]);
     expect(digestText(machine.digest())).toBe(manifest.digest);
     expect(machine.digest()).toEqual(written.shard.machine.digest());
+  });
+
+  test('is the same when a thread beside reads it', () => {
+    using written = new WrittenSnapshots();
+    written.transfer(100);
+    const { digest } = written.write();
+    const [files] = listSnapshots(written.directory);
+    const [beside, here] = [loadBeside(files!), load(files!)];
+    expect(beside.links).toEqual(here.links);
+    expect(digestText(beside.machine.digest())).toBe(digest);
   });
 
   test('is kept until two newer ones are there, and leaves nothing else', () => {
@@ -69,6 +91,23 @@ describe('a snapshot', () => {
     }
     writeFileSync(files!.manifest, manifest);
     expect(load(files!).manifest.sequence).toBe(files!.sequence);
+  });
+
+  test('is refused with the same sentence when a thread beside reads it', () => {
+    using written = new WrittenSnapshots();
+    written.transfer(100);
+    written.write();
+    const [files] = listSnapshots(written.directory);
+    const whole = readFileSync(files!.image);
+    for (const fraction of [0, 0.001, 0.3, 0.6, 0.9999]) {
+      const bytes = Buffer.from(whole);
+      const at = Math.floor(whole.length * fraction);
+      bytes[at] = bytes[at]! ^ 4;
+      writeFileSync(files!.image, bytes);
+      const [beside, here] = [messageOf(() => loadBeside(files!)), messageOf(() => load(files!))];
+      expect(beside).toBe(here);
+      expect(beside).not.toBe('nothing');
+    }
   });
 
   test('is refused when it is cut, or longer, or there is no image', () => {

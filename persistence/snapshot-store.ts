@@ -10,13 +10,14 @@ import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { digestText } from '../engine/digest.ts';
 import type { Group } from '../engine/group.ts';
-import { ImageSection } from '../engine/image.ts';
+import { ImageSection, type TablePiece } from '../engine/image.ts';
 import type { LedgerOptions } from '../engine/ledger.ts';
 import { StateMachine } from '../engine/state-machine.ts';
 import type { JournalIdentity } from './checksum-chain.ts';
 import { fsyncDirectory, fsyncPath } from './database.ts';
 import { snapshotUnusable } from './errors.ts';
 import { ImageReader, ImageWriter, type ImageIdentity } from './image-file.ts';
+import { filledBeside, LoaderFailure } from './image-loader.ts';
 import { removeInParts } from './remove-file.ts';
 import {
   listSnapshots,
@@ -29,6 +30,8 @@ import {
 } from './snapshot-manifest.ts';
 
 export const SNAPSHOTS_KEPT = 2;
+/** It takes a thread some 50 ms to begin, in which 64 MiB are read. */
+const BESIDE_BYTES_MIN = 64 << 20;
 const WRITING_SUFFIX = '.writing';
 const IMAGE_NAME = /^snapshot-(\d{12})\.image$/;
 
@@ -109,7 +112,9 @@ export interface SnapshotLoad {
   /** For the state machine that is made. */
   readonly group: Group;
   /** Called after each piece, with bytes read and bytes in all. */
-  readonly onProgress?: (done: number, of: number) => void;
+  readonly onProgress?: ((done: number, of: number) => void) | undefined;
+  /** Images of so many bytes and more are read on a thread of their own. */
+  readonly besideMin?: number;
 }
 
 /** Loads a snapshot into a new state machine, and compares its digest with the manifest's. Throws SNAPSHOT_UNUSABLE. */
@@ -122,15 +127,52 @@ export function loadSnapshot(options: SnapshotLoad): LoadedSnapshot {
   const links = reader.all(ImageSection.links);
   const { shard, shards } = identity;
   const machine = new StateMachine({ shard, shards, seed }, group);
-  const digest = machine.loadImage(state, (section, target) => {
-    reader.fill(section, target);
-    onProgress?.(reader.offset, manifest.bytes);
+  const isBeside = manifest.bytes >= (options.besideMin ?? BESIDE_BYTES_MIN);
+  const digest = machine.loadImage(state, (pieces) => {
+    const reading = { reader, path: files.image, manifest, pieces, onProgress };
+    return isBeside ? readBeside(reading) : readHere(reading);
   });
-  reader.finish(manifest);
   if (digestText(digest) !== manifest.digest) {
     throw snapshotUnusable(files.image, 'the state has another digest than its manifest says');
   }
   return { manifest, machine, links };
+}
+
+interface Reading {
+  readonly reader: ImageReader;
+  readonly path: string;
+  readonly manifest: SnapshotManifest;
+  readonly pieces: readonly TablePiece[];
+  readonly onProgress: ((done: number, of: number) => void) | undefined;
+}
+
+function* readHere(reading: Reading): Generator<TablePiece, void, undefined> {
+  const { reader, manifest, pieces, onProgress } = reading;
+  for (const piece of pieces) {
+    reader.fill(piece.section, piece.target);
+    onProgress?.(reader.offset, manifest.bytes);
+    yield piece;
+  }
+  reader.finish(manifest);
+}
+
+/** On a thread of its own, if that can begin; the pieces that it fills are yielded meanwhile. */
+function* readBeside(reading: Reading): Generator<TablePiece, void, undefined> {
+  const { path, manifest, pieces, onProgress } = reading;
+  let failure: LoaderFailure | undefined;
+  try {
+    yield* filledBeside({ path, manifest, pieces, onProgress });
+  } catch (error: unknown) {
+    if (!(error instanceof LoaderFailure)) throw error;
+    failure = error;
+  }
+  if (failure === undefined) return;
+  if (failure.hasBegun) {
+    // Says what is wrong, and where.
+    checkImage(path, manifest);
+    throw snapshotUnusable(path, 'the image could not be read the first time', failure);
+  }
+  yield* readHere(reading);
 }
 
 /** Removes all but the last SNAPSHOTS_KEPT; manifests first, so that none is ever without its image. */

@@ -83,10 +83,13 @@ export class ImageMaking {
 /** Takes an image over into a new state machine. */
 export function loadMade(machine: StateMachine, { state, pieces, digest }: MadeImage): void {
   let next = 0;
-  const found = machine.loadImage(state, (section, target) => {
-    const piece = pieces[next++]!;
-    assert(piece.section === section, 'pieces come in the order of the image');
-    target.set(piece.words);
+  const found = machine.loadImage(state, function* (tables) {
+    for (const table of tables) {
+      const piece = pieces[next++]!;
+      assert(piece.section === table.section, 'pieces come in the order of the image');
+      table.target.set(piece.words);
+      yield table;
+    }
   });
   assert(next === pieces.length, 'an image is read to its end');
   assert(found.join() === digest, 'what is loaded has the digest of the image');

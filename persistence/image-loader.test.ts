@@ -1,0 +1,32 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { ImageSection } from '../engine/image.ts';
+import { WrittenSnapshots } from '../test/support/written-snapshot.ts';
+import { filledBeside, type FillOptions } from './image-loader.ts';
+import { listSnapshots } from './snapshot-manifest.ts';
+
+/** What it takes to fill a table of one chunk of accounts. */
+function tableOf(written: WrittenSnapshots): FillOptions {
+  const manifest = written.write();
+  const [files] = listSnapshots(written.directory);
+  const target = new Uint32Array(new SharedArrayBuffer(20 * 128));
+  const pieces = [{ section: ImageSection.accounts, chunk: 0, target }];
+  return { path: files!.image, manifest, pieces };
+}
+
+test('a thread that has not begun in time is done without, and changes nothing when it comes', async () => {
+  using written = new WrittenSnapshots();
+  const options = tableOf(written);
+  const filling = filledBeside({ ...options, beginMs: 0 });
+  expect(() => filling.next()).toThrow(expect.objectContaining({ hasBegun: false }) as Error);
+  await sleep(500);
+  expect(options.pieces[0]!.target.every((word) => word === 0)).toBe(true);
+});
+
+test('a thread that fails in the midst says so, behind the pieces that it has filled', () => {
+  using written = new WrittenSnapshots();
+  // The image has more than that.
+  const filling = filledBeside(tableOf(written));
+  expect(filling.next().value!.target[0]).toBe(1);
+  expect(() => filling.next()).toThrow(expect.objectContaining({ hasBegun: true }) as Error);
+});

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -9,15 +9,25 @@ import { SqliteJournal } from './sqlite-journal.ts';
 
 const identity = { clusterId: 'c'.repeat(32), shard: 0, shards: 1 };
 
-describe.for(['sealed', 'live', 'restarted'])(
-  'reading parts of frames around SQLite, %s',
-  (state) => {
+/** As the header of a SQLite file has it. */
+const pageBytesOf = (path: string): number => readFileSync(path).readUint16BE(16);
+
+describe.for([
+  { state: 'sealed', pageBytes: 8192 },
+  { state: 'sealed', pageBytes: 32_768 },
+  { state: 'live', pageBytes: 8192 },
+  { state: 'restarted', pageBytes: 8192 },
+])(
+  'reading parts of frames around SQLite, $state, pages of $pageBytes bytes',
+  ({ state, pageBytes }) => {
     test('gives the bytes that SQLite gives', () => {
       const directory = mkdtempSync(join(tmpdir(), 'sycee-pages-'));
       const options = {
         ...identity,
         directory,
         segmentBytesMax: state === 'sealed' ? 4_000_000 : 50_000_000,
+        // The first one has small ones always.
+        ...(pageBytes > 8192 ? { largeFrameBytes: 1 } : {}),
       };
       const prng = new Prng(6);
       let journal = SqliteJournal.open(options);
@@ -44,6 +54,7 @@ describe.for(['sealed', 'live', 'restarted'])(
       const unplaced: { readonly sequence: number; readonly bytes: number }[] = [];
       for (const [at, first] of reader.firsts.entries()) {
         const next = reader.firsts[at + 1] ?? journal.lastSequence + 1;
+        expect(pageBytesOf(reader.path(first))).toBe(at === 0 ? 8192 : pageBytes);
         expect(reader.isSealed(first)).toBe(at < reader.firsts.length - 1);
         using pages = reader.isSealed(first) ? reader.pages(first) : reader.walPages(first)!;
         for (let sequence = first; sequence < next; sequence++) {
@@ -72,7 +83,9 @@ describe.for(['sealed', 'live', 'restarted'])(
       }
       expect(placed).toBeGreaterThan(15);
       const first = state === 'restarted' ? 121 : 1;
-      const large = unplaced.filter(({ sequence, bytes }) => sequence >= first && bytes > 8192);
+      const large = unplaced.filter(
+        ({ sequence, bytes }) => sequence >= first && bytes > pageBytes,
+      );
       expect(large).toEqual([]);
       journal.close();
       rmSync(directory, { recursive: true, force: true });

@@ -29,7 +29,7 @@ import { createEmptySegment, PREPARED_NAME, spentWalOf } from './segment.ts';
  * now, `sync` is for the head witness.
  */
 export type ToSealer =
-  | { readonly type: 'prepare'; readonly directory: string }
+  | { readonly type: 'prepare'; readonly directory: string; readonly pageBytes: number }
   | { readonly type: 'flush'; readonly path: string }
   | { readonly type: 'seal'; readonly path: string }
   | { readonly type: 'sync'; readonly paths: readonly string[] };
@@ -166,7 +166,7 @@ class SealerPort {
     try {
       switch (message.type) {
         case 'prepare':
-          return prepare(message.directory);
+          return prepare(message.directory, message.pageBytes);
         case 'flush':
           return this.#flush(message.path);
         case 'seal':
@@ -207,12 +207,12 @@ class SealerPort {
 }
 
 /** The file appears under its name in one step, so a journal that finds it can take it. */
-function prepare(directory: string): void {
+function prepare(directory: string, pageBytes: number): void {
   const prepared = join(directory, PREPARED_NAME);
   if (existsSync(prepared)) return;
   const building = join(directory, BUILDING_NAME);
   removeDatabase(building);
-  createEmptySegment(building);
+  createEmptySegment(building, pageBytes);
   renameSync(building, prepared);
   fsyncDirectory(directory);
 }

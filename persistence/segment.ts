@@ -130,8 +130,8 @@ export function segmentsIn(directory: string): number[] {
 }
 
 /** A whole segment file without `meta`. It is closed again, so everything is in the one file, and synced. */
-export function createEmptySegment(path: string): void {
-  const connection = openForWriting(path);
+export function createEmptySegment(path: string, pageBytes?: number): void {
+  const connection = openForWriting(path, pageBytes);
   try {
     connection.transaction(() => connection.exec(SCHEMA)).immediate();
   } finally {
@@ -237,9 +237,11 @@ export class LiveSegment implements Disposable {
     );
   }
 
-  /** Gives `meta` to a prepared file, or makes the whole file. The caller fsyncs the directory before the first append. */
-  static create(path: string, meta: SegmentMeta): LiveSegment {
-    const connection = openForWriting(path);
+  /**
+   * Gives `meta` to a prepared file, or makes the whole file, with such pages. The caller fsyncs the directory before the first append.
+   */
+  static create(path: string, meta: SegmentMeta, pageBytes?: number): LiveSegment {
+    const connection = openForWriting(path, pageBytes);
     try {
       connection.transaction(() => LiveSegment.#createMeta(connection, path, meta)).immediate();
       return new LiveSegment(path, connection);

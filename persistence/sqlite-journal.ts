@@ -21,7 +21,13 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import { Appender, type BellPlace } from './appender.ts';
 import { assertAppendable, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
-import { fsyncDirectory, fsyncPath, removeDatabase } from './database.ts';
+import {
+  fsyncDirectory,
+  fsyncPath,
+  LARGE_PAGE_BYTES,
+  PAGE_BYTES,
+  removeDatabase,
+} from './database.ts';
 import { journalCorrupt, JournalError } from './errors.ts';
 import { checkHead, type HeadWitness, newestHead, readWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
@@ -52,7 +58,10 @@ const SEGMENTS_UNSEALED_MAX = 4;
 const FLUSH_BYTES_MAX = 16 << 20;
 
 /** What an append writes at most besides twice its frame: the pages that it shares with others. */
-const APPEND_BYTES_MAX = 4 * 8216;
+const APPEND_BYTES_MAX = 4 * (LARGE_PAGE_BYTES + 24);
+
+/** Where the frames of a segment have so many bytes and more on average, the next one has large pages. */
+const LARGE_FRAME_BYTES = 256 << 10;
 
 /** How full a segment is when the next one is to be prepared: early enough, and not in each of the many lives that never need it. */
 const PREPARED_AT = 0.5;
@@ -77,7 +86,7 @@ export interface AppendBeside {
 interface UnderWay {
   readonly sequence: number;
   readonly checksum: number;
-  readonly bytesMax: number;
+  readonly frameBytes: number;
   readonly isBeside: boolean;
 }
 
@@ -88,6 +97,7 @@ export interface SqliteJournalOptions extends JournalIdentity {
   readonly sealer?: MessagePort | undefined;
   /** Smaller in tests. */
   readonly segmentBytesMax?: number | undefined;
+  readonly largeFrameBytes?: number | undefined;
   /** Says how far this journal was, and is told how far it is; closed with the journal. */
   readonly witness?: HeadWitness | undefined;
   /** Without it, this thread appends everything by itself, and `submit` returns when the row is durable. */
@@ -112,6 +122,9 @@ export class SqliteJournal implements Journal {
   /** What at most has been written since the sealer was asked to move what is there. */
   #unflushedMax = 0;
   #isNextAsked = false;
+  /** Rows and bytes of frames in the live segment. */
+  #liveRows = 0;
+  #liveBytes = 0;
   #lastChecksum: number;
   #underWay: UnderWay | undefined;
   #appender: Appender | undefined;
@@ -198,12 +211,12 @@ export class SqliteJournal implements Journal {
     assertAppendable(row, this.#lastSequence);
     const { sequence, frame } = row;
     const checksum = rowChecksum(this.#lastChecksum, row);
-    const bytesMax = 2 * frame.byteLength + APPEND_BYTES_MAX;
     try {
       this.begin();
       if (this.#hasWritten(this.#segmentBytesMax)) this.#goOn();
       const appender = this.#appenderFor(frame.byteLength);
-      this.#underWay = { sequence, checksum, bytesMax, isBeside: appender !== undefined };
+      const isBeside = appender !== undefined;
+      this.#underWay = { sequence, checksum, frameBytes: frame.byteLength, isBeside };
       if (appender === undefined) this.#live!.append(row, checksum);
       else appender.begin(this.#live!.path, row, checksum);
     } catch (error: unknown) {
@@ -215,7 +228,8 @@ export class SqliteJournal implements Journal {
     this.#assertUsable();
     const underWay = this.#underWay;
     if (underWay === undefined) return true;
-    const { sequence, checksum, bytesMax, isBeside } = underWay;
+    const { sequence, checksum, frameBytes, isBeside } = underWay;
+    const bytesMax = 2 * frameBytes + APPEND_BYTES_MAX;
     try {
       if (isBeside && !this.#appender!.end(isWaiting)) return false;
       this.#writtenMax += bytesMax;
@@ -224,6 +238,8 @@ export class SqliteJournal implements Journal {
       this.#fail(sequence, error);
     }
     this.#underWay = undefined;
+    this.#liveRows++;
+    this.#liveBytes += frameBytes;
     this.#lastSequence = sequence;
     this.#lastChecksum = checksum;
     this.#options.witness?.write(sequence, checksum);
@@ -307,7 +323,14 @@ export class SqliteJournal implements Journal {
   #askForNext(): void {
     if (this.#isNextAsked || !this.#hasWritten(this.#segmentBytesMax * PREPARED_AT)) return;
     this.#isNextAsked = true;
-    this.#tellSealer({ type: 'prepare', directory: this.#options.directory });
+    const { directory } = this.#options;
+    this.#tellSealer({ type: 'prepare', directory, pageBytes: this.#nextPageBytes() });
+  }
+
+  /** Of a segment that follows the live one, as far as is known of that by now. */
+  #nextPageBytes(): number {
+    const { largeFrameBytes = LARGE_FRAME_BYTES } = this.#options;
+    return this.#liveBytes >= this.#liveRows * largeFrameBytes ? LARGE_PAGE_BYTES : PAGE_BYTES;
   }
 
   /** So many bytes more, at most, lie in the WAL. */
@@ -327,7 +350,10 @@ export class SqliteJournal implements Journal {
     if (this.#appender?.isReady === true) this.#appender.leave();
     // Lets go of files that were moved to the archive.
     this.#reader.refresh();
-    this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum);
+    const pageBytes = this.#nextPageBytes();
+    this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum, pageBytes);
+    this.#liveRows = 0;
+    this.#liveBytes = 0;
     if (this.#options.sealer === undefined) {
       this.#reader.release(basename(full.path));
       full.seal();
@@ -452,12 +478,13 @@ function createLive(
   options: SqliteJournalOptions,
   firstSequence: number,
   previousChecksum: number,
+  pageBytes = PAGE_BYTES,
 ): LiveSegment {
   const { directory, clusterId, shard, shards } = options;
   const path = join(directory, segmentName(firstSequence));
   takePreparedSegment(directory, path);
   const meta = { clusterId, shard, shards, firstSequence, previousChecksum };
-  const segment = LiveSegment.create(path, meta);
+  const segment = LiveSegment.create(path, meta, pageBytes);
   fsyncDirectory(directory);
   return segment;
 }

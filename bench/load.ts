@@ -92,7 +92,8 @@ export async function runPacedLoad(
       const wait = planned - performance.now();
       if (wait > 0) await setTimeout(wait);
       options.onTake?.(slot);
-      transfers += await sendSlot(client, workload, books, slot);
+      const created = await sendSlot(client, workload, books, slot);
+      transfers += created;
       latency.record(performance.now() - planned);
     }
   });
@@ -116,7 +117,9 @@ export async function createTransfers(
       asked += slot.batch.n;
       options.onTake?.(slot);
       const sent = performance.now();
-      transfers += await sendSlot(client, workload, books, slot);
+      // In two statements: a sum that is read before an await forgets what others have added meanwhile.
+      const created = await sendSlot(client, workload, books, slot);
+      transfers += created;
       latency.record(performance.now() - sent);
     }
   });

@@ -9,7 +9,8 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { median, rounded } from './figures.ts';
+import { type Spread, spreadOf } from './figures.ts';
+import { spreadText, tableOf } from './table.ts';
 
 const HELP = `usage: node bench/compare.ts [--base DIR] [--head DIR] [--rounds N] -- SCENARIO [options of the bench] [-- SCENARIO [options]]
 
@@ -35,12 +36,6 @@ export interface Compared {
   readonly before: Spread;
   readonly after: Spread;
   readonly ratio: Spread;
-}
-
-interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly greatest: number;
 }
 
 interface Run {
@@ -86,17 +81,13 @@ export function compareRuns(
   return names.map((figure) => {
     const [from, to] = [before, after].map((runs) => runs.map((run) => run[figure]!));
     const ratios = to!.map((one, i) => one / from![i]!).filter((one) => Number.isFinite(one));
-    return { figure, before: spreadOf(from!), after: spreadOf(to!), ratio: spreadOf(ratios) };
+    return {
+      figure,
+      before: spreadOf(from!, 3),
+      after: spreadOf(to!, 3),
+      ratio: spreadOf(ratios, 3),
+    };
   });
-}
-
-function spreadOf(values: readonly number[]): Spread {
-  if (values.length === 0) return { median: 0, least: 0, greatest: 0 };
-  return {
-    median: rounded(median(values), 3),
-    least: rounded(Math.min(...values), 3),
-    greatest: rounded(Math.max(...values), 3),
-  };
 }
 
 async function compare(comparison: Comparison): Promise<number> {
@@ -114,7 +105,7 @@ async function compare(comparison: Comparison): Promise<number> {
     }
   }
   const compared = compareRuns(runs.before, runs.after);
-  console.log(tableOf(compared));
+  console.log(textOf(compared));
   const figures = compared.map((one) => ({
     figure: one.figure,
     base: one.before,
@@ -141,27 +132,13 @@ async function runOnce({ directory, command }: Run): Promise<object | null> {
   return null;
 }
 
-function tableOf(compared: readonly Compared[]): string {
+function textOf(compared: readonly Compared[]): string {
   const rows = compared.map(({ figure, before, after, ratio }) => [
     figure,
-    spreadText(before),
-    spreadText(after),
-    spreadText(ratio),
+    ...[before, after, ratio].map((spread) => spreadText(spread, numberText)),
   ]);
-  const lines = [['figure', 'base', 'head', 'head / base'], ...rows];
-  const widths = lines[0]!.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, at) => cell.padEnd(widths[at]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return tableOf([['figure', 'base', 'head', 'head / base'], ...rows]).join('\n');
 }
-
-const spreadText = ({ median: middle, least, greatest }: Spread): string =>
-  `${numberText(middle)} (${numberText(least)} to ${numberText(greatest)})`;
 
 const numberText = (value: number): string =>
   value.toLocaleString('en-US', { maximumFractionDigits: Math.abs(value) < 10 ? 3 : 1 });

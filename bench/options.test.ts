@@ -31,6 +31,37 @@ test('a scenario has its own options, and their defaults', () => {
   });
 });
 
+test('cross-shard is over two shards unless told, and growth to a hundred million', () => {
+  expect(parse('cross-shard')).toMatchObject({ options: { shards: 2 } });
+  expect(parse('growth')).toMatchObject({ options: { scenarioOptions: { transfers: 1e8 } } });
+  expect(parse('peers')).toMatchObject({ options: { scenarioOptions: { transfers: 1e6 } } });
+});
+
+test.each([
+  ['uniform --repeat 0', '--repeat is a whole number between 1 and 1000'],
+  ['uniform --rate fast', '--rate is a whole number between 0 and 100000000'],
+  ['queries --repeat 2', '--repeat is not for queries'],
+  ['single-calls --rate 5', '--rate is not for single-calls'],
+  ['zipfian --skew 1', '--skew is above 0 and below 1'],
+  ['uniform --skew 0.5', '--skew is not for uniform'],
+  [
+    'cross-shard --shards 1',
+    'nothing crosses with one shard: cross-shard needs --shards 2 or more',
+  ],
+  [
+    'cross-shard --cross-shard 10',
+    '--cross-shard is not for cross-shard, whose loads differ in it',
+  ],
+  ['small-batches --batch 16', '--batch is not for small-batches, whose loads differ in it'],
+  ['growth --steps 0', '--steps is a whole number between 1 and 1000'],
+  [
+    'growth --transport http',
+    'over HTTP there is uniform, zipfian, hot-account, cross-shard, small-batches, not growth',
+  ],
+])('a refusal names the option and the rule: %s', (line, sentence) => {
+  expect(() => parse(line)).toThrow(sentence);
+});
+
 test.each([
   '',
   'nothing',

@@ -43,7 +43,7 @@ scenarios, and the options of each:
 ${SCENARIO_HELP}
 
 options:
-  --transport NAME       in-process, nats or http; http: uniform only (in-process)
+  --transport NAME       in-process, nats, or http                    (in-process)
   --shards N             1 to ${SHARDS_MAX}                                     (1)
   --batch N              transfers in one request, 1 to ${BATCH_EVENTS_MAX}; http: 1 (${BATCH_EVENTS_MAX})
   --accounts N           accounts, all in one ledger                  (100000)
@@ -80,6 +80,20 @@ interface Run {
 }
 
 const SNAPSHOT_SCENARIOS: readonly ScenarioName[] = ['recovery', 'snapshot-under-load'];
+const HTTP_SCENARIOS: readonly ScenarioName[] = [
+  'uniform',
+  'zipfian',
+  'hot-account',
+  'cross-shard',
+  'small-batches',
+];
+/** Scenarios of several loads, and the options that these differ in. */
+const POINT_SCENARIOS: Partial<
+  Record<ScenarioName, readonly ('batch' | 'cross-shard' | 'in-flight' | 'connections')[]>
+> = {
+  'cross-shard': ['cross-shard'],
+  'small-batches': ['batch', 'in-flight', 'connections'],
+};
 const SCENARIO_NAMES = Object.keys(SCENARIO_FLAGS) as ScenarioName[];
 
 export function parseBenchArguments(argv: readonly string[]): Asked {
@@ -93,10 +107,15 @@ export function parseBenchArguments(argv: readonly string[]): Asked {
   if (transport !== 'in-process' && SNAPSHOT_SCENARIOS.includes(scenario)) {
     throw new UsageError(`${scenario} is measured in process only`);
   }
-  if (transport === 'http' && scenario !== 'uniform') {
-    throw new UsageError('over HTTP there is uniform only');
+  if (transport === 'http' && !HTTP_SCENARIOS.includes(scenario)) {
+    throw new UsageError(`over HTTP there is ${HTTP_SCENARIOS.join(', ')}, not ${scenario}`);
   }
-  const shards = whole('--shards', values.shards ?? '1', 1, SHARDS_MAX);
+  if (POINT_SCENARIOS[scenario] !== undefined) refusePoints(scenario, values);
+  const isCrossing = scenario === 'cross-shard';
+  const shards = whole('--shards', values.shards ?? (isCrossing ? '2' : '1'), 1, SHARDS_MAX);
+  if (isCrossing && shards === 1) {
+    throw new UsageError('nothing crosses with one shard: cross-shard needs --shards 2 or more');
+  }
   const batchMax = transport === 'http' ? 1 : BATCH_EVENTS_MAX;
   const cross = values['cross-shard'];
   const crossShard = cross === undefined ? undefined : decimal('--cross-shard', cross, 0, 100);
@@ -131,6 +150,13 @@ function scenarioOf([name, ...more]: readonly string[]): ScenarioName {
   const scenario = SCENARIO_NAMES.find((one) => one === name);
   if (scenario !== undefined) return scenario;
   throw new UsageError(`there is no scenario ${name}; there is: ${SCENARIO_NAMES.join(', ')}`);
+}
+
+function refusePoints(scenario: ScenarioName, values: ReturnType<typeof parsed>['values']): void {
+  const given = POINT_SCENARIOS[scenario]?.find((flag) => values[flag] !== undefined);
+  if (given !== undefined) {
+    throw new UsageError(`--${given} is not for ${scenario}, whose loads differ in it`);
+  }
 }
 
 /** Each contender has its own. */

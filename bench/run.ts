@@ -6,16 +6,18 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { unreachable } from '../engine/assert.ts';
+import { growth } from './growth.ts';
 import { openPendings } from './open-pendings.ts';
 import { type BenchOptions, HELP, parseBenchArguments, UsageError } from './options.ts';
 import { pendingPost } from './pending-post.ts';
+import { crossShard, smallBatches } from './points.ts';
 import { queries } from './queries.ts';
 import { formatReport, makeReport } from './report.ts';
 import type { ScenarioName } from './scenario-options.ts';
 import type { ScenarioContext, ScenarioResult } from './scenario.ts';
 import { singleCalls } from './single-calls.ts';
 import { recovery, snapshotUnderLoad } from './snapshots.ts';
-import { chains, hotAccount, uniform } from './uniform.ts';
+import { chains, hotAccount, uniform, zipfian } from './uniform.ts';
 
 /** What a scenario ends with: a document for machines, and the same for people. */
 export interface Finished {
@@ -28,12 +30,16 @@ export interface Finished {
 
 const SCENARIOS: Readonly<Record<ScenarioName, (context: ScenarioContext) => Promise<Finished>>> = {
   uniform: reported(uniform),
+  zipfian: reported(zipfian),
   'pending-post': reported(pendingPost),
   chains: reported(chains),
   'hot-account': reported(hotAccount),
+  'cross-shard': reported(crossShard),
+  'small-batches': reported(smallBatches),
   'single-calls': reported(singleCalls),
   'open-pendings': reported(openPendings),
   queries: reported(queries),
+  growth: reported(growth),
   recovery: reported(recovery),
   'snapshot-under-load': reported(snapshotUnderLoad),
   // Its packages are for development: the others do without.

@@ -155,7 +155,7 @@ export function startChild(file: string, argv: readonly string[]): ChildProcess 
   });
 }
 
-async function ask<T>(child: ChildProcess, request: LoadRequest): Promise<T> {
+export async function ask<T>(child: ChildProcess, request: LoadRequest): Promise<T> {
   const pending = answer<T>(child);
   child.send(request);
   return pending;

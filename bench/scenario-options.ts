@@ -79,6 +79,7 @@ export const SCENARIO_FLAGS = {
   growth: ['transfers', 'steps'],
   recovery: ['history', 'suffix'],
   'snapshot-under-load': ['history', 'rounds', 'rate'],
+  limits: [],
   peers: ['rounds', 'peers', 'tigerbeetle', 'shapes', 'transfers', 'plot'],
 } as const satisfies Readonly<Record<string, readonly ScenarioFlag[]>>;
 
@@ -159,6 +160,7 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
     --history N          transfers before the load                    (10000000)
     --rounds N           of load without and with                     (3)
     --rate N             transfers a second; 0: no bound              (0)
+  limits                 what the machine can do: memory, disk, NATS, HTTP; --seconds of each
   peers                  Sycee and other systems in turns, the same work, all durable
     --peers NAMES        ${PEER_NAMES.join(', ').padEnd(45)}(postgresql,redis)
     --tigerbeetle PATH   its server; then tigerbeetle is one of the peers

@@ -75,15 +75,17 @@ const FULL: readonly Row[] = [
 ];
 
 const SHORT = '--accounts 20000 --warm-up 0.3 --seconds 0.5 --repeat 2';
+/** Of several loads in one run: one each. */
+const SHORT_ONCE = '--accounts 20000 --warm-up 0.3 --seconds 0.5';
 /** One slice of autocannon is a second. */
 const SHORT_HTTP = '--accounts 20000 --transport http --warm-up 0 --seconds 1';
 
 const QUICK: readonly Row[] = [
   ['uniform', `uniform ${SHORT}`, 4],
-  ['cross-shard, two shards', `cross-shard ${SHORT}`, 10],
+  ['cross-shard, two shards', `cross-shard ${SHORT_ONCE}`, 10],
   ['uniform', `uniform --transport nats ${SHORT}`, 6],
   ['uniform', `uniform ${SHORT_HTTP}`, 10],
-  ['small-batches', `small-batches ${SHORT}`, 12],
+  ['small-batches', `small-batches ${SHORT_ONCE}`, 12],
   ['zipfian', `zipfian ${SHORT}`, 4],
   ['hot-account', `hot-account ${SHORT}`, 4],
   ['pending-post', `pending-post ${SHORT}`, 4],

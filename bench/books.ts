@@ -45,7 +45,7 @@ export class Books {
   /** So many transfers each account is in; of requests that were created whole, and before the books are closed. */
   entries(): Uint32Array {
     const entries = new Uint32Array(this.#workload.accounts);
-    for (const { created, debits, credits } of this.#workload.slots) {
+    for (const { created, debits, credits } of this.#slots()) {
       if (created === 0) continue;
       for (const account of debits) entries[account]! += created;
       for (const account of credits) entries[account]! += created;
@@ -55,7 +55,7 @@ export class Books {
 
   /** Debits and credits of each account, and the amount of all transfers. To be called once, when nothing is under way. */
   close(): { debits: Float64Array; credits: Float64Array; amount: number } {
-    for (const slot of this.#workload.slots) {
+    for (const slot of this.#slots()) {
       if (slot.created === 0) continue;
       for (let row = 0; row < slot.amounts.length; row++) this.#add(slot, row, slot.created);
       slot.created = 0;
@@ -65,6 +65,10 @@ export class Books {
       credits: this.#credits,
       amount: this.#debits.reduce((sum, one) => sum + one, 0),
     };
+  }
+
+  *#slots(): Generator<Slot> {
+    for (const { slots } of this.#workload.rings) yield* slots;
   }
 
   #add(slot: Slot, row: number, times: number): void {

@@ -3,18 +3,17 @@
  * its own code, and verifies itself; one that does not ends the comparison. Every other pair begins with the other one, since whoever comes
  * second may find the machine warmer. The ratio is the median of the pairs' ratios.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import path from 'node:path';
-import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { median, rounded } from './figures.ts';
+import { type BenchRun, runBenchProcess } from './bench-process.ts';
+import { type Spread, spreadOf } from './figures.ts';
+import { spreadText, tableOf } from './table.ts';
 
 const HELP = `usage: node bench/compare.ts [--base DIR] [--head DIR] [--rounds N] -- SCENARIO [options of the bench] [-- SCENARIO [options]]
 
 Runs "bench SCENARIO" in two checkouts in turns, N times each (5), and prints for each figure both medians with their spread, and
 the ratio head / base: the median of the ratios of the pairs, with the least and the greatest. The last line is one JSON document.
+Two commits are compared by "npm run bench -- --compare BASE", which makes the directories itself.
 Both directories need their packages (npm ci); one that is not given is this checkout. What comes after a second -- is run in head instead.
 
 examples:
@@ -37,21 +36,9 @@ export interface Compared {
   readonly ratio: Spread;
 }
 
-interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly greatest: number;
-}
-
-interface Run {
-  readonly directory: string;
-  /** Arguments of the bench. */
-  readonly command: readonly string[];
-}
-
-interface Comparison {
-  readonly before: Run;
-  readonly after: Run;
+export interface Comparison {
+  readonly before: BenchRun;
+  readonly after: BenchRun;
   readonly rounds: number;
 }
 
@@ -59,7 +46,7 @@ type Side = 'before' | 'after';
 const SIDE_NAMES: Readonly<Record<Side, string>> = { before: 'base', after: 'head' };
 
 /** Parts of a report that are the same in each run, or mean nothing beside another's. */
-const NOT_COMPARED = new Set(['settings', 'machine', 'complaints', 'rounds']);
+const NOT_COMPARED = new Set(['settings', 'machine', 'complaints', 'rounds', 'repeats', 'steps']);
 const SETTINGS = new Set(['shards', 'batch', 'accounts', 'cross_shard_percent', 'in_flight']);
 
 /** All numbers of a report that were measured. */
@@ -86,84 +73,68 @@ export function compareRuns(
   return names.map((figure) => {
     const [from, to] = [before, after].map((runs) => runs.map((run) => run[figure]!));
     const ratios = to!.map((one, i) => one / from![i]!).filter((one) => Number.isFinite(one));
-    return { figure, before: spreadOf(from!), after: spreadOf(to!), ratio: spreadOf(ratios) };
+    return {
+      figure,
+      before: spreadOf(from!, 3),
+      after: spreadOf(to!, 3),
+      ratio: spreadOf(ratios, 3),
+    };
   });
 }
 
-function spreadOf(values: readonly number[]): Spread {
-  if (values.length === 0) return { median: 0, least: 0, greatest: 0 };
-  return {
-    median: rounded(median(values), 3),
-    least: rounded(Math.min(...values), 3),
-    greatest: rounded(Math.max(...values), 3),
-  };
-}
-
-async function compare(comparison: Comparison): Promise<number> {
-  const { before, after, rounds } = comparison;
+/** Runs both in turns. Undefined, and said why, when a run failed or did not verify. */
+export async function compareInTurns(
+  comparison: Comparison,
+  signal?: AbortSignal,
+): Promise<readonly Compared[] | undefined> {
+  const { rounds } = comparison;
   const runs: Readonly<Record<Side, RunFigures[]>> = { before: [], after: [] };
   for (let round = 0; round < rounds; round++) {
     const sides: readonly Side[] = round % 2 === 0 ? ['before', 'after'] : ['after', 'before'];
     for (const side of sides) {
-      const report = await runOnce(comparison[side]);
-      if (report === null) return 1;
-      const figures = figuresOfReport(report);
+      const { directory, command } = comparison[side];
+      const end = await runBenchProcess({ directory, command }, signal);
+      if (end.type === 'failed') {
+        console.error(`the run in ${directory}: ${end.why}`);
+        return undefined;
+      }
+      const figures = figuresOfReport(end.report);
       runs[side].push(figures);
       const rate = figures['transfers_per_second'];
       console.error(`round ${round + 1} of ${rounds}, ${SIDE_NAMES[side]}: ${rate} transfers/s`);
     }
   }
-  const compared = compareRuns(runs.before, runs.after);
-  console.log(tableOf(compared));
-  const figures = compared.map((one) => ({
-    figure: one.figure,
-    base: one.before,
-    head: one.after,
-    ratio: one.ratio,
-  }));
-  console.log(JSON.stringify({ base: before, head: after, rounds, figures }));
+  return compareRuns(runs.before, runs.after);
+}
+
+async function compare(comparison: Comparison): Promise<number> {
+  const compared = await compareInTurns(comparison);
+  if (compared === undefined) return 1;
+  const { before, after, rounds } = comparison;
+  console.log(textOf(compared));
+  console.log(JSON.stringify({ base: before, head: after, rounds, figures: reported(compared) }));
   return 0;
 }
 
-/** The report of one run; null, and said why, when it failed or did not verify. */
-async function runOnce({ directory, command }: Run): Promise<object | null> {
-  const cli = path.resolve(directory, 'cli.ts');
-  const child = spawn(process.execPath, [cli, 'bench', ...command, '--json'], {
-    cwd: directory,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const end = once(child, 'close');
-  const out = await text(child.stdout);
-  const [code] = (await end) as [number | null];
-  const last = out.trimEnd().split('\n').at(-1) ?? '';
-  if (code === 0) return JSON.parse(last) as object;
-  console.error(`the run in ${directory} ended with ${code ?? 'a signal'}: ${last}`);
-  return null;
+/** As it stands in a document. */
+export function reported(compared: readonly Compared[]) {
+  return compared.map(({ figure, before, after, ratio }) => ({
+    figure,
+    base: before,
+    head: after,
+    ratio,
+  }));
 }
 
-function tableOf(compared: readonly Compared[]): string {
+function textOf(compared: readonly Compared[]): string {
   const rows = compared.map(({ figure, before, after, ratio }) => [
     figure,
-    spreadText(before),
-    spreadText(after),
-    spreadText(ratio),
+    ...[before, after, ratio].map((spread) => spreadText(spread, numberText)),
   ]);
-  const lines = [['figure', 'base', 'head', 'head / base'], ...rows];
-  const widths = lines[0]!.map((_, at) => Math.max(...lines.map((line) => line[at]!.length)));
-  return lines
-    .map((line) =>
-      line
-        .map((cell, at) => cell.padEnd(widths[at]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return tableOf([['figure', 'base', 'head', 'head / base'], ...rows]).join('\n');
 }
 
-const spreadText = ({ median: middle, least, greatest }: Spread): string =>
-  `${numberText(middle)} (${numberText(least)} to ${numberText(greatest)})`;
-
-const numberText = (value: number): string =>
+export const numberText = (value: number): string =>
   value.toLocaleString('en-US', { maximumFractionDigits: Math.abs(value) < 10 ? 3 : 1 });
 
 /** Null for wrong usage. */
@@ -194,7 +165,7 @@ export function parseComparison(argv: readonly string[]): Comparison | null {
   }
 }
 
-function splitAtDashes(argv: readonly string[]): readonly (readonly string[])[] {
+export function splitAtDashes(argv: readonly string[]): readonly (readonly string[])[] {
   const parts: string[][] = [[]];
   for (const one of argv) {
     if (one === '--') parts.push([]);

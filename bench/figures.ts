@@ -36,3 +36,18 @@ export function median(values: readonly number[]): number {
   if (sorted.length === 0) return 0;
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
+
+export interface Spread {
+  readonly median: number;
+  readonly least: number;
+  readonly greatest: number;
+}
+
+export function spreadOf(values: readonly number[], digits: number): Spread {
+  if (values.length === 0) return { median: 0, least: 0, greatest: 0 };
+  return {
+    median: rounded(median(values), digits),
+    least: rounded(Math.min(...values), digits),
+    greatest: rounded(Math.max(...values), digits),
+  };
+}

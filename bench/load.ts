@@ -9,7 +9,7 @@ import { TransferStatus } from '../engine/status.ts';
 import { LatencyHistogram } from '../lib/histogram.ts';
 import type { Books } from './books.ts';
 import type { Slot } from './slots.ts';
-import type { Workload } from './workload.ts';
+import type { SlotSource, Workload } from './workload.ts';
 
 /** Longer than any stall that is worth measuring: an unknown outcome would spoil the books. */
 const CALL_DEADLINE_MS = 30_000;
@@ -29,6 +29,8 @@ export interface Load {
   readonly transfers: number;
   readonly seconds: number;
   readonly latency: LatencyHistogram;
+  /** Of a load at a rate: how late batches were sent. */
+  readonly late?: LatencyHistogram | undefined;
 }
 
 export async function createAccounts(
@@ -56,53 +58,83 @@ export async function createAccounts(
 /** Sends a batch of the ring until the time is over, then waits for what is under way. Rejects when a call does. */
 export async function runLoad(
   client: Client,
-  workload: Workload,
+  source: SlotSource,
   books: Books,
   options: LoadOptions,
 ): Promise<Load> {
   return runSteps(options, async (record) => {
-    const slot = workload.take();
+    const slot = source.take();
     options.onTake?.(slot);
     const sent = performance.now();
-    record(await sendSlot(client, workload, books, slot), sent);
+    record(await sendSlot(client, source, books, slot), sent);
   });
 }
 
 /**
  * Sends batches at fixed times, so many transfers a second, whether earlier ones were answered or not; as many may be under way as `inFlight` says.
- * Latencies count from the moment at which a batch was due: one that had to wait for its turn does not look fast.
+ * Latencies count from the moment at which a batch was due: one that had to wait for its turn does not look fast. Timers are up to a
+ * millisecond late, and that is in them too: `late` says how late batches were sent.
  */
 export async function runPacedLoad(
   client: Client,
-  workload: Workload,
+  source: SlotSource,
   books: Books,
   options: LoadOptions & { readonly rate: number },
 ): Promise<Load> {
   const latency = options.latency ?? new LatencyHistogram();
+  const late = new LatencyHistogram();
   const start = performance.now();
-  const end = start + options.seconds * 1000;
-  let due = start;
   let transfers = 0;
-  await runLoops(options, async (isOver) => {
-    while (!isOver()) {
-      const planned = due;
-      if (planned >= end) return;
-      const slot = workload.take();
-      due += (slot.batch.n / options.rate) * 1000;
-      const wait = planned - performance.now();
-      if (wait > 0) await setTimeout(wait);
-      options.onTake?.(slot);
-      transfers += await sendSlot(client, workload, books, slot);
-      latency.record(performance.now() - planned);
-    }
+  const send = async (slot: Slot, due: number): Promise<void> => {
+    late.record(performance.now() - due);
+    const created = await sendSlot(client, source, books, slot);
+    transfers += created;
+    latency.record(performance.now() - due);
+  };
+  await runPaced(options, (due) => {
+    const slot = source.take();
+    options.onTake?.(slot);
+    return { n: slot.batch.n, answered: send(slot, due) };
   });
-  return { transfers, seconds: (performance.now() - start) / 1000, latency };
+  const seconds = Math.max(options.seconds, (performance.now() - start) / 1000);
+  return { transfers, seconds, latency, late };
+}
+
+/** Calls `send` at the times at which so many transfers a second are due, and waits for all of it in the end. Rejects when one does. */
+export async function runPaced(
+  { rate, inFlight, seconds, signal }: LoadOptions & { readonly rate: number },
+  send: (due: number) => { readonly n: number; readonly answered: Promise<void> },
+): Promise<void> {
+  const start = performance.now();
+  const end = start + seconds * 1000;
+  const underWay = new Set<Promise<void>>();
+  const failures: unknown[] = [];
+  let due = start;
+  while (due < end && !signal.aborted && failures.length === 0) {
+    if (underWay.size >= inFlight) {
+      await Promise.race(underWay);
+      continue;
+    }
+    const wait = due - performance.now();
+    if (wait > 0) {
+      await setTimeout(wait);
+      continue;
+    }
+    const { n, answered } = send(due);
+    const done = answered
+      .catch((error: unknown) => void failures.push(error))
+      .finally(() => underWay.delete(done));
+    underWay.add(done);
+    due += (n / rate) * 1000;
+  }
+  await Promise.all(underWay);
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Sends so many transfers, in whole batches. */
 export async function createTransfers(
   client: Client,
-  workload: Workload,
+  source: SlotSource,
   books: Books,
   options: Omit<LoadOptions, 'seconds'> & { readonly count: number },
 ): Promise<Load> {
@@ -112,11 +144,13 @@ export async function createTransfers(
   let transfers = 0;
   await runLoops(options, async (isOver) => {
     while (asked < options.count && !isOver()) {
-      const slot = workload.take();
+      const slot = source.take();
       asked += slot.batch.n;
       options.onTake?.(slot);
       const sent = performance.now();
-      transfers += await sendSlot(client, workload, books, slot);
+      // In two statements: a sum that is read before an await forgets what others have added meanwhile.
+      const created = await sendSlot(client, source, books, slot);
+      transfers += created;
       latency.record(performance.now() - sent);
     }
   });
@@ -126,14 +160,14 @@ export async function createTransfers(
 /** Sends the batch of a slot, keeps the books, and gives the slot back. Says how many transfers were created. */
 async function sendSlot(
   client: Client,
-  workload: Workload,
+  source: SlotSource,
   books: Books,
   slot: Slot,
 ): Promise<number> {
   const statuses = await createBatch(client, slot.batch);
   const created = countCreated(statuses);
   books.acknowledge(slot, statuses, created);
-  workload.giveBack(slot);
+  source.giveBack(slot);
   return created;
 }
 

@@ -4,37 +4,84 @@ import { runBench } from './run.ts';
 
 const parse = (line: string) => parseBenchArguments(line.split(' ').filter((one) => one !== ''));
 
+/** The first that was named. */
+const optionsOf = (line: string) => {
+  const asked = parse(line);
+  return asked.type === 'run' ? asked.all[0] : undefined;
+};
+
 test('a scenario alone has the defaults of its transport', () => {
-  expect(parse('uniform')).toMatchObject({
-    type: 'run',
-    options: { transport: 'in-process', shards: 1, batch: 8189, inFlight: 4, json: false },
+  expect(optionsOf('uniform')).toMatchObject({
+    transport: 'in-process',
+    shards: 1,
+    batch: 8189,
+    inFlight: 4,
+    json: false,
   });
-  expect(parse('uniform --transport http')).toMatchObject({
-    options: { batch: 1, connections: 64 },
-  });
+  expect(optionsOf('uniform --transport http')).toMatchObject({ batch: 1, connections: 64 });
 });
 
 test('a scenario has its own options, and their defaults', () => {
-  expect(parse('chains --shards 2 --chain 3 --legs apart')).toMatchObject({
-    options: { scenario: 'chains', scenarioOptions: { chain: 3, legs: 'apart' } },
+  expect(optionsOf('chains --shards 2 --chain 3 --legs apart')).toMatchObject({
+    scenario: 'chains',
+    scenarioOptions: { chain: 3, legs: 'apart' },
   });
-  expect(parse('open-pendings --user-data')).toMatchObject({
-    options: {
-      scenarioOptions: { pendings: 1_000_000, timeoutSeconds: 0, hasUserData: true },
-    },
+  expect(optionsOf('open-pendings --user-data')).toMatchObject({
+    scenarioOptions: { pendings: 1_000_000, timeoutSeconds: 0, hasUserData: true },
   });
-  expect(parse('pending-post --name-accounts')).toMatchObject({
-    options: { scenarioOptions: { namesAccounts: true } },
+  expect(optionsOf('pending-post --name-accounts')).toMatchObject({
+    scenarioOptions: { namesAccounts: true },
   });
-  expect(parse('hot-account')).toMatchObject({
-    options: { scenarioOptions: { hotSide: 'either' } },
+  expect(optionsOf('hot-account')).toMatchObject({ scenarioOptions: { hotSide: 'either' } });
+});
+
+test('cross-shard is over two shards unless told, and growth to a hundred million', () => {
+  expect(optionsOf('cross-shard')).toMatchObject({ shards: 2 });
+  expect(optionsOf('growth')).toMatchObject({ scenarioOptions: { transfers: 1e8 } });
+  expect(optionsOf('peers')).toMatchObject({ scenarioOptions: { transfers: 1e6 } });
+});
+
+test('several scenarios have the same options', () => {
+  const asked = parse('uniform chains --accounts 500');
+  expect(asked).toMatchObject({
+    all: [
+      { scenario: 'uniform', accounts: 500 },
+      { scenario: 'chains', accounts: 500 },
+    ],
   });
+});
+
+test.each([
+  ['uniform --repeat 0', '--repeat is a whole number between 1 and 1000'],
+  ['uniform --rate fast', '--rate is a whole number between 0 and 100000000'],
+  ['queries --repeat 2', '--repeat is not for queries'],
+  ['single-calls --rate 5', '--rate is not for single-calls'],
+  ['zipfian --skew 1', '--skew is above 0 and below 1'],
+  ['uniform --skew 0.5', '--skew is not for uniform'],
+  [
+    'cross-shard --shards 1',
+    'nothing crosses with one shard: cross-shard needs --shards 2 or more',
+  ],
+  [
+    'cross-shard --cross-shard 10',
+    '--cross-shard is not for cross-shard, whose loads differ in it',
+  ],
+  ['small-batches --batch 16', '--batch is not for small-batches, whose loads differ in it'],
+  ['growth --steps 0', '--steps is a whole number between 1 and 1000'],
+  [
+    'growth --transport http',
+    'over HTTP there is uniform, zipfian, hot-account, cross-shard, small-batches, not growth',
+  ],
+])('a refusal names the option and the rule: %s', (line, sentence) => {
+  expect(() => parse(line)).toThrow(sentence);
 });
 
 test.each([
   '',
   'nothing',
-  'uniform uniform',
+  'uniform nothing',
+  'uniform chains --data somewhere',
+  'limits --shards 2',
   'uniform --shards 0',
   'uniform --shards 65',
   'uniform --shards 1.5',
@@ -64,4 +111,7 @@ test('wrong usage exits with 2, and help with 0', async () => {
   expect(await runBench(['uniform', '--shards', '0'])).toBe(2);
   expect(await runBench(['--help'])).toBe(0);
   expect(await runBench(['--list'])).toBe(0);
+  expect(await runBench(['--seconds', '5'])).toBe(2);
+  expect(await runBench(['--quick', '--shards', '2'])).toBe(2);
+  expect(await runBench(['--compare', '--help'])).toBe(0);
 });

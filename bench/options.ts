@@ -35,20 +35,25 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-export const HELP = `usage: sycee bench SCENARIO [options]
+export const HELP = `usage: sycee bench [SCENARIO…] [options]
+       sycee bench [--quick] [--results DIR] [--json]
+       sycee bench --compare BASE [options] [-- SCENARIO…]
 
-Measures this machine, with every reply durable, and checks the books afterwards. A run that does not verify fails.
+Measures this machine, with every reply durable, and checks the books afterwards. A run that does not verify fails. Without a scenario the
+whole suite is run, in 15 minutes at most: a table, and in bench/results/ a JSON document and plots. --quick takes 2 minutes at most, and
+writes to bench/results/local/. --compare runs two commits in turns: "sycee bench --compare --help". Several scenarios are run one after
+the other with the same options.
 
 scenarios, and the options of each:
 ${SCENARIO_HELP}
 
 options:
-  --transport NAME       in-process, nats or http; http: uniform only (in-process)
+  --transport NAME       in-process, nats, or http                    (in-process)
   --shards N             1 to ${SHARDS_MAX}                                     (1)
   --batch N              transfers in one request, 1 to ${BATCH_EVENTS_MAX}; http: 1 (${BATCH_EVENTS_MAX})
   --accounts N           accounts, all in one ledger                  (100000)
   --cross-shard PERCENT  exactly this share of the transfers crosses shards (as it falls)
-  --seconds S            measured time                                (10)
+  --seconds S            measured time                                (10; limits: 1)
   --warm-up S            time before it                               (2)
   --in-flight K          requests under way, in-process and nats      (4)
   --connections N        connections, http                            (64)
@@ -69,34 +74,62 @@ examples:
   sycee bench recovery --accounts 1000000
   sycee bench peers --peers postgresql --plot ratios.svg
 
-Two checkouts are compared by "node bench/compare.ts --help".
+Two directories, or two scenarios, are compared by "node bench/compare.ts --help".
 
 exit codes: 0 measured and verified, 1 failed or not verified, 2 wrong usage.`;
 
-export type Asked = { readonly type: 'help' } | { readonly type: 'list' } | Run;
-interface Run {
-  readonly type: 'run';
-  readonly options: BenchOptions;
-}
+/** \`all\` has one for each scenario that was named. */
+export type Asked =
+  | { readonly type: 'help' }
+  | { readonly type: 'list' }
+  | { readonly type: 'run'; readonly all: readonly BenchOptions[] };
 
 const SNAPSHOT_SCENARIOS: readonly ScenarioName[] = ['recovery', 'snapshot-under-load'];
+const HTTP_SCENARIOS: readonly ScenarioName[] = [
+  'uniform',
+  'zipfian',
+  'hot-account',
+  'cross-shard',
+  'small-batches',
+];
+/** Scenarios of several loads, and the options that these differ in. */
+const POINT_SCENARIOS: Partial<
+  Record<ScenarioName, readonly ('batch' | 'cross-shard' | 'in-flight' | 'connections')[]>
+> = {
+  'cross-shard': ['cross-shard'],
+  'small-batches': ['batch', 'in-flight', 'connections'],
+};
 const SCENARIO_NAMES = Object.keys(SCENARIO_FLAGS) as ScenarioName[];
 
 export function parseBenchArguments(argv: readonly string[]): Asked {
   const { values, positionals } = parsed(argv);
   if (values.help === true) return { type: 'help' };
   if (values.list === true) return { type: 'list' };
-  const scenario = scenarioOf(positionals);
+  if (positionals.length === 0) throw new UsageError('name a scenario');
+  if (positionals.length > 1 && values.data !== undefined) {
+    throw new UsageError('--data is for one scenario: each needs a directory of its own');
+  }
+  return { type: 'run', all: positionals.map((name) => optionsOf(scenarioOf(name), values)) };
+}
+
+type Values = ReturnType<typeof parsed>['values'];
+
+function optionsOf(scenario: ScenarioName, values: Values): BenchOptions {
   const transport = TRANSPORTS.find((one) => one === (values.transport ?? 'in-process'));
   if (transport === undefined) throw new UsageError(`--transport is ${TRANSPORTS.join(', ')}`);
-  if (scenario === 'peers') refuseFixed(values);
+  if (scenario === 'peers' || scenario === 'limits') refuseFixed(scenario, values);
   if (transport !== 'in-process' && SNAPSHOT_SCENARIOS.includes(scenario)) {
     throw new UsageError(`${scenario} is measured in process only`);
   }
-  if (transport === 'http' && scenario !== 'uniform') {
-    throw new UsageError('over HTTP there is uniform only');
+  if (transport === 'http' && !HTTP_SCENARIOS.includes(scenario)) {
+    throw new UsageError(`over HTTP there is ${HTTP_SCENARIOS.join(', ')}, not ${scenario}`);
   }
-  const shards = whole('--shards', values.shards ?? '1', 1, SHARDS_MAX);
+  if (POINT_SCENARIOS[scenario] !== undefined) refusePoints(scenario, values);
+  const isCrossing = scenario === 'cross-shard';
+  const shards = whole('--shards', values.shards ?? (isCrossing ? '2' : '1'), 1, SHARDS_MAX);
+  if (isCrossing && shards === 1) {
+    throw new UsageError('nothing crosses with one shard: cross-shard needs --shards 2 or more');
+  }
   const batchMax = transport === 'http' ? 1 : BATCH_EVENTS_MAX;
   const cross = values['cross-shard'];
   const crossShard = cross === undefined ? undefined : decimal('--cross-shard', cross, 0, 100);
@@ -106,35 +139,43 @@ export function parseBenchArguments(argv: readonly string[]): Asked {
   const scenarioOptions = scenarioOptionsOf(scenario, values, (line) => new UsageError(line));
   checkLegs(scenarioOptions, shards, crossShard);
   return {
-    type: 'run',
-    options: {
-      scenario,
-      transport,
-      shards,
-      crossShard,
-      batch: whole('--batch', values.batch ?? String(batchMax), 1, batchMax),
-      accounts: whole('--accounts', values.accounts ?? '100000', 16 * shards, 100_000_000),
-      seconds: decimal('--seconds', values.seconds ?? '10', 0.1, 86_400),
-      warmUpSeconds: decimal('--warm-up', values['warm-up'] ?? '2', 0, 3_600),
-      connections: whole('--connections', values.connections ?? '64', 1, 4_096),
-      inFlight: whole('--in-flight', values['in-flight'] ?? '4', 1, 4_096),
-      seed: whole('--seed', values.seed ?? '1', 0, 2 ** 32 - 1),
-      directory: values.data,
-      json: values.json === true,
-      scenarioOptions,
-    },
+    scenario,
+    transport,
+    shards,
+    crossShard,
+    batch: whole('--batch', values.batch ?? String(batchMax), 1, batchMax),
+    accounts: whole('--accounts', values.accounts ?? '100000', 16 * shards, 100_000_000),
+    seconds: decimal(
+      '--seconds',
+      values.seconds ?? (scenario === 'limits' ? '1' : '10'),
+      0.1,
+      86_400,
+    ),
+    warmUpSeconds: decimal('--warm-up', values['warm-up'] ?? '2', 0, 3_600),
+    connections: whole('--connections', values.connections ?? '64', 1, 4_096),
+    inFlight: whole('--in-flight', values['in-flight'] ?? '4', 1, 4_096),
+    seed: whole('--seed', values.seed ?? '1', 0, 2 ** 32 - 1),
+    directory: values.data,
+    json: values.json === true,
+    scenarioOptions,
   };
 }
 
-function scenarioOf([name, ...more]: readonly string[]): ScenarioName {
-  if (name === undefined || more.length > 0) throw new UsageError('name one scenario');
+function scenarioOf(name: string): ScenarioName {
   const scenario = SCENARIO_NAMES.find((one) => one === name);
   if (scenario !== undefined) return scenario;
   throw new UsageError(`there is no scenario ${name}; there is: ${SCENARIO_NAMES.join(', ')}`);
 }
 
-/** Each contender has its own. */
-function refuseFixed(values: ReturnType<typeof parsed>['values']): void {
+function refusePoints(scenario: ScenarioName, values: Values): void {
+  const given = POINT_SCENARIOS[scenario]?.find((flag) => values[flag] !== undefined);
+  if (given !== undefined) {
+    throw new UsageError(`--${given} is not for ${scenario}, whose loads differ in it`);
+  }
+}
+
+/** Each contender has its own, and each limit. */
+function refuseFixed(scenario: ScenarioName, values: Values): void {
   const fixed = [
     'transport',
     'shards',
@@ -144,7 +185,7 @@ function refuseFixed(values: ReturnType<typeof parsed>['values']): void {
     'in-flight',
   ] as const;
   const given = fixed.find((flag) => values[flag] !== undefined);
-  if (given !== undefined) throw new UsageError(`--${given} is not for peers`);
+  if (given !== undefined) throw new UsageError(`--${given} is not for ${scenario}`);
 }
 
 function checkLegs(

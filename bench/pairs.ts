@@ -1,9 +1,10 @@
 /**
- * Draws the two accounts of each transfer: evenly, or with one account on a side of every transfer, or by the shards that the legs of a
- * chain are to be on. A share of crossing pairs is kept exactly, carried over from batch to batch.
+ * Draws the two accounts of each transfer: evenly, or a few of them often, or with one account on a side of every transfer, or by the shards
+ * that the legs of a chain are to be on. A share of crossing pairs is kept exactly, carried over from batch to batch.
  */
 import { shardOf } from '../engine/placement.ts';
 import type { Prng } from '../lib/prng.ts';
+import { Zipf } from './zipf.ts';
 
 const AMOUNT_MAX = 1_000;
 
@@ -27,6 +28,8 @@ export interface PairRules {
   readonly crossShard: number | undefined;
   /** The side of HOT_ACCOUNT, `either` drawn for each transfer. */
   readonly hotSide?: HotSide | undefined;
+  /** How unevenly accounts are drawn, below 1; undefined: evenly. See zipf.ts. */
+  readonly skew?: number | undefined;
   /** Transfers in a linked chain. */
   readonly chain?: number | undefined;
   readonly legs?: Legs | undefined;
@@ -45,6 +48,7 @@ export class Pairs {
   readonly #legs: Legs;
   readonly #shardOfAccount: Uint8Array;
   readonly #byShard: readonly Uint32Array[];
+  readonly #zipf: Zipf | undefined;
   #owed = 0;
 
   constructor(accountIds: Uint32Array, rules: PairRules, random: Prng) {
@@ -53,6 +57,7 @@ export class Pairs {
     this.#rules = rules;
     this.#share = shards === 1 || crossShard === undefined ? undefined : crossShard / 100;
     this.#legs = legs;
+    this.#zipf = rules.skew === undefined ? undefined : new Zipf(accounts, rules.skew, random);
     this.#shardOfAccount = new Uint8Array(accounts);
     const lists: number[][] = Array.from({ length: shards }, () => []);
     for (let i = 0; i < accounts; i++) {
@@ -78,7 +83,7 @@ export class Pairs {
 
   #drawPair({ debits, credits }: Sides, i: number): void {
     const { hotSide, accounts } = this.#rules;
-    const first = hotSide === undefined ? this.#random.below(accounts) : HOT_ACCOUNT;
+    const first = hotSide === undefined ? this.#drawOf(accounts) : HOT_ACCOUNT;
     const other = this.#otherFor(first);
     const isSwapped = hotSide === 'credit' || (hotSide === 'either' && this.#random.chance(50));
     debits[i] = isSwapped ? other : first;
@@ -98,14 +103,28 @@ export class Pairs {
     credits[i] = this.#other(debit, this.#byShard[creditShard]);
   }
 
+  #drawOf(accounts: number): number {
+    return this.#zipf === undefined ? this.#random.below(accounts) : this.#zipf.draw(this.#random);
+  }
+
   #otherFor(account: number): number {
     if (this.#share === undefined) return this.#other(account, undefined);
     this.#owed += this.#share;
     const shard = this.#shardOfAccount[account]!;
     // The sum of shares like 0.1 is not exact; a thousandth is far more than it is ever off.
-    if (this.#owed < 0.999) return this.#other(account, this.#byShard[shard]);
-    this.#owed -= 1;
-    return this.#other(account, this.#byShard[this.#away(shard)]);
+    const isCrossing = this.#owed >= 0.999;
+    if (isCrossing) this.#owed -= 1;
+    const otherShard = isCrossing ? this.#away(shard) : shard;
+    if (this.#zipf === undefined) return this.#other(account, this.#byShard[otherShard]);
+    return this.#otherOn(account, otherShard);
+  }
+
+  /** Drawn until one lies there, so that within the shard the hot ones are as hot as they are. */
+  #otherOn(account: number, shard: number): number {
+    for (;;) {
+      const other = this.#other(account, undefined);
+      if (this.#shardOfAccount[other] === shard) return other;
+    }
   }
 
   #away(shard: number): number {
@@ -115,8 +134,10 @@ export class Pairs {
 
   #other(account: number, list: Uint32Array | undefined): number {
     for (;;) {
-      const drawn = this.#random.below(list === undefined ? this.#rules.accounts : list.length);
-      const other = list === undefined ? drawn : list[drawn]!;
+      const other =
+        list === undefined
+          ? this.#drawOf(this.#rules.accounts)
+          : list[this.#random.below(list.length)]!;
       if (other !== account) return other;
     }
   }

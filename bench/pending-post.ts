@@ -7,13 +7,13 @@ import { TransferFlags } from '../engine/flags.ts';
 import { LatencyHistogram } from '../lib/histogram.ts';
 import { percentiles } from './figures.ts';
 import { countCreated, createBatch, type Load, runSteps } from './load.ts';
+import { warmAndMeasure } from './runs.ts';
 import {
   type Bench,
   type Measured,
   runScenario,
   type ScenarioContext,
   type ScenarioResult,
-  warmAndMeasure,
 } from './scenario.ts';
 import { CODE, column, columnAt, constant, LEDGER, pickIds, type Slot } from './slots.ts';
 import type { Workload } from './workload.ts';
@@ -35,35 +35,30 @@ async function measure(bench: Bench): Promise<Measured> {
   const pendingMs = new LatencyHistogram();
   const postMs = new LatencyHistogram();
   let refused = 0;
-  const load = (seconds: number): Promise<Load> => {
+  const load = (seconds: number): Promise<Load> =>
+    runSteps({ seconds, inFlight: options.inFlight, signal: bench.signal }, async (record) => {
+      const slot = workload.take();
+      const began = performance.now();
+      const pending = countCreated(await createBatch(bench.target.client, slot.batch));
+      const between = performance.now();
+      record(pending, began);
+      refused += slot.batch.n - pending;
+      const post = posts.batchOf(slot);
+      const sent = performance.now();
+      const statuses = await createBatch(bench.target.client, post);
+      const posted = countCreated(statuses);
+      record(posted, sent);
+      pendingMs.record(between - began);
+      postMs.record(performance.now() - sent);
+      bench.books.acknowledge(slot, statuses, posted);
+      workload.giveBack(slot);
+    });
+  const onWarm = (): void => {
     pendingMs.reset();
     postMs.reset();
-    return runSteps(
-      { seconds, inFlight: options.inFlight, signal: bench.signal },
-      async (record) => {
-        const slot = workload.take();
-        const began = performance.now();
-        const pending = countCreated(await createBatch(bench.target.client, slot.batch));
-        const between = performance.now();
-        record(pending, began);
-        refused += slot.batch.n - pending;
-        const post = posts.batchOf(slot);
-        const sent = performance.now();
-        const statuses = await createBatch(bench.target.client, post);
-        const posted = countCreated(statuses);
-        record(posted, sent);
-        pendingMs.record(between - began);
-        postMs.record(performance.now() - sent);
-        bench.books.acknowledge(slot, statuses, posted);
-        workload.giveBack(slot);
-      },
-    );
   };
-  const { transfers, seconds, latency } = await warmAndMeasure(bench, load);
   return {
-    transfers,
-    seconds,
-    latency: latency.summary(),
+    ...(await warmAndMeasure(bench, load, { onWarm })),
     figures: { pending_ms: percentiles(pendingMs), post_ms: percentiles(postMs) },
     complaints: refused === 0 ? [] : [`${refused} pending transfers were refused`],
   };

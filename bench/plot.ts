@@ -8,6 +8,8 @@ export interface Plot {
   /** What the axis counts. */
   readonly axis: string;
   readonly groups: readonly BarGroup[];
+  /** Where bars begin: a power of ten, 1 unless given, which is where a ratio is of equals. */
+  readonly origin?: number | undefined;
 }
 
 export interface BarGroup {
@@ -35,13 +37,14 @@ const AXIS = 40;
 const COLORS = ['#2f6f8f', '#b3562d', '#5b7f3a', '#7a5195'];
 
 /** Throws where a value cannot be on a logarithmic axis. */
-export function barPlot({ title, axis, groups }: Plot): string {
+export function barPlot({ title, axis, groups, origin = 1 }: Plot): string {
   const bars = groups.flatMap((group) => group.bars);
   const bad = bars.find(
     ({ value, least, greatest }) => !(least > 0 && least <= value && value <= greatest),
   );
   if (bad !== undefined) throw new Error(`"${bad.label}" has no place on a logarithmic axis`);
-  const scale = logScale(bars, { from: MARGIN + LABELS, to: WIDTH - MARGIN - VALUES });
+  const room = { from: MARGIN + LABELS, to: WIDTH - MARGIN - VALUES };
+  const scale = logScale(bars, room, origin);
   const parts: string[] = [];
   let y = MARGIN + TITLE;
   for (const [index, group] of groups.entries()) {
@@ -53,38 +56,52 @@ export function barPlot({ title, axis, groups }: Plot): string {
     }
   }
   const ticks = scale.ticks.map((tick) =>
-    tickLine(scale.at(tick), tick, { top: TITLE, bottom: y }),
+    tickLine(scale.at(tick), tick, { top: TITLE, bottom: y, isOrigin: tick === origin }),
   );
   const height = y + AXIS + MARGIN;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="sans-serif" font-size="12" fill="#222">`,
-    `<title>${escaped(title)}</title>`,
-    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
-    text(MARGIN, MARGIN + 8, title, 'font-size="15" font-weight="bold"'),
+  return svgDocument(title, { width: WIDTH, height }, [
     ...ticks,
     ...parts,
     text((MARGIN + LABELS + WIDTH) / 2, y + AXIS - 4, axis, 'text-anchor="middle"'),
+  ]);
+}
+
+/** A document with its title on it. */
+export function svgDocument(
+  title: string,
+  { width, height }: { readonly width: number; readonly height: number },
+  parts: readonly string[],
+): string {
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" font-family="sans-serif" font-size="12" fill="#222">`,
+    `<title>${escaped(title)}</title>`,
+    `<rect width="${width}" height="${height}" fill="#fff"/>`,
+    text(MARGIN, MARGIN + 8, title, 'font-size="15" font-weight="bold"'),
+    ...parts,
     '</svg>',
     '',
   ].join('\n');
 }
 
 interface Scale {
+  readonly origin: number;
   readonly at: (value: number) => number;
   readonly ticks: readonly number[];
 }
 
-/** Whole powers of ten around all values and 1, which is where both are equal. */
+/** Whole powers of ten around all values and the origin. */
 export function logScale(
   bars: readonly Pick<Bar, 'least' | 'greatest'>[],
   { from, to }: { readonly from: number; readonly to: number },
+  origin = 1,
 ): Scale {
-  const low = Math.floor(Math.log10(Math.min(1, ...bars.map((bar) => bar.least))));
+  const low = Math.floor(Math.log10(Math.min(origin, ...bars.map((bar) => bar.least))));
   const high = Math.max(
     low + 1,
-    Math.ceil(Math.log10(Math.max(1, ...bars.map((bar) => bar.greatest)))),
+    Math.ceil(Math.log10(Math.max(origin, ...bars.map((bar) => bar.greatest)))),
   );
   return {
+    origin,
     at: (value) => from + ((Math.log10(value) - low) / (high - low)) * (to - from),
     ticks: Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i)),
   };
@@ -95,9 +112,8 @@ function barLine(
   y: number,
   { scale, color }: { readonly scale: Scale; readonly color: string },
 ): string {
-  const [one, value, least, greatest] = [1, bar.value, bar.least, bar.greatest].map((at) =>
-    Math.round(scale.at(at)),
-  );
+  const marks = [scale.origin, bar.value, bar.least, bar.greatest];
+  const [one, value, least, greatest] = marks.map((at) => Math.round(scale.at(at)));
   const left = Math.min(one!, value!);
   const middle = y + ROW / 2;
   const whisker = `M${least} ${middle - 4}v8M${least} ${middle}H${greatest}M${greatest} ${middle - 4}v8`;
@@ -112,10 +128,14 @@ function barLine(
 function tickLine(
   x: number,
   tick: number,
-  { top, bottom }: { readonly top: number; readonly bottom: number },
+  {
+    top,
+    bottom,
+    isOrigin,
+  }: { readonly top: number; readonly bottom: number; readonly isOrigin: boolean },
 ): string {
   const at = Math.round(x);
-  const color = tick === 1 ? '#222' : '#ddd';
+  const color = isOrigin ? '#222' : '#ddd';
   return [
     `<path d="M${at} ${MARGIN + top}V${bottom}" stroke="${color}"/>`,
     text(at, bottom + 12, tick.toLocaleString('en-US'), 'text-anchor="middle"'),
@@ -127,7 +147,7 @@ export function shortNumber(value: number): string {
   return Number(value.toPrecision(3)).toLocaleString('en-US', { maximumFractionDigits: 6 });
 }
 
-const text = (x: number, y: number, content: string, attributes: string): string =>
+export const text = (x: number, y: number, content: string, attributes: string): string =>
   `<text x="${x}" y="${y}" dominant-baseline="middle" ${attributes}>${escaped(content)}</text>`;
 
 function escaped(content: string): string {

@@ -3,9 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Figures, growthOfEach, rounded } from './figures.ts';
+import type { GrowthStep } from './growth.ts';
 import type { BenchOptions } from './options.ts';
+import type { PointReport } from './points.ts';
+import type { Repeats } from './runs.ts';
 import { ownSettings } from './scenario-options.ts';
 import type { MemoryUse, ScenarioResult } from './scenario.ts';
+import { spreadText } from './table.ts';
 
 export const DURABILITY = 'FULL fsync before reply';
 
@@ -26,6 +30,11 @@ export interface BenchReport {
   readonly transfers?: number;
   readonly transfers_per_second?: number;
   readonly latency_ms?: Readonly<Record<'p50' | 'p99' | 'p999' | 'max', number>>;
+  /** Of several runs: what transfers_per_second and latency_ms are the medians of. */
+  readonly repeats?: Repeats;
+  /** Of a scenario that measures several loads, each of them. */
+  readonly points?: readonly PointReport[];
+  readonly steps?: readonly GrowthStep[];
   readonly echo_requests_per_second?: number;
   readonly ratio?: number;
   readonly rounds?: readonly { readonly ledger: number; readonly echo: number }[];
@@ -60,16 +69,21 @@ export function makeReport(options: BenchOptions, result: ScenarioResult): Bench
 }
 
 function figuresOf(result: ScenarioResult): Partial<BenchReport> {
-  const { http, replay, latency, figures } = result;
+  const { http, replay, latency, figures, repeats, points, steps } = result;
   return {
     transfers: result.transfers,
-    transfers_per_second: Math.round(result.transfers / result.seconds),
+    transfers_per_second: Math.round(
+      result.transfersPerSecond ?? result.transfers / result.seconds,
+    ),
     latency_ms: {
       p50: rounded(latency.p50, 3),
       p99: rounded(latency.p99, 3),
       p999: rounded(latency.p999, 3),
       max: rounded(latency.max, 3),
     },
+    ...(repeats === undefined ? {} : { repeats }),
+    ...(points === undefined ? {} : { points }),
+    ...(steps === undefined ? {} : { steps }),
     ...(http === undefined
       ? {}
       : {
@@ -130,13 +144,15 @@ export function formatReport(report: BenchReport): string {
   ];
   for (const complaint of report.complaints ?? []) rows.push(['', complaint]);
   if (report.transfers_per_second !== undefined) {
-    rows.push(['transfers/s', whole(report.transfers_per_second)]);
+    rows.push(['transfers/s', rateText(report.transfers_per_second, report.repeats)]);
   }
-  const latency = report.latency_ms;
-  if (latency !== undefined) {
-    const text = `p50 ${latency.p50} · p99 ${latency.p99} · p99.9 ${latency.p999} · max ${latency.max}`;
-    rows.push(['latency ms', text]);
+  if (report.latency_ms !== undefined) rows.push(['latency ms', latencyText(report.latency_ms)]);
+  for (const point of report.points ?? []) {
+    const rate = rateText(point.transfers_per_second, point.repeats);
+    const text = `${rate} transfers/s · ${latencyText(point.latency_ms)} · ${point.in_flight} in flight`;
+    rows.push([point.name, text]);
   }
+  for (const step of report.steps ?? []) rows.push(['grown to', stepText(step)]);
   if (report.ratio !== undefined) {
     const echo = whole(report.echo_requests_per_second!);
     rows.push(['bare echo', `${echo} requests/s; the ledger has ${report.ratio} of it`]);
@@ -157,6 +173,29 @@ export function formatReport(report: BenchReport): string {
   rows.push(['machine', `${cores} × ${model}, node ${node}, commit ${report.commit ?? 'unknown'}`]);
   const width = Math.max(...rows.map(([name]) => name.length));
   return rows.map(([name, text]) => `${name.padEnd(width)} ${text}`).join('\n');
+}
+
+function rateText(rate: number, repeats: Repeats | undefined): string {
+  if (repeats === undefined) return whole(rate);
+  return `${spreadText(repeats.transfers_per_second, whole)}, ${repeats.runs} runs`;
+}
+
+function latencyText({ p50, p99, p999, max }: NonNullable<BenchReport['latency_ms']>): string {
+  return `p50 ${p50} · p99 ${p99} · p99.9 ${p999} · max ${max}`;
+}
+
+const MEBIBYTE = 1 << 20;
+
+function stepText(step: GrowthStep): string {
+  const mebibytes = (bytes: number | null): string =>
+    bytes === null ? 'unknown' : `${whole(Math.round(bytes / MEBIBYTE))} MiB`;
+  return [
+    `${whole(step.transfers)} transfers: ${whole(step.transfers_per_second)} a second`,
+    `p99 ${step.p99_ms} ms`,
+    `resident ${mebibytes(step.resident_bytes)}`,
+    `tables ${mebibytes(step.table_bytes)}`,
+    `disk ${mebibytes(step.disk_bytes)}`,
+  ].join(' · ');
 }
 
 function figureText(figure: Figures[string]): string {

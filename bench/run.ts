@@ -6,16 +6,20 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { unreachable } from '../engine/assert.ts';
+import { COMPARE_HELP, compareCommits, parseCommitComparison } from './compare-commits.ts';
+import { growth } from './growth.ts';
 import { openPendings } from './open-pendings.ts';
 import { type BenchOptions, HELP, parseBenchArguments, UsageError } from './options.ts';
 import { pendingPost } from './pending-post.ts';
+import { crossShard, smallBatches } from './points.ts';
 import { queries } from './queries.ts';
 import { formatReport, makeReport } from './report.ts';
 import type { ScenarioName } from './scenario-options.ts';
 import type { ScenarioContext, ScenarioResult } from './scenario.ts';
 import { singleCalls } from './single-calls.ts';
 import { recovery, snapshotUnderLoad } from './snapshots.ts';
-import { chains, hotAccount, uniform } from './uniform.ts';
+import { parseSuite, runSuite } from './suite.ts';
+import { chains, hotAccount, uniform, zipfian } from './uniform.ts';
 
 /** What a scenario ends with: a document for machines, and the same for people. */
 export interface Finished {
@@ -28,15 +32,20 @@ export interface Finished {
 
 const SCENARIOS: Readonly<Record<ScenarioName, (context: ScenarioContext) => Promise<Finished>>> = {
   uniform: reported(uniform),
+  zipfian: reported(zipfian),
   'pending-post': reported(pendingPost),
   chains: reported(chains),
   'hot-account': reported(hotAccount),
+  'cross-shard': reported(crossShard),
+  'small-batches': reported(smallBatches),
   'single-calls': reported(singleCalls),
   'open-pendings': reported(openPendings),
   queries: reported(queries),
+  growth: reported(growth),
   recovery: reported(recovery),
   'snapshot-under-load': reported(snapshotUnderLoad),
-  // Its packages are for development: the others do without.
+  // Their packages are for development: the others do without.
+  limits: async (context) => (await import('./limits.ts')).limits(context),
   peers: async (context) => (await import('./peers/rounds.ts')).peers(context),
 };
 
@@ -47,13 +56,15 @@ function reported(scenario: (context: ScenarioContext) => Promise<ScenarioResult
   };
 }
 
-const EXIT_OK = 0;
+const EXIT_OK: number = 0;
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
 /** Answers the exit code. */
 export async function runBench(argv: string[]): Promise<number> {
   try {
+    if (argv.some((one) => one.startsWith('--compare'))) return await runComparison(argv);
+    if (isSuite(argv)) return await runSuite(parseSuite(argv));
     const asked = parseBenchArguments(argv);
     switch (asked.type) {
       case 'help':
@@ -63,7 +74,7 @@ export async function runBench(argv: string[]): Promise<number> {
         console.log(Object.keys(SCENARIOS).join('\n'));
         return EXIT_OK;
       case 'run':
-        return await runAsked(asked.options);
+        return await runAll(asked.all);
       default:
         return unreachable(asked);
     }
@@ -75,6 +86,23 @@ export async function runBench(argv: string[]): Promise<number> {
     console.error(`the bench failed: ${describe(error)}`);
     return EXIT_FAILED;
   }
+}
+
+/** Nothing but what the suite knows: whoever gives other options without a scenario has forgotten it. */
+const isSuite = (argv: readonly string[]): boolean =>
+  argv.every((one, at) => /^--(quick|json|results)(=|$)/.test(one) || argv[at - 1] === '--results');
+
+function runComparison(argv: readonly string[]): Promise<number> {
+  if (!argv.includes('--help')) return compareCommits(parseCommitComparison(argv));
+  console.log(COMPARE_HELP);
+  return Promise.resolve(EXIT_OK);
+}
+
+/** One after the other, whatever becomes of the ones before. The greatest exit code counts. */
+async function runAll(all: readonly BenchOptions[]): Promise<number> {
+  let code = EXIT_OK;
+  for (const options of all) code = Math.max(code, await runAsked(options));
+  return code;
 }
 
 async function runAsked(options: BenchOptions): Promise<number> {

@@ -24,6 +24,10 @@ export const SHAPE_NAMES = ['uniform', 'hot-account', 'equal-counts'] as const;
 export type ShapeName = (typeof SHAPE_NAMES)[number];
 
 export interface ScenarioOptions {
+  /** Runs of the measured time. */
+  readonly repeat: number;
+  /** How unevenly accounts are drawn, below 1. */
+  readonly skew: number;
   readonly chain: number;
   readonly legs: Legs;
   readonly hotSide: HotSide;
@@ -54,21 +58,28 @@ export interface ScenarioOptions {
   /** Where the ratios are drawn. */
   readonly plot: string | undefined;
   readonly shapes: readonly ShapeName[];
-  /** Of each contender where they are compared at equal numbers. */
+  /** Of each contender where they are compared at equal numbers; in the end where tables grow. */
   readonly transfers: number;
+  /** In which tables grow. */
+  readonly steps: number;
 }
 
 /** By scenario, its own options. Each is `--name`. */
 export const SCENARIO_FLAGS = {
-  uniform: [],
-  'pending-post': ['name-accounts'],
-  chains: ['chain', 'legs'],
-  'hot-account': ['hot-side'],
-  'single-calls': ['callers'],
+  uniform: ['rate', 'repeat'],
+  zipfian: ['skew', 'rate', 'repeat'],
+  'pending-post': ['name-accounts', 'repeat'],
+  chains: ['chain', 'legs', 'rate', 'repeat'],
+  'hot-account': ['hot-side', 'rate', 'repeat'],
+  'cross-shard': ['rate', 'repeat'],
+  'small-batches': ['rate', 'repeat'],
+  'single-calls': ['callers', 'repeat'],
   'open-pendings': ['pendings', 'timeout', 'user-data'],
   queries: ['history', 'questions', 'ask', 'readers', 'read-rate', 'rounds'],
+  growth: ['transfers', 'steps'],
   recovery: ['history', 'suffix'],
   'snapshot-under-load': ['history', 'rounds', 'rate'],
+  limits: [],
   peers: ['rounds', 'peers', 'tigerbeetle', 'shapes', 'transfers', 'plot'],
 } as const satisfies Readonly<Record<string, readonly ScenarioFlag[]>>;
 
@@ -76,6 +87,8 @@ export type ScenarioName = keyof typeof SCENARIO_FLAGS;
 export type ScenarioFlag = keyof typeof FLAG_TYPES;
 
 export const FLAG_TYPES = {
+  repeat: { type: 'string' },
+  skew: { type: 'string' },
   chain: { type: 'string' },
   legs: { type: 'string' },
   'hot-side': { type: 'string' },
@@ -96,6 +109,7 @@ export const FLAG_TYPES = {
   tigerbeetle: { type: 'string' },
   shapes: { type: 'string' },
   transfers: { type: 'string' },
+  steps: { type: 'string' },
   plot: { type: 'string' },
 } as const;
 
@@ -109,6 +123,8 @@ export type FlagValues = {
 const TIMEOUT_SECONDS_MAX = 1_000_000_000;
 
 export const SCENARIO_HELP = `  uniform                debit and credit accounts drawn evenly
+  zipfian                the account of rank r is drawn in proportion to 1 / r^skew
+    --skew X             above 0, below 1                             (0.99, as YCSB has it)
   pending-post           batches of pending transfers, each followed by a batch that posts them whole
     --name-accounts      posts name accounts, ledger, and code, which they else inherit
   chains                 linked transfers, accounts drawn evenly
@@ -118,6 +134,9 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
                          WHERE is ${LEGS.join(', ')}
   hot-account            one account is a side of every transfer
     --hot-side SIDE      ${HOT_SIDES.join(', ').padEnd(48)}(either)
+  cross-shard            0, 10, 50, and 100 percent of the transfers cross shards, in turns
+  small-batches          batches of 1, 16, 128, 1024, and ${BATCH_EVENTS_MAX}, in turns, each with as many
+                         in flight as it takes to keep the ledger busy
   single-calls           one transfer a call, through the batching client
     --callers N          each with one call at a time                 (1000)
   open-pendings          what an open pending transfer takes in memory
@@ -131,6 +150,9 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
     --readers N          questions under way under the load           (1)
     --read-rate N        questions a second then; 0: no bound         (0)
     --rounds N           of load without readers and with them        (3)
+  growth                 speed, memory, and disk as tables grow, in equal steps
+    --transfers N        in the end                                   (100000000)
+    --steps N            so many                                      (20)
   recovery               a start from a snapshot and the journal behind it
     --history N          transfers in the snapshot                    (10000000)
     --suffix N           transfers behind it                          (1000000)
@@ -138,13 +160,21 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
     --history N          transfers before the load                    (10000000)
     --rounds N           of load without and with                     (3)
     --rate N             transfers a second; 0: no bound              (0)
+  limits                 what the machine can do: memory, disk, NATS, HTTP; --seconds of each
   peers                  Sycee and other systems in turns, the same work, all durable
     --peers NAMES        ${PEER_NAMES.join(', ').padEnd(45)}(postgresql,redis)
     --tigerbeetle PATH   its server; then tigerbeetle is one of the peers
     --shapes NAMES       ${SHAPE_NAMES.join(', ').padEnd(45)}(all)
     --transfers N        of each contender in equal-counts            (1000000)
     --rounds N           in which each contender has one turn         (3)
-    --plot FILE          draw the ratios, as SVG`;
+    --plot FILE          draw the ratios, as SVG
+
+  of all down to single-calls:
+    --repeat N           runs of the measured time, after one warm-up; figures are
+                         medians, with their spread                   (1)
+    --rate N             transfers a second, each batch when it is due; latencies count
+                         from then. 0: as fast as answered; not for pending-post and
+                         single-calls                                 (0)`;
 
 /** Throws what `refuse` makes of a sentence. */
 export function scenarioOptionsOf(
@@ -158,11 +188,17 @@ export function scenarioOptionsOf(
       throw refuse(`--${flag} is not for ${scenario}`);
     }
   }
+  const defaults = { ...DEFAULTS, ...(scenario === 'growth' ? GROWTH_DEFAULTS : {}) };
   const whole = (flag: NumberFlag, [least, most]: readonly [number, number]): number => {
-    const text = values[flag] ?? DEFAULTS[flag];
+    const text = values[flag] ?? defaults[flag];
     const value = text.trim() === '' ? Number.NaN : Number(text);
     if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw refuse(`--${flag} is a whole number between ${least} and ${most}`);
+  };
+  const fraction = (flag: 'skew'): number => {
+    const value = Number(values[flag] ?? '0.99');
+    if (value > 0 && value < 1) return value;
+    throw refuse(`--${flag} is above 0 and below 1`);
   };
   const oneOf = <T extends string>(
     flag: 'legs' | 'hot-side' | 'ask',
@@ -173,6 +209,8 @@ export function scenarioOptionsOf(
     return found;
   };
   return {
+    repeat: whole('repeat', [1, 1_000]),
+    skew: fraction('skew'),
     chain: whole('chain', [2, BATCH_EVENTS_MAX]),
     legs: oneOf('legs', LEGS),
     hotSide: oneOf('hot-side', HOT_SIDES),
@@ -191,6 +229,7 @@ export function scenarioOptionsOf(
     suffix: whole('suffix', [0, 1_000_000_000]),
     ...peerOptions(values, refuse),
     transfers: whole('transfers', [1, 1_000_000_000]),
+    steps: whole('steps', [1, 1_000]),
   };
 }
 
@@ -217,6 +256,7 @@ function peerOptions(
 }
 
 const DEFAULTS = {
+  repeat: '1',
   chain: '2',
   callers: '1000',
   pendings: '1000000',
@@ -229,7 +269,9 @@ const DEFAULTS = {
   rate: '0',
   suffix: '1000000',
   transfers: '1000000',
+  steps: '20',
 } as const;
+const GROWTH_DEFAULTS = { transfers: '100000000' } as const;
 type NumberFlag = keyof typeof DEFAULTS;
 
 /** The settings of a scenario that are its own, for its report. */
@@ -238,6 +280,8 @@ export function ownSettings(
   options: ScenarioOptions,
 ): Readonly<Record<string, string | number | boolean>> {
   const all: Readonly<Record<ScenarioFlag, string | number | boolean>> = {
+    repeat: options.repeat,
+    skew: options.skew,
     chain: options.chain,
     legs: options.legs,
     'hot-side': options.hotSide,
@@ -258,6 +302,7 @@ export function ownSettings(
     tigerbeetle: options.tigerbeetle ?? '',
     shapes: options.shapes.join(','),
     transfers: options.transfers,
+    steps: options.steps,
     plot: options.plot ?? '',
   };
   return Object.fromEntries(

@@ -6,9 +6,12 @@ import { open } from '../client/in-process-client.ts';
 import type { LatencyMs } from '../lib/histogram.ts';
 import { Books } from './books.ts';
 import type { Figures } from './figures.ts';
+import type { GrowthStep } from './growth.ts';
 import type { HttpFigures } from './http-rounds.ts';
-import { createAccounts, type Load, runLoad } from './load.ts';
+import { createAccounts, type Load, runLoad, runPacedLoad } from './load.ts';
 import type { BenchOptions } from './options.ts';
+import type { PointReport } from './points.ts';
+import type { Repeats } from './runs.ts';
 import { residentBytes, startTarget, type Target } from './target.ts';
 import {
   type AMOUNTS_IN,
@@ -17,7 +20,9 @@ import {
   replayJournals,
   verifyBalances,
 } from './verify.ts';
-import { Workload, type WorkloadOptions } from './workload.ts';
+import { type SlotSource, Workload, type WorkloadOptions } from './workload.ts';
+
+const PACED_PLACES_MAX = 4_096;
 
 export interface ScenarioResult extends Measured {
   readonly replay: Replay | undefined;
@@ -31,7 +36,14 @@ export interface Measured {
   /** Created within the measured time. */
   readonly transfers: number;
   readonly seconds: number;
+  /** Where it is not simply the one divided by the other: the median of several runs. */
+  readonly transfersPerSecond?: number | undefined;
   readonly latency: LatencyMs;
+  readonly repeats?: Repeats | undefined;
+  /** Of a scenario that measures several loads in one run, each of them. */
+  readonly points?: readonly PointReport[] | undefined;
+  /** Of a scenario that measures as it goes, each step. */
+  readonly steps?: readonly GrowthStep[] | undefined;
   readonly http?: HttpFigures | undefined;
   /** What this scenario alone measures. */
   readonly figures?: Figures | undefined;
@@ -115,24 +127,27 @@ function plainLoad(options: BenchOptions): WorkloadOptions {
   return { accounts, shards, batch, crossShard, seed, inFlight };
 }
 
-/** Runs `load` for the time before the measured one, then for that. */
-export async function warmAndMeasure(
-  { options, say }: Pick<ScenarioContext, 'options' | 'say'>,
-  load: (seconds: number) => Promise<Load>,
-): Promise<Load> {
-  if (options.warmUpSeconds > 0) {
-    say(`warming up for ${options.warmUpSeconds} s`);
-    await load(options.warmUpSeconds);
+/** One batch of the ring after the other: each when one was answered, or when it is due if there is a rate. */
+export function loadOf(
+  bench: Bench,
+  { source = bench.workload, inFlight = bench.options.inFlight }: Partial<LoadPlace> = {},
+): (seconds: number) => Promise<Load> {
+  const { target, books, options, signal } = bench;
+  const { client } = target;
+  const { rate } = options.scenarioOptions;
+  if (rate === 0) {
+    return (seconds) => runLoad(client, source, books, { inFlight, signal, seconds });
   }
-  say(`measuring for ${options.seconds} s`);
-  return load(options.seconds);
+  // More than one place for each batch that is due within the longest stall that is looked for.
+  const places = Math.min(source.slots.length, PACED_PLACES_MAX);
+  return (seconds) =>
+    runPacedLoad(client, source, books, { inFlight: places, signal, seconds, rate });
 }
 
-/** One batch of the ring after the other. */
-export function loadOf(bench: Bench): (seconds: number) => Promise<Load> {
-  const { target, workload, books, options, signal } = bench;
-  const { inFlight } = options;
-  return (seconds) => runLoad(target.client, workload, books, { inFlight, signal, seconds });
+/** Where a load takes its batches, and how many of them are under way. */
+export interface LoadPlace {
+  readonly source: SlotSource;
+  readonly inFlight: number;
 }
 
 /** A server in another process tells no digests: its directory is opened again, and what recovers there is compared. */

@@ -6,13 +6,13 @@ import { BatchingClient } from '../client/batching-client.ts';
 import type { TransferInput } from '../client/client.ts';
 import { HEADER_BYTES } from '../engine/batch.ts';
 import { type Load, runSteps } from './load.ts';
+import { warmAndMeasure } from './runs.ts';
 import {
   type Bench,
   type Measured,
   runScenario,
   type ScenarioContext,
   type ScenarioResult,
-  warmAndMeasure,
 } from './scenario.ts';
 import { CODE, LEDGER, type Slot } from './slots.ts';
 
@@ -48,9 +48,11 @@ async function measure(bench: Bench): Promise<Measured> {
       else refused++;
       record(status === 'created' ? 1 : 0, sent);
     });
-  const { transfers, seconds, latency } = await warmAndMeasure(bench, load);
-  const complaints = refused === 0 ? [] : [`${refused} transfers were not created`];
-  return { transfers, seconds, latency: latency.summary(), complaints };
+  const runs = await warmAndMeasure(bench, load);
+  return {
+    ...runs,
+    complaints: refused === 0 ? [] : [`${refused} transfers were not created`],
+  };
 }
 
 /** Transfers one after the other, each with an id that was never used before. */

@@ -6,7 +6,7 @@
 import { open } from '../client/in-process-client.ts';
 import type { SnapshotTaken } from '../sharding/supervisor.ts';
 import { type Figures, median, rounded } from './figures.ts';
-import { createTransfers, type Load, runPacedLoad } from './load.ts';
+import { createTransfers, type Load } from './load.ts';
 import {
   type Bench,
   loadOf,
@@ -78,9 +78,9 @@ export function snapshotUnderLoad(context: ScenarioContext): Promise<ScenarioRes
 
 async function measureUnderLoad(bench: Bench): Promise<Measured> {
   const { options, target, say } = bench;
-  const { history, rounds, rate } = options.scenarioOptions;
+  const { history, rounds } = options.scenarioOptions;
   await build(bench, history);
-  const load = rate === 0 ? loadOf(bench) : pacedLoadOf(bench, rate);
+  const load = loadOf(bench);
   await load(options.warmUpSeconds);
   const ratios: number[] = [];
   const alone: Load[] = [];
@@ -114,14 +114,6 @@ async function measureUnderLoad(bench: Bench): Promise<Measured> {
       hold_ms_max: rounded(target.snapshotHoldMs() ?? 0, 3),
     },
   };
-}
-
-function pacedLoadOf(bench: Bench, rate: number): (seconds: number) => Promise<Load> {
-  const { target, workload, books, signal } = bench;
-  // More than one place for each batch that is due within the longest stall that is looked for.
-  const inFlight = workload.slots.length;
-  const { client } = target;
-  return (seconds) => runPacedLoad(client, workload, books, { inFlight, signal, seconds, rate });
 }
 
 /** One snapshot after the other; the last one may go on a little. */

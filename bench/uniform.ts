@@ -2,9 +2,11 @@
  * Uniform load: debit and credit accounts drawn evenly, nothing hot. Accounts are created, the load runs warm and then measured, and
  * afterwards the books are compared and the journals replayed. What is not measured: creating accounts, and limits, which none has.
  *
- * Chains and the hot account are the same load with other pairs or flags.
+ * Skewed accounts, chains, and the hot account are the same load with other pairs or flags.
  */
-import { runHttpRounds } from './http-rounds.ts';
+import { HTTP_SLOT_ROWS } from './http-loader.ts';
+import { runHttpLedger, runHttpRounds } from './http-rounds.ts';
+import { warmAndMeasure } from './runs.ts';
 import {
   type Bench,
   loadOf,
@@ -12,42 +14,39 @@ import {
   runScenario,
   type ScenarioContext,
   type ScenarioResult,
-  warmAndMeasure,
 } from './scenario.ts';
+import type { WorkloadOptions } from './workload.ts';
 
-/** Rows in a slot where requests have one transfer each: the slots then only say who pays whom. */
-const HTTP_SLOT_ROWS = 1024;
-
+/** Over HTTP an echo server takes turns with the ledger, unless there is a rate to keep. */
 export function uniform(context: ScenarioContext): Promise<ScenarioResult> {
-  const isHttp = context.options.transport === 'http';
-  return runScenario(context, {
-    load: isHttp ? { batch: HTTP_SLOT_ROWS } : {},
-    measure: isHttp ? measureHttp : measureLoad,
-  });
+  const { transport, scenarioOptions } = context.options;
+  if (transport !== 'http' || scenarioOptions.rate > 0) return plain(context, {});
+  return runScenario(context, { load: { batch: HTTP_SLOT_ROWS }, measure: runHttpRounds });
+}
+
+/** A few accounts are drawn often. */
+export function zipfian(context: ScenarioContext): Promise<ScenarioResult> {
+  return plain(context, { skew: context.options.scenarioOptions.skew });
 }
 
 /** Every transfer is linked to others; where the accounts of a chain are is `--legs`. */
 export function chains(context: ScenarioContext): Promise<ScenarioResult> {
   const { chain, legs } = context.options.scenarioOptions;
-  return runScenario(context, { load: { chain, legs }, measure: measureLoad });
+  return plain(context, { chain, legs });
 }
 
 /** One account is a side of every transfer. */
 export function hotAccount(context: ScenarioContext): Promise<ScenarioResult> {
   const { hotSide } = context.options.scenarioOptions;
-  return runScenario(context, { load: { hotSide }, measure: measureLoad });
+  return plain(context, { hotSide });
 }
 
-async function measureLoad(bench: Bench): Promise<Measured> {
-  const { transfers, seconds, latency } = await warmAndMeasure(bench, loadOf(bench));
-  return { transfers, seconds, latency: latency.summary() };
+function plain(context: ScenarioContext, load: Partial<WorkloadOptions>): Promise<ScenarioResult> {
+  return context.options.transport === 'http'
+    ? runScenario(context, { load: { ...load, batch: HTTP_SLOT_ROWS }, measure: runHttpLedger })
+    : runScenario(context, { load, measure: measureLoad });
 }
 
-async function measureHttp(bench: Bench): Promise<Measured> {
-  bench.say(
-    `warming up, then the ledger and an echo server in turns, ${bench.options.seconds} s each`,
-  );
-  const http = await runHttpRounds(bench);
-  const { transfers, seconds, latency, complaints } = http;
-  return { transfers, seconds, latency, http, complaints };
+function measureLoad(bench: Bench): Promise<Measured> {
+  return warmAndMeasure(bench, loadOf(bench));
 }

@@ -28,57 +28,109 @@ import {
 } from './slots.ts';
 
 const PAIRS_DEFAULT = 1 << 19;
+/** More pairs of few accounts make nothing more random. */
+const PAIRS_EACH_MAX = 64;
 const RING_BATCHES_MIN = 64;
+/** Small batches take about a kilobyte each: so many of them have more accounts than caches do. */
+const RING_BATCHES_MAX = 1 << 16;
 const ACCOUNT_ID_TOP = 0x0193_0000;
 
-export interface WorkloadOptions extends PairRules {
+export interface RingOptions extends PairRules {
   readonly batch: number;
-  readonly seed: number;
   readonly inFlight: number;
   /** Distinct pairs of accounts in the ring, at least. */
   readonly pairs?: number | undefined;
   readonly transfers?: Omit<TransferKind, 'chain'> | undefined;
+}
+
+export interface WorkloadOptions extends RingOptions {
+  readonly seed: number;
   /** Each account has a mark of its own as its user_data_64. */
   readonly areAccountsMarked?: boolean | undefined;
 }
 
-export class Workload {
-  /** Four words for each account. */
-  readonly accountIds: Uint32Array;
+/** What a load takes its batches from. */
+export interface SlotSource {
   readonly slots: readonly Slot[];
-  readonly accounts: number;
-  readonly #idPrefix: number;
-  readonly #areAccountsMarked: boolean;
-  #idsUsed = 0;
+  /** The next batch, with ids never used before. Give it back when it was answered. */
+  take(): Slot;
+  giveBack(slot: Slot): void;
+}
+
+class Ring implements SlotSource {
+  readonly slots: readonly Slot[];
+  readonly #writeIds: (batch: Batch) => void;
   #next = 0;
 
-  constructor(options: WorkloadOptions) {
-    const random = new Prng(options.seed);
-    this.accounts = options.accounts;
-    this.accountIds = makeAccountIds(options.accounts, random);
-    const pairs = new Pairs(this.accountIds, options, random);
-    const count = Math.max(
-      RING_BATCHES_MIN,
-      options.inFlight * 2,
-      Math.ceil((options.pairs ?? PAIRS_DEFAULT) / options.batch),
-    );
-    const slots: Slot[] = [];
-    const parts = { accountIds: this.accountIds, pairs, random };
-    const kind = { ...options.transfers, chain: options.chain };
-    for (let i = 0; i < count; i++) slots.push(makeSlot(parts, options.batch, kind));
+  constructor(slots: readonly Slot[], writeIds: (batch: Batch) => void) {
     this.slots = slots;
-    this.#areAccountsMarked = options.areAccountsMarked ?? false;
-    this.#idPrefix = random.uint32();
+    this.#writeIds = writeIds;
   }
 
-  /** The next batch of the ring, with ids never used before. Give it back when it was answered. */
   take(): Slot {
     while (this.slots[this.#next]!.isUnderWay) this.#next = (this.#next + 1) % this.slots.length;
     const slot = this.slots[this.#next]!;
     this.#next = (this.#next + 1) % this.slots.length;
     slot.isUnderWay = true;
-    this.writeIds(slot.batch);
+    this.#writeIds(slot.batch);
     return slot;
+  }
+
+  giveBack(slot: Slot): void {
+    slot.isUnderWay = false;
+  }
+}
+
+/** Is its own first ring; `addRing` makes others, of other batches between the same accounts. */
+export class Workload implements SlotSource {
+  /** Four words for each account. */
+  readonly accountIds: Uint32Array;
+  readonly accounts: number;
+  /** All that were ever made: what was acknowledged of any of them is in the balances. */
+  readonly rings: SlotSource[] = [];
+  readonly #options: WorkloadOptions;
+  readonly #random: Prng;
+  readonly #idPrefix: number;
+  #idsUsed = 0;
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+    this.#random = new Prng(options.seed);
+    this.accounts = options.accounts;
+    this.accountIds = makeAccountIds(options.accounts, this.#random);
+    this.addRing({});
+    this.#idPrefix = this.#random.uint32();
+  }
+
+  /** A ring whose batches differ from the workload's own in these options. */
+  addRing(others: Partial<RingOptions>): SlotSource {
+    const options = { ...this.#options, ...others };
+    const pairs = new Pairs(this.accountIds, options, this.#random);
+    const count = Math.max(
+      RING_BATCHES_MIN,
+      options.inFlight * 2,
+      Math.min(RING_BATCHES_MAX, Math.ceil((options.pairs ?? pairsOf(options)) / options.batch)),
+    );
+    const slots: Slot[] = [];
+    const parts = { accountIds: this.accountIds, pairs, random: this.#random };
+    const kind = { ...options.transfers, chain: options.chain };
+    for (let i = 0; i < count; i++) slots.push(makeSlot(parts, options.batch, kind));
+    const ring = new Ring(slots, (batch) => this.writeIds(batch));
+    this.rings.push(ring);
+    return ring;
+  }
+
+  /** Of the first ring. */
+  get slots(): readonly Slot[] {
+    return this.rings[0]!.slots;
+  }
+
+  take(): Slot {
+    return this.rings[0]!.take();
+  }
+
+  giveBack(slot: Slot): void {
+    slot.isUnderWay = false;
   }
 
   /** Gives each transfer of a batch an id that was never used before. */
@@ -93,10 +145,6 @@ export class Workload {
       words[at + 3] = ACCOUNT_ID_TOP;
     }
     this.#idsUsed = count;
-  }
-
-  giveBack(slot: Slot): void {
-    slot.isUnderWay = false;
   }
 
   accountId(account: number): bigint {
@@ -115,7 +163,7 @@ export class Workload {
         column(Account.id, this.accountIds.subarray(from * 4, (from + n) * 4)),
         constant(Account.ledger, Uint32Array.of(LEDGER)),
         constant(Account.code, Uint16Array.of(CODE)),
-        ...(this.#areAccountsMarked ? [accountMarks(from, n)] : []),
+        ...(this.#options.areAccountsMarked === true ? [accountMarks(from, n)] : []),
       ]);
     }
   }
@@ -129,6 +177,9 @@ export class Workload {
     }
   }
 }
+
+const pairsOf = ({ accounts }: RingOptions): number =>
+  Math.min(PAIRS_DEFAULT, accounts * PAIRS_EACH_MAX);
 
 function makeAccountIds(accounts: number, random: Prng): Uint32Array {
   const ids = new Uint32Array(accounts * 4);

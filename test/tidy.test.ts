@@ -89,6 +89,12 @@ const LAYERS: readonly Layer[] = [
     packages: ['@nats-io/transport-node', 'msgpackr'],
   },
   {
+    // Measures what lies under the ledger, by itself.
+    files: /^bench\/limits\.ts$/,
+    may: [/^lib\//],
+    packages: ['@nats-io/transport-node', 'better-sqlite3'],
+  },
+  {
     files: /^bench\//,
     may: [
       ...ENGINE_AND_LIB,

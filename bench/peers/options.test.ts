@@ -14,7 +14,7 @@ import { loadTigerbeetle, statusesOf } from './tigerbeetle.ts';
 function parsed(line: string) {
   const asked = parseBenchArguments(`peers ${line}`.trim().split(' '));
   if (asked.type !== 'run') throw new Error('not a run');
-  return asked.options;
+  return asked.all[0]!;
 }
 
 test('PostgreSQL and Redis are the peers unless others are named', () => {

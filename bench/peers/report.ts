@@ -1,22 +1,17 @@
 /** What the rounds say in the end: medians with their spread, ratios of each round, and the ratios drawn. */
 import { totalmem } from 'node:os';
 import path from 'node:path';
-import { median, rounded } from '../figures.ts';
+import { median, rounded, type Spread, spreadOf } from '../figures.ts';
 import type { BenchOptions } from '../options.ts';
 import { type BarGroup, barPlot, shortNumber } from '../plot.ts';
 import { commitOf, DURABILITY, machineOf } from '../report.ts';
 import { ownSettings, type PeerName } from '../scenario-options.ts';
+import { spreadText, tableOf } from '../table.ts';
 import { type Contender, labelOf, type Pair, pairsOf, SYSTEM_NAMES } from './contenders.ts';
 import { postgresqlSettings } from './postgresql.ts';
 import { REDIS_SETTINGS } from './redis.ts';
 import { findPostgresql, findRedis, versionOf } from './servers.ts';
 import type { Turn } from './turn.ts';
-
-export interface Spread {
-  readonly median: number;
-  readonly least: number;
-  readonly greatest: number;
-}
 
 export interface ContenderReport extends Contender {
   readonly transfers_per_second: Spread;
@@ -113,14 +108,6 @@ function ratioOf(
   return { shape, sycee: sycee.form, peer, form, ...spreadOf(ratios, 3) };
 }
 
-function spreadOf(values: readonly number[], digits: number): Spread {
-  return {
-    median: rounded(median(values), digits),
-    least: rounded(Math.min(...values), digits),
-    greatest: rounded(Math.max(...values), digits),
-  };
-}
-
 function versionsOf(peers: readonly PeerName[], tigerbeetle: string | undefined) {
   const versions: Record<string, string> = {};
   const postgresql = findPostgresql();
@@ -150,14 +137,14 @@ export function formatPeers(report: PeersReport): string {
   const rows = contenders.map((one) => [
     one.shape,
     labelOf(one),
-    spreadText(one.transfers_per_second),
+    spreadText(one.transfers_per_second, shortNumber),
     `${one.p50_ms}`,
     `${one.p99_ms}`,
   ]);
   const ratioRows = ratios.map((one) => [
     one.shape,
     `Sycee, ${one.sycee} ÷ ${SYSTEM_NAMES[one.peer]}, ${one.form}`,
-    spreadText(one),
+    spreadText(one, shortNumber),
   ]);
   return [
     ...lines,
@@ -166,19 +153,6 @@ export function formatPeers(report: PeersReport): string {
     '',
     ...tableOf([['shape', 'ratio, best of the client counts', 'times'], ...ratioRows]),
   ].join('\n');
-}
-
-const spreadText = ({ median: middle, least, greatest }: Spread): string =>
-  `${shortNumber(middle)} (${shortNumber(least)} to ${shortNumber(greatest)})`;
-
-function tableOf(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = rows[0]!.map((_, at) => Math.max(...rows.map((row) => row[at]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at]!))
-      .join('  ')
-      .trimEnd(),
-  );
 }
 
 /** The ratios, by shape and by what Sycee is compared with. */

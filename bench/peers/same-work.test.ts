@@ -210,7 +210,7 @@ describe.for(Object.keys(PEERS))('%s', (name) => {
     const line = `peers --accounts 50 --seconds 0.1 --warm-up 0 --seed ${batch}`;
     const asked = parseBenchArguments(line.split(' '));
     if (asked.type !== 'run') throw new Error('not a run');
-    const { options } = asked;
+    const options = asked.all[0]!;
     const { signal } = new AbortController();
     const turn = await takePeerTurn(
       { options, directory: above, signal, say: () => undefined },

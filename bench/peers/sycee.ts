@@ -1,19 +1,17 @@
 /** Sycee's own turns: its ordinary scenarios, with their verification, in the forms that the peers are compared with. */
+import { HTTP_SLOT_ROWS } from '../http-loader.ts';
 import { runHttpLedger } from '../http-rounds.ts';
 import { createTransfers } from '../load.ts';
+import { warmAndMeasure } from '../runs.ts';
 import {
   type Bench,
   loadOf,
   type Measured,
   runScenario,
   type ScenarioContext,
-  warmAndMeasure,
 } from '../scenario.ts';
 import type { Contender } from './contenders.ts';
 import type { Turn } from './turn.ts';
-
-/** Rows in a slot where requests have one transfer each: the slots then only say who pays whom. */
-const HTTP_SLOT_ROWS = 1_024;
 
 export async function takeSyceeTurn(context: ScenarioContext, contender: Contender): Promise<Turn> {
   const { transport = 'in-process', batch, clients, shape } = contender;
@@ -38,9 +36,8 @@ export async function takeSyceeTurn(context: ScenarioContext, contender: Contend
   );
 }
 
-async function measureLoad(bench: Bench): Promise<Measured> {
-  const { transfers, seconds, latency } = await warmAndMeasure(bench, loadOf(bench));
-  return { transfers, seconds, latency: latency.summary() };
+function measureLoad(bench: Bench): Promise<Measured> {
+  return warmAndMeasure(bench, loadOf(bench));
 }
 
 async function createCount(bench: Bench): Promise<Measured> {

@@ -7,7 +7,8 @@ import { TransferStatus } from '../../engine/status.ts';
 import { LatencyHistogram, type LatencyMs } from '../../lib/histogram.ts';
 import { Books } from '../books.ts';
 import { type Load, runLoops, runSteps } from '../load.ts';
-import { type ScenarioContext, warmAndMeasure } from '../scenario.ts';
+import { type Run, runOf, warmAndMeasure } from '../runs.ts';
+import type { ScenarioContext } from '../scenario.ts';
 import { CODE, columnAt, LEDGER, pickIds, type Slot } from '../slots.ts';
 import { Workload } from '../workload.ts';
 import type { Contender } from './contenders.ts';
@@ -84,7 +85,7 @@ class PeerTurn {
       ...(await compareBooks(this.#ledger, accounts.ids, this.#books)),
     ];
     const { transfers, seconds, latency } = load;
-    return { transfers, seconds, latency: latency.summary(), complaints };
+    return { transfers, seconds, latency, complaints };
   }
 
   #prepare({ debits, credits, amounts }: Slot): Prepared {
@@ -101,7 +102,7 @@ class PeerTurn {
     return { call, ids, created: new Uint16Array(amounts.length) };
   }
 
-  #measure(): Promise<Load> {
+  async #measure(): Promise<Run> {
     const { signal, options } = this.#context;
     const inFlight = this.#contender.clients;
     if (this.#contender.shape !== 'equal-counts') {
@@ -109,7 +110,7 @@ class PeerTurn {
         runSteps({ inFlight, signal, seconds }, (record) => this.#step(record)),
       );
     }
-    return this.#create(options.scenarioOptions.transfers);
+    return runOf(await this.#create(options.scenarioOptions.transfers));
   }
 
   async #create(count: number): Promise<Load> {

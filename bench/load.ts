@@ -9,7 +9,7 @@ import { TransferStatus } from '../engine/status.ts';
 import { LatencyHistogram } from '../lib/histogram.ts';
 import type { Books } from './books.ts';
 import type { Slot } from './slots.ts';
-import type { SlotSource, Workload } from './workload.ts';
+import type { SlotSource } from './workload.ts';
 
 /** Longer than any stall that is worth measuring: an unknown outcome would spoil the books. */
 const CALL_DEADLINE_MS = 30_000;
@@ -33,18 +33,21 @@ export interface Load {
   readonly late?: LatencyHistogram | undefined;
 }
 
+/** Sends batches of accounts until they are over, or `count` accounts and more are created. Says how many were. */
 export async function createAccounts(
   client: Client,
-  workload: Workload,
+  batches: Iterator<Batch>,
   inFlight: number,
-): Promise<void> {
-  const batches = workload.accountBatches();
+  count = Infinity,
+): Promise<number> {
+  let created = 0;
   await Promise.all(
     Array.from({ length: Math.min(inFlight, 4) }, async () => {
       // One generator for all loops: each takes the next batch when its last one was answered.
-      for (;;) {
+      while (created < count) {
         const { value: batch, done } = batches.next();
         if (done === true) return;
+        created += batch.n;
         const reply = await client.createAccounts(batch, { deadlineMs: CALL_DEADLINE_MS });
         const refused = reply.statuses.findIndex((status) => status !== 0);
         if (refused !== -1) {
@@ -53,6 +56,7 @@ export async function createAccounts(
       }
     }),
   );
+  return created;
 }
 
 /** Sends a batch of the ring until the time is over, then waits for what is under way. Rejects when a call does. */

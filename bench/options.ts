@@ -55,7 +55,7 @@ options:
   --cross-shard PERCENT  exactly this share of the transfers crosses shards (as it falls)
   --seconds S            measured time                                (10; limits: 1)
   --warm-up S            time before it                               (2)
-  --in-flight K          requests under way, in-process and nats      (4)
+  --in-flight K          requests under way, in-process and nats      (4 a shard)
   --connections N        connections, http                            (64)
   --seed N               of the choice of accounts and amounts        (1)
   --data DIR             data directory to make, and to keep          (temporary, removed)
@@ -153,7 +153,7 @@ function optionsOf(scenario: ScenarioName, values: Values): BenchOptions {
     ),
     warmUpSeconds: decimal('--warm-up', values['warm-up'] ?? '2', 0, 3_600),
     connections: whole('--connections', values.connections ?? '64', 1, 4_096),
-    inFlight: whole('--in-flight', values['in-flight'] ?? '4', 1, 4_096),
+    inFlight: whole('--in-flight', values['in-flight'] ?? String(4 * shards), 1, 4_096),
     seed: whole('--seed', values.seed ?? '1', 0, 2 ** 32 - 1),
     directory: values.data,
     json: values.json === true,

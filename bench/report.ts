@@ -104,12 +104,16 @@ function figuresOf(result: ScenarioResult): Partial<BenchReport> {
 
 /** Resident memory of the process that holds the ledger, its code, caches and (in process) the load included. */
 function memoryOf(memory: MemoryUse): Readonly<Record<string, number | null>> {
-  const { before, afterAccounts, after } = memory;
+  const { before, afterFirst, afterAccounts, after } = memory;
   return {
     rss_before_bytes: before ?? null,
     rss_after_accounts_bytes: afterAccounts ?? null,
     rss_after_bytes: after ?? null,
-    bytes_per_account: growthOfEach(before, afterAccounts, memory.accounts),
+    bytes_per_account: growthOfEach(
+      afterFirst,
+      afterAccounts,
+      memory.accounts - memory.firstAccounts,
+    ),
     bytes_per_transfer: growthOfEach(afterAccounts, after, memory.transfers),
   };
 }

@@ -53,9 +53,12 @@ export interface Measured {
 
 export interface MemoryUse {
   readonly before: number | undefined;
+  /** After the first `firstAccounts` of the accounts. */
+  readonly afterFirst: number | undefined;
+  readonly firstAccounts: number;
   readonly afterAccounts: number | undefined;
-  readonly after: number | undefined;
   readonly accounts: number;
+  readonly after: number | undefined;
   /** Stored by the end. */
   readonly transfers: number;
 }
@@ -102,12 +105,11 @@ export async function runScenario(
   try {
     const before = await residentBytes(target.pid);
     say(`creating ${options.accounts} accounts`);
-    await createAccounts(target.client, workload, options.inFlight);
-    const afterAccounts = await residentBytes(target.pid);
+    const accounts = await createAllAccounts(target, workload, options.inFlight);
     measured = await scenario.measure({ ...context, target, workload, workloadOptions, books });
     const after = await residentBytes(target.pid);
     const transfers = books.created * (scenario.storedPerEntry ?? 1);
-    memory = { before, afterAccounts, after, accounts: options.accounts, transfers };
+    memory = { before, ...accounts, after, transfers };
     say('comparing balances');
     complaints.push(...(measured.complaints ?? []));
     complaints.push(...(await verifyBalances(target.client, workload, books, scenario.amountsIn)));
@@ -120,6 +122,19 @@ export async function runScenario(
   complaints.push(...compareDigests(live ?? (await reopened(context)), replay.shards));
   if (context.signal.aborted) complaints.push('the run was interrupted');
   return { ...measured, memory, replay, complaints };
+}
+
+/** In two steps: with the first ones everything begins that large batches need, and that is no account's. */
+async function createAllAccounts(
+  { client, pid }: Target,
+  workload: Workload,
+  inFlight: number,
+): Promise<Omit<MemoryUse, 'before' | 'after' | 'transfers'>> {
+  const batches = workload.accountBatches();
+  const firstAccounts = await createAccounts(client, batches, inFlight, workload.accounts / 4);
+  const afterFirst = await residentBytes(pid);
+  const accounts = firstAccounts + (await createAccounts(client, batches, inFlight));
+  return { afterFirst, firstAccounts, afterAccounts: await residentBytes(pid), accounts };
 }
 
 function plainLoad(options: BenchOptions): WorkloadOptions {

@@ -137,7 +137,15 @@ test('a run that does not verify reports no throughput', () => {
     latency: { p50: 1, p99: 1, p999: 1, max: 1 },
     http: undefined,
     replay: undefined,
-    memory: { before: 1, afterAccounts: 2, after: 3, accounts: 1, transfers: 1 },
+    memory: {
+      before: 1,
+      afterFirst: 1,
+      firstAccounts: 0,
+      afterAccounts: 2,
+      accounts: 1,
+      after: 3,
+      transfers: 1,
+    },
     complaints: ['a balance is off'],
   };
   const options = {

@@ -93,6 +93,25 @@ export class FrameInput {
     target[TIMESTAMP_WORD + 1] = target[Derived.decided + 1]!;
   }
 
+  /** The byte at which a column with a value for each row begins; -1 when it has one value for all of them. */
+  columnAt(frame: Pick<FrameBytes, 'copy'>, column: number): number {
+    const columns = (this.#columns ??= this.#open(frame));
+    for (let i = 0; i < columns.length; i += COLUMN_NUMBERS) {
+      if (columns[i] === column) return columns[i + 1]!;
+    }
+    return -1;
+  }
+
+  /** What a word of a record has from the columns with one value for all rows. */
+  constant(frame: Pick<FrameBytes, 'copy'>, word: number): number {
+    this.#columns ??= this.#open(frame);
+    let value = 0;
+    for (let i = 0; i < this.#constants.length; i += 2) {
+      if (this.#constants[i] === word) value = (value | this.#constants[i + 1]!) >>> 0;
+    }
+    return value;
+  }
+
   /** Finds where the columns begin. Constant ones that follow each other are read in one go. */
   #open(frame: Pick<FrameBytes, 'copy'>): number[] {
     const columns: number[] = [];

@@ -83,6 +83,17 @@ export class FrameStore implements Disposable {
     return view;
   }
 
+  /** The same of a frame that is read in parts; undefined when it would have to be read whole. */
+  large(sequence: number): FrameView | undefined {
+    if (!this.#views.has(sequence)) {
+      const paged = this.#paged(sequence);
+      if (paged === undefined) return undefined;
+      this.#keep(sequence, paged);
+    }
+    const view = this.view(sequence);
+    return view.bytes instanceof PagedFrame ? view : undefined;
+  }
+
   /** Where the frame lies in a sealed segment, as kept in the segment's index. */
   remember(sequence: number, place: FramePlace): void {
     this.#places.set(sequence, place);
@@ -162,7 +173,11 @@ export class FrameStore implements Disposable {
   }
 
   #read(sequence: number): FrameView {
-    const bytes = this.#paged(sequence) ?? new WholeFrame(wordsOf(this.#journal.read(sequence)));
+    const paged = this.#paged(sequence);
+    return this.#keep(sequence, paged ?? new WholeFrame(wordsOf(this.#journal.read(sequence))));
+  }
+
+  #keep(sequence: number, bytes: WholeFrame | PagedFrame): FrameView {
     const view = new FrameView(bytes, sequence, this.#shards);
     this.#views.set(sequence, view);
     this.grew(bytes instanceof WholeFrame ? bytes.byteLength : VIEW_BYTES);

@@ -83,14 +83,19 @@ export class FrameInput {
       const word = constants[i]!;
       target[word] = (target[word]! | constants[i + 1]!) >>> 0;
     }
-    const stamp = this.#stampLow + within * shards;
-    target[Derived.decided] = stamp % 4294967296;
-    target[Derived.decided + 1] = this.#stampHigh + Math.floor(stamp / 4294967296);
+    this.stamp(within, shards, target, Derived.decided);
     const flags = target[FLAGS_WORD]! >>> 16;
     const imported = this.isOfTransfers ? TransferFlags.imported : AccountFlags.imported;
     if ((flags & imported) !== 0) return;
     target[TIMESTAMP_WORD] = target[Derived.decided]!;
     target[TIMESTAMP_WORD + 1] = target[Derived.decided + 1]!;
+  }
+
+  /** Writes when a row was decided, two words: its timestamp, but for imported ones. */
+  stamp(within: number, shards: number, target: Uint32Array, at: number): void {
+    const stamp = this.#stampLow + within * shards;
+    target[at] = stamp % 4294967296;
+    target[at + 1] = this.#stampHigh + Math.floor(stamp / 4294967296);
   }
 
   /** The byte at which a column with a value for each row begins; -1 when it has one value for all of them. */

@@ -3,11 +3,14 @@
  * queried columns (value-set.ts). A query reads only the frames of blocks that may hold what it asks for. Transfers count on the shard
  * where they are at home, accounts where they live.
  */
-import { COLUMN_BYTES, Transfer } from '../engine/batch.ts';
+import { COLUMN_BYTES, type Columns, Transfer } from '../engine/batch.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { bigintOfUint64, UINT64_MAX } from '../engine/uint128.ts';
+import type { FrameInput } from './frame-input.ts';
 import { type FrameRows, RowKind } from './frame-rows.ts';
+import type { FrameView } from './frame-view.ts';
 import { QUERIED_COLUMNS, type RowFilter } from './row-filter.ts';
+import { RunColumns } from './run-columns.ts';
 import {
   type GrowingWords,
   type HashedValue,
@@ -83,6 +86,8 @@ export class BlockBuilder {
   readonly #ofTransfers = QUERIED_COLUMNS.map(() => new ValueCollector());
   readonly #ofAccounts = QUERIED_COLUMNS.map(() => new ValueCollector());
   readonly #rows: FrameRows;
+  readonly #runColumns = new RunColumns(QUERIED_COLUMNS);
+  readonly #time = new Uint32Array(2);
 
   constructor(rows: FrameRows) {
     this.#rows = rows;
@@ -114,33 +119,54 @@ export class BlockBuilder {
     this.#bytes += words.byteLength;
     rows.open(words);
     while (rows.next()) {
-      this.#rowCount += rows.n;
-      if (rows.isPlain) this.#addPlainRun();
-      else this.#addRun();
+      if (!rows.isPlain) this.#addRun();
+      else {
+        for (const i of [0, rows.n - 1]) {
+          rows.timestamp(i);
+          this.#addTime(rows.low, rows.high);
+        }
+        this.#addPlainRun(rows.columns);
+      }
     }
   }
 
-  /** As #addRun does, a column after the other: it takes half of the time. */
-  #addPlainRun(): void {
-    const rows = this.#rows;
-    this.#transfers += rows.n;
-    for (const i of [0, rows.n - 1]) {
-      rows.timestamp(i);
-      for (const times of [this.#effects, this.#changes, this.#transferTimes]) {
-        times.add(rows.low, rows.high);
+  /** The same of a frame that has plain runs only (`plainInputs`), of which the queried columns are read and nothing else. */
+  addPlain(sequence: number, view: FrameView, inputs: readonly FrameInput[], shards: number): void {
+    if (this.isEmpty) this.first = sequence;
+    this.last = sequence;
+    this.#bytes += view.bytes.byteLength;
+    const time = this.#time;
+    for (const input of inputs) {
+      for (const i of [0, input.n - 1]) {
+        input.stamp(i, shards, time, 0);
+        this.#addTime(time[0]!, time[1]!);
       }
+      this.#runColumns.open(view, input);
+      this.#addPlainRun(this.#runColumns.columns);
     }
-    const { step } = rows.columns;
+  }
+
+  #addTime(low: number, high: number): void {
+    this.#effects.add(low, high);
+    this.#changes.add(low, high);
+    this.#transferTimes.add(low, high);
+  }
+
+  /** As #addRun does, a column after the other: it takes half of the time. */
+  #addPlainRun(columns: Columns): void {
+    this.#rowCount += columns.n;
+    this.#transfers += columns.n;
     for (let c = 0; c < QUERIED_COLUMNS.length; c++) {
       const column = QUERIED_COLUMNS[c]!;
-      const n = step[column] === 0 ? 1 : rows.n;
-      for (let i = 0; i < n; i++) this.#addValue(i, column, this.#ofTransfers[c]!);
+      const n = columns.step[column] === 0 ? 1 : columns.n;
+      for (let i = 0; i < n; i++) addValue(columns, i, column, this.#ofTransfers[c]!);
     }
   }
 
   // Hot path.
   #addRun(): void {
     const rows = this.#rows;
+    this.#rowCount += rows.n;
     for (let i = 0; i < rows.n; i++) {
       const kind = rows.rowKind(i);
       if (kind === RowKind.none) continue;
@@ -168,19 +194,7 @@ export class BlockBuilder {
   // Hot path.
   #addValues(i: number, collectors: readonly ValueCollector[]): void {
     for (let c = 0; c < QUERIED_COLUMNS.length; c++) {
-      this.#addValue(i, QUERIED_COLUMNS[c]!, collectors[c]!);
-    }
-  }
-
-  // Hot path.
-  #addValue(i: number, column: number, collector: ValueCollector): void {
-    const { at, step, words, halves } = this.#rows.columns;
-    const from = at[column]! + i * step[column]!;
-    if (column === Transfer.code) collector.add(halves[from]!, 0, 0, 0);
-    else if (COLUMN_BYTES[column] === 4) collector.add(words[from]!, 0, 0, 0);
-    else if (COLUMN_BYTES[column] === 8) collector.add(words[from]!, words[from + 1]!, 0, 0);
-    else {
-      collector.add(words[from]!, words[from + 1]!, words[from + 2]!, words[from + 3]!);
+      addValue(this.#rows.columns, i, QUERIED_COLUMNS[c]!, collectors[c]!);
     }
   }
 
@@ -210,6 +224,22 @@ export class BlockBuilder {
     for (const times of [this.#transferTimes, this.#accountTimes, this.#effects, this.#changes]) {
       times.clear();
     }
+  }
+}
+
+// Hot path.
+function addValue(
+  { at, step, words, halves }: Columns,
+  i: number,
+  column: number,
+  collector: ValueCollector,
+): void {
+  const from = at[column]! + i * step[column]!;
+  if (column === Transfer.code) collector.add(halves[from]!, 0, 0, 0);
+  else if (COLUMN_BYTES[column] === 4) collector.add(words[from]!, 0, 0, 0);
+  else if (COLUMN_BYTES[column] === 8) collector.add(words[from]!, words[from + 1]!, 0, 0);
+  else {
+    collector.add(words[from]!, words[from + 1]!, words[from + 2]!, words[from + 3]!);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type BuiltTransfer,
 } from '../test/support/built-journals.ts';
 import { ChangeFeed } from './change-feed.ts';
+import { PAGED_BYTES_MIN } from './frame-store.ts';
 import { FilterMemory } from './segment-index.ts';
 import { ShardReader } from './shard-reader.ts';
 
@@ -30,11 +31,16 @@ class Feed implements Disposable {
   readonly readers: readonly ShardReader[];
   feed: ChangeFeed;
 
-  constructor(seed: number, shards: number, steps: number, plainPercent = 0) {
-    this.built = new BuiltJournals(seed, shards);
+  constructor(
+    seed: number,
+    shards: number,
+    steps: number,
+    { plainPercent = 0, bytesMin = 0 } = {},
+  ) {
+    this.built = new BuiltJournals(seed, shards, bytesMin);
     this.built.plainPercent = plainPercent;
     for (let i = 0; i < steps; i++) this.built.step();
-    this.directory = new BuiltDirectory(this.built, 150_000);
+    this.directory = new BuiltDirectory(this.built, bytesMin === 0 ? 150_000 : 1_500_000);
     const { directories, clusterId } = this.directory;
     const memory = new FilterMemory(1 << 20);
     this.readers = directories.map((directory, shard) =>
@@ -46,6 +52,18 @@ class Feed implements Disposable {
   grow(steps: number): void {
     for (let i = 0; i < steps; i++) this.built.step();
     this.directory.write();
+  }
+
+  beginAnew(): void {
+    this.feed = new ChangeFeed(this.readers);
+  }
+
+  /** The events of a page that is read by itself. */
+  alone(filter: ChangesFilter): Event[] {
+    this.beginAnew();
+    const { events } = this.page(filter);
+    if (this.feed.byteLength > 0) throw new Error('somebody was followed');
+    return events;
   }
 
   page(filter: ChangesFilter): { events: Event[]; next: string | null } {
@@ -191,11 +209,11 @@ describe('the feed of changes', () => {
   ] as const)(
     'knows the balances behind frames that it passed as a whole (seed %i)',
     ([seed, plainPercent]) => {
-      using feed = new Feed(seed, 1, 400, plainPercent);
+      using feed = new Feed(seed, 1, 400, { plainPercent });
       const prng = new Prng(seed);
       const events = expected(feed.built);
       for (let round = 0; round < 30; round++) {
-        if (prng.chance(50)) feed.feed = new ChangeFeed(feed.readers);
+        if (prng.chance(50)) feed.beginAnew();
         const at = prng.below(events.length);
         const timestampMin = events[at]!.timestamp - BigInt(prng.below(3));
         const wanted = events.filter(({ timestamp }) => timestamp >= timestampMin);
@@ -212,13 +230,71 @@ describe('the feed of changes', () => {
         expect(second.events).toEqual(wanted.slice(60, 120));
       }
       const late = { ...ALL, timestampMin: events.at(-1)!.timestamp + 1n };
-      feed.feed = new ChangeFeed(feed.readers);
+      feed.beginAnew();
       expect(feed.page(late).events).toEqual([]);
       feed.grow(30);
       const grown = expected(feed.built).slice(events.length);
       expect(feed.page({ ...late, limit: 8000 }).events).toEqual(grown);
     },
   );
+
+  test.for([
+    { seed: 21, shards: 1, plainPercent: 0, bytesMin: 0 },
+    { seed: 22, shards: 2, plainPercent: 30, bytesMin: 0 },
+    { seed: 23, shards: 5, plainPercent: 0, bytesMin: 0 },
+    { seed: 24, shards: 16, plainPercent: 0, bytesMin: 0 },
+    { seed: 25, shards: 1, plainPercent: 100, bytesMin: PAGED_BYTES_MIN },
+    { seed: 26, shards: 1, plainPercent: 60, bytesMin: PAGED_BYTES_MIN },
+    { seed: 27, shards: 3, plainPercent: 40, bytesMin: PAGED_BYTES_MIN },
+  ])(
+    'gives pages from any time on by themselves, over $shards shards (seed $seed)',
+    ({ seed, shards, ...world }) => {
+      using feed = new Feed(seed, shards, 250, world);
+      const prng = new Prng(seed);
+      const events = expected(feed.built);
+      for (let round = 0; round < 60; round++) {
+        const timestampMin = prng.pick(events).timestamp + BigInt(prng.between(-2, 2));
+        const isBounded = prng.chance(30);
+        const timestampMax = isBounded ? timestampMin + BigInt(prng.below(60_000)) : 0n;
+        const limit = prng.pick([1, 5, 100, 8000]);
+        const wanted = events.filter(
+          ({ timestamp }) => timestamp >= timestampMin && (!isBounded || timestamp <= timestampMax),
+        );
+        const found = feed.alone({ timestampMin, timestampMax, limit, cursor: '' });
+        expect(found).toEqual(wanted.slice(0, limit));
+        if (round % 10 === 9) feed.grow(2);
+        if (round % 10 === 9) events.splice(0, events.length, ...expected(feed.built));
+      }
+    },
+  );
+
+  test('begins to follow who goes on from a page, and nobody else', () => {
+    using feed = new Feed(28, 2, 300);
+    const events = expected(feed.built);
+    const from = (at: number): ChangesFilter => {
+      return { ...ALL, timestampMin: events[at]!.timestamp, limit: 10 };
+    };
+    for (const at of [400, 40, 300, 200, 100]) {
+      expect(feed.page(from(at)).events).toEqual(events.slice(at, at + 10));
+      expect(feed.feed.byteLength).toBe(0);
+    }
+    const nothing = { ...ALL, timestampMin: feed.built.watermark() };
+    for (let i = 0; i < 3; i++) expect(feed.page(nothing).events).toEqual([]);
+    expect(feed.feed.byteLength).toBe(0);
+    const behind = { ...from(310), timestampMin: events[309]!.timestamp + 1n };
+    expect(feed.page(behind).events).toEqual(events.slice(310, 320));
+    expect(feed.feed.byteLength).toBeGreaterThan(0);
+    // What the follower still has, or has not far to go to, is asked of it.
+    expect(feed.page(from(312)).events).toEqual(events.slice(312, 322));
+    const { byteLength } = feed.feed;
+    expect(feed.page(from(5)).events).toEqual(events.slice(5, 15));
+    expect(feed.feed.byteLength).toBe(byteLength);
+    feed.beginAnew();
+    const first = feed.page(from(50));
+    const second = feed.page({ ...from(50), cursor: first.next! });
+    expect([...first.events, ...second.events]).toEqual(events.slice(50, 70));
+    expect(feed.feed.byteLength).toBeGreaterThan(0);
+  });
 
   test('an unusable cursor is refused', () => {
     using feed = new Feed(8, 1, 30);

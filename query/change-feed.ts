@@ -4,14 +4,17 @@
  *
  * An imported transfer's own timestamp is in the past; it stands where it was executed, and is given that time.
  *
- * Keeps FOLLOWERS_MAX followers. A page behind both of them starts the one that was used longer ago anew, from the beginning of the journals.
+ * Who asks for a page is given it by itself (change-page.ts), which costs little but anew for each page. Who goes on from there gets a follower, which
+ * begins with the journals and then has each change for little. Keeps FOLLOWERS_MAX of them. Where both of them are of no use, the one that was used
+ * longer ago begins anew.
  */
 import { ROW_WORDS } from '../engine/batch.ts';
 import type { ChangesFilter } from '../engine/query.ts';
 import type { Position } from '../engine/reply.ts';
 import { UINT64_MAX } from '../engine/uint128.ts';
 import { ChangeFollower, type AppliedChange } from './change-follower.ts';
-import type { ChangePlace, ChangeSource } from './change-lane.ts';
+import { type ChangePlace, type ChangeSource, isBefore } from './change-lane.ts';
+import { ChangePage } from './change-page.ts';
 import { CursorKind, decodeCursor, encodeCursor, questionOf } from './cursor.ts';
 import type { Pause } from './pause.ts';
 import { spanOf } from './row-filter.ts';
@@ -28,14 +31,32 @@ export interface FoundChanges {
 }
 
 const FOLLOWERS_MAX = 2;
+/** A follower takes about so much longer for a frame on its way to a page than the page by itself does for one before it (docs/benchmarks.md). */
+const FOLLOWER_COST = 8;
+const GIVEN_MAX = 16;
 const CURSOR_NUMBERS = 5;
 /** Before every row of a time. */
 const NO_SHARD = -1;
+
+/** What stands behind `start` and before `end`, the first `limit` of it. */
+interface WantedChanges {
+  readonly start: ChangePlace;
+  readonly end: bigint;
+  readonly limit: number;
+}
+
+/** With the last sequences of the shards that were looked at. */
+interface GivenChanges {
+  readonly changes: readonly AppliedChange[];
+  readonly lasts: readonly number[];
+}
 
 export class ChangeFeed {
   readonly #sources: readonly ChangeSource[];
   /** The least recently used one first. */
   readonly #followers: ChangeFollower[] = [];
+  /** What the newest pages by themselves have reached over. */
+  readonly #given: { readonly start: ChangePlace; readonly until: bigint }[] = [];
 
   constructor(sources: readonly ChangeSource[]) {
     this.#sources = sources;
@@ -53,9 +74,54 @@ export class ChangeFeed {
     if (span === undefined || filter.limit < 1) return pageOf([], null, []);
     const start = cursor ?? { time: span.min, shard: NO_SHARD, sequence: 0, row: 0 };
     const end = span.max === UINT64_MAX || span.max >= watermark ? watermark : span.max + 1n;
+    const wanted = { start, end, limit: filter.limit };
+    const isGoneOn = cursor !== undefined || this.#isGoneOn(start);
+    const given =
+      (isGoneOn ? undefined : yield* this.#byItself(wanted)) ?? (yield* this.#followed(wanted));
+    const { changes, lasts } = given;
+    const last = changes.length < filter.limit ? undefined : changes.at(-1)!.place;
+    const next =
+      last === undefined ? null : encodeCursor(CursorKind.changes, question, numbersOf(last));
+    const positions = lasts.map((sequence, shard) => {
+      return { shard, sequence, timestamp: this.#sources[shard]!.journal.timestamp(sequence) };
+    });
+    return pageOf(changes, next, positions);
+  }
+
+  /** Whether somebody asks for what is in a page that was given, or comes right behind it. */
+  #isGoneOn(place: ChangePlace): boolean {
+    return this.#given.some(({ start, until }) => !isBefore(place, start) && place.time <= until);
+  }
+
+  /** Undefined when a follower is near enough. */
+  *#byItself(wanted: WantedChanges): Generator<Pause, GivenChanges | undefined> {
+    const { start, end, limit } = wanted;
+    const page = new ChangePage(this.#sources, { from: start.time, end, limit });
+    const lasts = yield* page.seek();
+    const frames = page.framesBefore;
+    const isNear = this.#followers.some(
+      (one) => one.covers(start) && (frames - one.frames) * FOLLOWER_COST <= frames,
+    );
+    if (isNear && frames > 0) return undefined;
+    const changes = yield* page.changes();
+    const last = changes.at(-1)?.place;
+    if (last === undefined) return { changes, lasts };
+    this.#given.push({ start, until: changes.length < limit ? end : last.time + 1n });
+    if (this.#given.length > GIVEN_MAX) this.#given.shift();
+    return { changes, lasts };
+  }
+
+  *#followed({ start, end, limit }: WantedChanges): Generator<Pause, GivenChanges> {
     const follower = yield* this.#take(start);
     try {
-      return yield* this.#read({ start, end, limit: filter.limit, question }, follower);
+      const lasts = yield* follower.refresh();
+      const changes: AppliedChange[] = [];
+      yield* follower.changes(start, end, (change) => {
+        // The words are used again for later changes.
+        changes.push({ ...change, words: change.words.slice() });
+        return changes.length < limit;
+      });
+      return { changes, lasts };
     } catch (error: unknown) {
       // Where it stands is not known; the next question begins anew.
       this.#forget(follower);
@@ -63,33 +129,6 @@ export class ChangeFeed {
     } finally {
       follower.isBusy = false;
     }
-  }
-
-  *#read(
-    wanted: {
-      readonly start: ChangePlace;
-      readonly end: bigint;
-      readonly limit: number;
-      readonly question: number;
-    },
-    follower: ChangeFollower,
-  ): Generator<Pause, FoundChanges> {
-    const lasts = yield* follower.refresh();
-    const positions = lasts.map((sequence, shard) => {
-      return { shard, sequence, timestamp: this.#sources[shard]!.journal.timestamp(sequence) };
-    });
-    const found: AppliedChange[] = [];
-    const { start, end, limit, question } = wanted;
-    yield* follower.changes(start, end, (change) => {
-      // The words are used again for later changes.
-      found.push({ ...change, words: change.words.slice() });
-      return found.length < limit;
-    });
-    const next =
-      found.length < limit
-        ? null
-        : encodeCursor(CursorKind.changes, question, numbersOf(found.at(-1)!.place));
-    return pageOf(found, next, positions);
   }
 
   /** The follower that has least to pass, busy from here on. */

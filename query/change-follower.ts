@@ -1,10 +1,7 @@
 /**
  * Follows the journals of all shards and knows all balances as they were at its place. It moves forward only; a question about what lies behind
  * needs another one, but for the changes just passed, which it keeps. Costs: the shadow (see there), CHANGES_KEPT times 424 bytes, and
- * the frames of about one block a shard.
- *
- * I1 Changes are applied in the order of their places, and none before everything that stands before it was read (`ChangeLane.unread`) and is
- *    resolved (the caller's watermark).
+ * the frames of about one block a shard. Changes are applied in their order (change-order.ts).
  */
 import { ROW_WORDS } from '../engine/batch.ts';
 import type { ChangeType } from '../engine/query.ts';
@@ -15,7 +12,9 @@ import {
   type ChangeSource,
   type FramePassing,
   isBefore,
+  placeOf,
 } from './change-lane.ts';
+import { ChangeOrder, UNREAD } from './change-order.ts';
 import type { Pause } from './pause.ts';
 
 /** A change that was applied: the transfer's record, then both accounts after it. */
@@ -31,7 +30,7 @@ const CHANGES_AT_ONCE = 256;
 export class ChangeFollower {
   isBusy = false;
   readonly #shadow = new BalanceShadow();
-  readonly #lanes: readonly ChangeLane[];
+  readonly #order: ChangeOrder;
   /** The newest ones, in a ring. */
   readonly #kept: (AppliedChange | undefined)[] = Array.from({ length: CHANGES_KEPT });
   #applied = 0;
@@ -40,8 +39,6 @@ export class ChangeFollower {
   /** The newest change that is not kept any more. */
   #forgotten: ChangePlace | undefined;
   readonly #record = new Uint32Array(ROW_WORDS);
-  #nearest: ChangeLane | undefined;
-  #leastRead: ChangeLane;
   readonly #passing: FramePassing = {
     run: (columns) => {
       this.#shadow.applyRun(columns);
@@ -54,10 +51,9 @@ export class ChangeFollower {
   };
 
   constructor(sources: readonly ChangeSource[]) {
-    this.#lanes = sources.map(
-      (source) => new ChangeLane(source, (row) => this.#shadow.addAccount(row)),
+    this.#order = new ChangeOrder(
+      sources.map((source) => new ChangeLane(source, (row) => this.#shadow.addAccount(row))),
     );
-    this.#leastRead = this.#lanes[0]!;
   }
 
   get byteLength(): number {
@@ -69,16 +65,19 @@ export class ChangeFollower {
     return this.#applied;
   }
 
+  /** Frames of all shards that it has read. */
+  get frames(): number {
+    return this.#order.lanes.reduce((sum, { frames }) => sum + frames, 0);
+  }
+
   /** Whether it can give everything behind a place. */
   covers(start: ChangePlace): boolean {
     return this.#forgotten === undefined || !isBefore(start, this.#forgotten);
   }
 
   /** Returns the last sequences of the shards. */
-  *refresh(): Generator<Pause, number[]> {
-    const lasts: number[] = [];
-    for (const lane of this.#lanes) lasts.push(yield* lane.refresh());
-    return lasts;
+  refresh(): Generator<Pause, number[]> {
+    return this.#order.refresh();
   }
 
   /** Gives what stands behind a place and before an end, in order, until `take` has enough. */
@@ -93,38 +92,22 @@ export class ChangeFollower {
     }
     const passed = start.time < end ? start.time : end;
     for (let steps = 0; ;) {
-      this.#look();
-      const lane = this.#nearest;
-      const time = lane?.front!.time ?? end;
-      const unread = this.#leastRead;
-      if (unread.unread <= time && unread.unread < end) {
-        yield* this.#read(unread, passed);
+      const lane = this.#order.next(end);
+      if (lane === UNREAD) {
+        yield* this.#read(this.#order.leastRead, passed);
         yield;
         continue;
       }
-      if (lane === undefined || time >= end) return;
+      if (lane === undefined) return;
       if (++steps % CHANGES_AT_ONCE === 0) yield;
       if (!isBefore(start, lane.front!)) this.#pass(lane);
       else if (!take(this.#apply(lane))) return;
     }
   }
 
-  /** Finds the lane with the next change of those that are read, and the one that is read least far. */
-  #look(): void {
-    this.#nearest = undefined;
-    for (const lane of this.#lanes) {
-      const { front } = lane;
-      const best = this.#nearest;
-      if (front !== undefined && (best === undefined || front.time < best.front!.time)) {
-        this.#nearest = lane;
-      }
-      if (lane.unread < this.#leastRead.unread) this.#leastRead = lane;
-    }
-  }
-
   /** Reads on, until nothing unread can stand before the next change (I1). A lane that is alone first takes whole frames before a time. */
   *#read(lane: ChangeLane, before: bigint): Generator<Pause, void> {
-    if (this.#lanes.length === 1 && lane.front === undefined) {
+    if (this.#order.lanes.length === 1 && lane.front === undefined) {
       const next = lane.unread;
       yield* lane.pass(before, this.#passing);
       if (lane.unread !== next) return;
@@ -174,9 +157,4 @@ export class ChangeFollower {
     for (let w = 0; w < ROW_WORDS; w++) record[w] = records[at + w]!;
     return { place: placeOf(place), type: this.#shadow.apply(record, isExpiry) };
   }
-}
-
-/** Without the records of its whole run. */
-function placeOf({ time, shard, sequence, row }: ChangePlace): ChangePlace {
-  return { time, shard, sequence, row };
 }

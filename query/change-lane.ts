@@ -27,6 +27,12 @@ export interface Change extends ChangePlace {
   readonly at: number;
 }
 
+/** Of a lane that is read for one page only: nothing before a time, and not more than the first so many changes are wanted. */
+export interface LaneWindow {
+  readonly from: bigint;
+  readonly limit: number;
+}
+
 /** What is told of the frames that are taken whole. */
 export interface FramePassing {
   /** A run of single-phase transfers. */
@@ -35,12 +41,13 @@ export interface FramePassing {
   frame(last: ChangePlace): void;
 }
 
-export type ChangeSource = Pick<ShardReader, 'journal' | 'index' | 'shard' | 'shards'>;
+export type ChangeSource = Pick<ShardReader, 'journal' | 'frames' | 'index' | 'shard' | 'shards'>;
 
 export class ChangeLane {
   readonly #source: ChangeSource;
   readonly #rows: FrameRows;
   readonly #onAccount: (row: Uint32Array) => void;
+  readonly #window: LaneWindow | undefined;
   #next = 1;
   #last = 0;
   /** The blocks ahead: where each ends, and the earliest place from it on. */
@@ -51,17 +58,42 @@ export class ChangeLane {
   #at = 0;
 
   /** Accounts are handed over as they are read, which is before any change that names them. */
-  constructor(source: ChangeSource, onAccount: (row: Uint32Array) => void) {
+  constructor(
+    source: ChangeSource,
+    onAccount: (row: Uint32Array) => void = () => undefined,
+    window?: LaneWindow,
+  ) {
     this.#source = source;
     this.#onAccount = onAccount;
+    this.#window = window;
     this.#rows = new FrameRows(source.shard, source.shards);
   }
 
   /** Sees what the journal has got since. */
   *refresh(): Generator<Pause, number> {
+    const last = yield* this.#source.index.refresh();
+    if (last !== this.#last) this.#lookAhead(last);
+    return last;
+  }
+
+  /** Leaves out, at the beginning, frames of which every change stands before the window: the clock of a shard never goes back. */
+  skip(): void {
+    assert(this.#next === 1, 'nothing is read yet');
+    const { journal } = this.#source;
+    const { from } = this.#window!;
+    let low = 1;
+    let high = this.#last + 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (journal.timestamp(middle) < from) low = middle + 1;
+      else high = middle;
+    }
+    this.#next = low;
+    this.#lookAhead(this.#last);
+  }
+
+  #lookAhead(last: number): void {
     const { index } = this.#source;
-    const last = yield* index.refresh();
-    if (last === this.#last) return last;
     const ends: number[] = [];
     const earliest: bigint[] = [];
     for (let at = this.#next; at <= last;) {
@@ -77,7 +109,11 @@ export class ChangeLane {
     this.#ends = ends;
     this.#earliest = earliest;
     this.#block = 0;
-    return last;
+  }
+
+  /** That were read, or passed. */
+  get frames(): number {
+    return this.#next - 1;
   }
 
   get front(): Change | undefined {
@@ -165,11 +201,14 @@ export class ChangeLane {
   #readRun(sequence: number, read: Change[]): void {
     const { shard } = this.#source;
     const rows = this.#rows;
-    const records = new Uint32Array(rows.n * ROW_WORDS);
-    for (let i = 0; i < rows.n; i++) {
+    const { from, limit } = this.#window ?? { from: 0n, limit: Infinity };
+    // The changes of a plain run are in their order.
+    const first = rows.isPlain ? rows.rowsBefore(from) : 0;
+    const end = rows.isPlain ? Math.min(first + limit, rows.n) : rows.n;
+    const records = new Uint32Array(Math.max(end - first, 0) * ROW_WORDS);
+    for (let i = first, at = 0; i < end; i++, at += ROW_WORDS) {
       const kind = rows.rowKind(i);
       if (kind === RowKind.none || kind === RowKind.copy) continue;
-      const at = i * ROW_WORDS;
       rows.columns.copyRow(i, records, at);
       rows.timestamp(i);
       records[at + 30] = rows.low;
@@ -180,10 +219,16 @@ export class ChangeLane {
       }
       rows.changeKey(i);
       const time = (BigInt(rows.high) << 32n) | BigInt(rows.low);
+      if (time < from) continue;
       const isExpiry = kind === RowKind.expired;
       read.push({ time, shard, sequence, row: rows.firstRow + i, isExpiry, records, at });
     }
   }
+}
+
+/** Without the records of its whole run. */
+export function placeOf({ time, shard, sequence, row }: ChangePlace): ChangePlace {
+  return { time, shard, sequence, row };
 }
 
 /** Whether one change stands before another. */

@@ -83,14 +83,38 @@ export class FrameInput {
       const word = constants[i]!;
       target[word] = (target[word]! | constants[i + 1]!) >>> 0;
     }
-    const stamp = this.#stampLow + within * shards;
-    target[Derived.decided] = stamp % 4294967296;
-    target[Derived.decided + 1] = this.#stampHigh + Math.floor(stamp / 4294967296);
+    this.stamp(within, shards, target, Derived.decided);
     const flags = target[FLAGS_WORD]! >>> 16;
     const imported = this.isOfTransfers ? TransferFlags.imported : AccountFlags.imported;
     if ((flags & imported) !== 0) return;
     target[TIMESTAMP_WORD] = target[Derived.decided]!;
     target[TIMESTAMP_WORD + 1] = target[Derived.decided + 1]!;
+  }
+
+  /** Writes when a row was decided, two words: its timestamp, but for imported ones. */
+  stamp(within: number, shards: number, target: Uint32Array, at: number): void {
+    const stamp = this.#stampLow + within * shards;
+    target[at] = stamp % 4294967296;
+    target[at + 1] = this.#stampHigh + Math.floor(stamp / 4294967296);
+  }
+
+  /** The byte at which a column with a value for each row begins; -1 when it has one value for all of them. */
+  columnAt(frame: Pick<FrameBytes, 'copy'>, column: number): number {
+    const columns = (this.#columns ??= this.#open(frame));
+    for (let i = 0; i < columns.length; i += COLUMN_NUMBERS) {
+      if (columns[i] === column) return columns[i + 1]!;
+    }
+    return -1;
+  }
+
+  /** What a word of a record has from the columns with one value for all rows. */
+  constant(frame: Pick<FrameBytes, 'copy'>, word: number): number {
+    this.#columns ??= this.#open(frame);
+    let value = 0;
+    for (let i = 0; i < this.#constants.length; i += 2) {
+      if (this.#constants[i] === word) value = (value | this.#constants[i + 1]!) >>> 0;
+    }
+    return value;
   }
 
   /** Finds where the columns begin. Constant ones that follow each other are read in one go. */

@@ -24,6 +24,7 @@ import {
   ZERO_WORD,
 } from '../engine/frame.ts';
 import { shardOf } from '../engine/placement.ts';
+import { bigintOfUint64 } from '../engine/uint128.ts';
 import { isAccounts, isTransfers } from './frame-input.ts';
 
 /** What a row is on this shard. `copy`: of a transfer that is at home on another one. */
@@ -147,6 +148,16 @@ export class FrameRows {
   changeKey(i: number): void {
     if (this.#isDerived) this.#derivedTime(i, DerivedHead.decided);
     else this.#stamp(i);
+  }
+
+  /** How many rows of a plain run stand before a time. They are in order. */
+  rowsBefore(time: bigint): number {
+    const words = this.#words;
+    const first = bigintOfUint64(words, this.#inputAt + Input.stamp);
+    if (time <= first) return 0;
+    const steps = BigInt(this.#shards);
+    const rows = (time - first + steps - 1n) / steps;
+    return rows < BigInt(this.n) ? Number(rows) : this.n;
   }
 
   #stamp(i: number): void {

@@ -83,6 +83,17 @@ export class FrameStore implements Disposable {
     return view;
   }
 
+  /** The same of a frame that is read in parts; undefined when it would have to be read whole. */
+  large(sequence: number): FrameView | undefined {
+    if (!this.#views.has(sequence)) {
+      const paged = this.#paged(sequence);
+      if (paged === undefined) return undefined;
+      this.#keep(sequence, paged);
+    }
+    const view = this.view(sequence);
+    return view.bytes instanceof PagedFrame ? view : undefined;
+  }
+
   /** Where the frame lies in a sealed segment, as kept in the segment's index. */
   remember(sequence: number, place: FramePlace): void {
     this.#places.set(sequence, place);
@@ -162,7 +173,11 @@ export class FrameStore implements Disposable {
   }
 
   #read(sequence: number): FrameView {
-    const bytes = this.#paged(sequence) ?? new WholeFrame(wordsOf(this.#journal.read(sequence)));
+    const paged = this.#paged(sequence);
+    return this.#keep(sequence, paged ?? new WholeFrame(wordsOf(this.#journal.read(sequence))));
+  }
+
+  #keep(sequence: number, bytes: WholeFrame | PagedFrame): FrameView {
     const view = new FrameView(bytes, sequence, this.#shards);
     this.#views.set(sequence, view);
     this.grew(bytes instanceof WholeFrame ? bytes.byteLength : VIEW_BYTES);
@@ -186,17 +201,18 @@ export class FrameStore implements Disposable {
     target: NodeJS.ArrayBufferView,
     to: PartOfTarget,
   ): boolean {
-    const { sequence, wal, place } = frame;
+    const { sequence, wal } = frame;
     if (wal !== undefined) {
       const isOpen = this.#wals.get(segmentWith(this.#journal.firsts, sequence) ?? 0) === wal;
-      if (isOpen && wal.read(place, from, target, to)) return true;
+      if (isOpen && wal.read(frame.place, from, target, to)) return true;
       const sealed = this.sealedPlace(sequence);
-      return (
-        sealed !== undefined && this.#sealed(sequence)?.read(sealed, from, target, to) === true
-      );
+      if (sealed === undefined) return false;
+      // It has moved into the file, and stays there.
+      frame.wal = undefined;
+      frame.place = sealed;
     }
     if (frame.pages === undefined || frame.pages.isClosed) frame.pages = this.#sealed(sequence);
-    return frame.pages?.read(place, from, target, to) === true;
+    return frame.pages?.read(frame.place, from, target, to) === true;
   }
 
   #readSection(frame: PagedFrame, from: number, bytes: number): Uint8Array | undefined {
@@ -270,9 +286,9 @@ interface PagedSource {
 /** Reads what it is asked for, until it was asked so often that it reads everything. */
 class PagedFrame implements FrameBytes {
   readonly sequence: number;
-  readonly place: FramePlace;
+  place: FramePlace;
   /** Where the place is; undefined when that is the file of a sealed segment. */
-  readonly wal: WalPages | undefined;
+  wal: WalPages | undefined;
   /** The file of the sealed segment, kept so as not to look for it with every read. Others close it. */
   pages: SegmentPages | undefined;
   readonly #source: PagedSource;

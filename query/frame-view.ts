@@ -48,6 +48,7 @@ export class FrameView {
   readonly #shards: number;
   readonly #inputCount: number;
   readonly #derivedRows: number;
+  readonly #outcomes: number;
   readonly #closedLow: number;
   readonly #closedHigh: number;
   /** Byte offsets of sections, see `Head`. */
@@ -75,6 +76,7 @@ export class FrameView {
     this.inputRows = opened[Head.inputRows]!;
     this.#inputCount = opened[Head.inputs]!;
     this.#derivedRows = opened[Head.derivedRows]!;
+    this.#outcomes = opened[Head.outcomes]!;
     this.#closedLow = opened[Head.closed]!;
     this.#closedHigh = opened[Head.closed + 1]!;
     this.#derived = opened[Head.derived]!;
@@ -92,6 +94,17 @@ export class FrameView {
   /** The shard's clock after the group: no effect of this frame or of one before is later. */
   get closed(): bigint {
     return (BigInt(this.#closedHigh) << 32n) | BigInt(this.#closedLow);
+  }
+
+  /**
+   * The inputs that the frame's rows are in, when every row was created as it came: there are no others then. Undefined when that is not so, or
+   * when they lie among more than so many inputs.
+   */
+  plainInputs(inputsMax: number): readonly FrameInput[] | undefined {
+    if (this.#outcomes !== 0 || this.#derivedRows !== 0) return undefined;
+    if (this.#inputCount > inputsMax) return undefined;
+    while (this.#inputsRead < this.#inputCount) this.#readInput();
+    return this.#inputs;
   }
 
   /** Writes the words of a row, DERIVED_WORDS of them, into `target`. */

@@ -7,6 +7,7 @@ import { Prng } from '../lib/prng.ts';
 import { BuiltDirectory } from '../test/support/built-directory.ts';
 import { BuiltJournals } from '../test/support/built-journals.ts';
 import { queryAccountIds } from './account-query.ts';
+import { PAGED_BYTES_MIN } from './frame-store.ts';
 import { FilterMemory } from './segment-index.ts';
 import { ShardReader } from './shard-reader.ts';
 import { queryTransfers } from './transfer-query.ts';
@@ -36,10 +37,16 @@ class Journals implements Disposable {
   readonly directory: BuiltDirectory;
   readers: ShardReader[] = [];
 
-  constructor(seed: number, shards: number, steps: number) {
-    this.built = new BuiltJournals(seed, shards);
+  constructor(
+    seed: number,
+    shards: number,
+    steps: number,
+    { plainPercent = 0, bytesMin = 0 } = {},
+  ) {
+    this.built = new BuiltJournals(seed, shards, bytesMin);
+    this.built.plainPercent = plainPercent;
     for (let i = 0; i < steps; i++) this.built.step();
-    this.directory = new BuiltDirectory(this.built, 150_000);
+    this.directory = new BuiltDirectory(this.built, bytesMin === 0 ? 150_000 : 1_500_000);
     this.open();
   }
 
@@ -173,6 +180,19 @@ describe.for(['transfers', 'accounts'] as const)('a query for %s', (kind) => {
     const lists = journals.rows(kind);
     for (let round = 0; round < 50; round++) {
       if (round === 25) journals.open();
+      const filter = randomFilter(prng, lists.flat());
+      expect(journals.askAll(kind, filter)).toEqual(expected(lists, filter));
+    }
+    expect(journals.indexFiles().length).toBeGreaterThan(0);
+  });
+
+  test('finds what lies in large frames, in the WAL and in sealed segments', () => {
+    const world = { plainPercent: 70, bytesMin: PAGED_BYTES_MIN };
+    using journals = new Journals(4, 1, 150, world);
+    const prng = new Prng(4);
+    for (let round = 0; round < 50; round++) {
+      if (round % 10 === 5) journals.grow(10);
+      const lists = journals.rows(kind);
       const filter = randomFilter(prng, lists.flat());
       expect(journals.askAll(kind, filter)).toEqual(expected(lists, filter));
     }

@@ -20,8 +20,10 @@ import {
   readNumber,
   writeNumber,
 } from './block.ts';
+import type { FrameInput } from './frame-input.ts';
 import type { FrameRows } from './frame-rows.ts';
 import { PAGED_BYTES_MIN } from './frame-store.ts';
+import type { FrameView } from './frame-view.ts';
 import { GrowingWords } from './value-set.ts';
 
 const MAGIC = 0x58495953;
@@ -117,6 +119,14 @@ export class SegmentIndex {
     assert(sequence === this.last + 1, 'frames are looked at one after the other');
     this.#builder.add(sequence, words);
     if (words.byteLength >= PAGED_BYTES_MIN) this.largeFrames.push(sequence);
+    if (this.#builder.isFull) this.finish();
+  }
+
+  /** The same of a large frame that has plain runs only, see `BlockBuilder`. */
+  addPlain(sequence: number, view: FrameView, inputs: readonly FrameInput[], shards: number): void {
+    assert(sequence === this.last + 1, 'frames are looked at one after the other');
+    this.#builder.addPlain(sequence, view, inputs, shards);
+    this.largeFrames.push(sequence);
     if (this.#builder.isFull) this.finish();
   }
 

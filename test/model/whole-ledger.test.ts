@@ -4,9 +4,12 @@
  * alone, EVENTS=n makes each as long.
  */
 import { expect, test } from 'vitest';
+import type { ChangesFilter } from '../../engine/query.ts';
+import { Prng } from '../../lib/prng.ts';
 import { startSystem, type TestSystem } from '../support/cluster.ts';
 import { differenceOfHistories, differenceOfLedgers } from '../support/compare-ledgers.ts';
 import { feedWhole, type Fed } from '../support/feed-ledgers.ts';
+import type { ChangeEvent, LedgerClient } from '../support/ledger-client.ts';
 import { ModelLedger } from '../support/model-ledger.ts';
 import { eachSeed } from '../support/random-batches.ts';
 import { WholeBatches } from '../support/whole-batches.ts';
@@ -70,4 +73,49 @@ for (const shards of [1, 3]) {
       expect(await differenceOfHistories(client, model, { hasOrder, limit: 50 })).toBeNull();
     },
   );
+}
+
+for (const shards of [1, 2, 5]) {
+  test(
+    `changes of ${shards} shards from any time on are those that are read from the beginning`,
+    { timeout: TEST_MS_MAX },
+    async () => {
+      await using system = await startSystem({ shards, hasManualClock: true });
+      const { client, model } = await runSeed(system, 12);
+      const all = await changesOf(client, {}, Infinity);
+      const ids = (some: readonly { readonly transfer: { readonly id: bigint } }[]): bigint[] =>
+        some.map(({ transfer }) => transfer.id).toSorted((a, b) => (a < b ? -1 : 1));
+      expect(ids(all)).toEqual(ids(model.changes()));
+      const last = new Map(
+        all.flatMap(({ debitAccount, creditAccount }) => [
+          [debitAccount.id, debitAccount],
+          [creditAccount.id, creditAccount],
+        ]),
+      );
+      for (const [id, account] of last) {
+        expect(account).toEqual((await client.lookupAccounts([id])).accounts[0]);
+      }
+      const prng = new Prng(shards);
+      for (let round = 0; round < 60; round++) {
+        const timestampMin = prng.pick(all).timestamp + BigInt(prng.between(-1, 1));
+        const limit = prng.pick([1, 30]);
+        const wanted = all.filter(({ timestamp }) => timestamp >= timestampMin).slice(0, limit);
+        expect(await changesOf(client, { timestampMin, limit }, limit)).toEqual(wanted);
+      }
+    },
+  );
+}
+
+/** The first so many of them. */
+async function changesOf(
+  client: LedgerClient,
+  filter: Partial<ChangesFilter>,
+  count: number,
+): Promise<ChangeEvent[]> {
+  const changes: ChangeEvent[] = [];
+  for await (const change of client.changeEvents!(filter)) {
+    changes.push(change);
+    if (changes.length === count) break;
+  }
+  return changes;
 }

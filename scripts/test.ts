@@ -31,7 +31,14 @@ interface Report {
 
 const TSC = 'node_modules/typescript/bin/tsc';
 const CHECKS: readonly { readonly name: string; readonly commands: readonly string[][] }[] = [
-  { name: 'typecheck', commands: [[TSC, '-p', 'engine'], [TSC]] },
+  // Each checker of several reads again what they share: on two cores one is done sooner, with a quarter less work.
+  {
+    name: 'typecheck',
+    commands: [
+      [TSC, '-p', 'engine'],
+      [TSC, '--checkers', '1'],
+    ],
+  },
   { name: 'lint', commands: [['node_modules/oxlint/bin/oxlint', '--type-aware']] },
   { name: 'format', commands: [['node_modules/oxfmt/bin/oxfmt', '--check']] },
 ];

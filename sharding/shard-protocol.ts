@@ -8,6 +8,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { InputType } from '../engine/frame.ts';
 import { ReplyKind } from '../engine/open-requests.ts';
+import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import type { SnapshotChannel } from './snapshot-source.ts';
 
 /** Frames in the request ring beside the journalled inputs. */
@@ -209,4 +210,9 @@ export function linkRingBytes(shards: number): number {
   const share = LINK_RINGS_BYTES_MAX / Math.max(1, shards * (shards - 1));
   const power = 2 ** Math.floor(Math.log2(share));
   return Math.min(LINK_RING_BYTES_MAX, Math.max(LINK_RING_BYTES_MIN, power));
+}
+
+/** A doorbell for each shard, and the main thread's behind them. */
+export function doorbellsOf(buffer: SharedArrayBuffer, shards: number): Doorbell[] {
+  return Array.from({ length: shards + 1 }, (_, i) => new Doorbell(buffer, i * DOORBELL_BYTES));
 }

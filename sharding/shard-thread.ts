@@ -4,7 +4,7 @@
  */
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
-import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
+import type { Doorbell } from '../lib/doorbell.ts';
 import type { Journal } from '../persistence/journal.ts';
 import { freeBytes, StorageRoom } from '../persistence/storage-room.ts';
 import { ActorSnapshots } from './actor-snapshots.ts';
@@ -14,6 +14,7 @@ import { ShardActor } from './shard-actor.ts';
 import { ShardCounters } from './shard-counters.ts';
 import {
   Counter,
+  doorbellsOf,
   serializeError,
   ShardState,
   type ControlMessage,
@@ -156,11 +157,6 @@ async function runLoop(
 
 function ringWritten(written: Uint8Array, bells: readonly Doorbell[]): void {
   for (let i = 0; i < bells.length; i++) if (written[i] === 1) bells[i]!.ring();
-}
-
-/** A doorbell for each shard, and the main thread's behind them. */
-export function doorbellsOf(buffer: SharedArrayBuffer, shards: number): Doorbell[] {
-  return Array.from({ length: shards + 1 }, (_, i) => new Doorbell(buffer, i * DOORBELL_BYTES));
 }
 
 /** Does what the supervisor says, up to where it says that the shard is to begin or to stop. */

@@ -26,13 +26,13 @@ import { ShardHost, type HostParts, type HostState } from './shard-host.ts';
 import { readShardMetrics, type ShardMetrics } from './shard-metrics.ts';
 import {
   Counter,
+  doorbellsOf,
   linkRingBytes,
   type FromShard,
   type LinkCounters,
   type SerializedError,
   type ShardFault,
 } from './shard-protocol.ts';
-import { doorbellsOf } from './shard-thread.ts';
 import { Snapshots, type SnapshotTaken, type SnapshotTriggers } from './snapshots.ts';
 import { asStartError, linkDefect } from './start-refusals.ts';
 

@@ -226,12 +226,14 @@ function countRows(
 /** The segment that is being written, by the one thread that opened it. */
 export class LiveSegment implements Disposable {
   readonly path: string;
+  readonly pageBytes: number;
   readonly #connection: Connection;
   readonly #insert: Statement;
 
   private constructor(path: string, connection: Connection) {
     this.path = path;
     this.#connection = connection;
+    this.pageBytes = Number(pragma(connection, 'page_size'));
     this.#insert = connection.prepare(
       'INSERT INTO journal_row (sequence, timestamp, checksum, frame) VALUES (?, ?, ?, ?)',
     );

@@ -9,7 +9,6 @@
  *    SEGMENTS_UNSEALED_MAX wait so.
  * I3 The sealer is an accelerator, not a part of durability: when it is late, slow, or gone, this thread makes the segments itself, and a
  *    full one that nobody sealed is whole with its WAL, and sealed at the next opening.
- *
  * I4 Nothing in the directory is changed before `begin`: not by opening, and not by reading. So a start that is refused leaves it as it was.
  *
  * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, at most one prepared segment without rows, and what is left of a
@@ -60,8 +59,12 @@ const FLUSH_BYTES_MAX = 16 << 20;
 /** What an append writes at most besides twice its frame: the pages that it shares with others. */
 const APPEND_BYTES_MAX = 4 * (LARGE_PAGE_BYTES + 24);
 
-/** Where the frames of a segment have so many bytes and more on average, the next one has large pages. */
+/**
+ * Where the frames of a segment have so many bytes and more on average, the next one has large pages; they stay large until it is a quarter of
+ * that. A segment whose pages are not what its frames ask for ends at an eighth of its size.
+ */
 const LARGE_FRAME_BYTES = 256 << 10;
+const UNFIT_PART = 1 / 8;
 
 /** How full a segment is when the next one is to be prepared: early enough, and not in each of the many lives that never need it. */
 const PREPARED_AT = 0.5;
@@ -95,7 +98,7 @@ export interface SqliteJournalOptions extends JournalIdentity {
   readonly directory: string;
   /** From `SegmentSealer.connect`; closed with the journal. Without one, this thread prepares and seals by itself. */
   readonly sealer?: MessagePort | undefined;
-  /** Smaller in tests. */
+  /** These are smaller in tests. */
   readonly segmentBytesMax?: number | undefined;
   readonly largeFrameBytes?: number | undefined;
   /** Says how far this journal was, and is told how far it is; closed with the journal. */
@@ -213,7 +216,7 @@ export class SqliteJournal implements Journal {
     const checksum = rowChecksum(this.#lastChecksum, row);
     try {
       this.begin();
-      if (this.#hasWritten(this.#segmentBytesMax)) this.#goOn();
+      if (this.#hasWritten(this.#liveBytesMax)) this.#goOn();
       const appender = this.#appenderFor(frame.byteLength);
       const isBeside = appender !== undefined;
       this.#underWay = { sequence, checksum, frameBytes: frame.byteLength, isBeside };
@@ -321,16 +324,23 @@ export class SqliteJournal implements Journal {
   }
 
   #askForNext(): void {
-    if (this.#isNextAsked || !this.#hasWritten(this.#segmentBytesMax * PREPARED_AT)) return;
+    if (this.#isNextAsked || !this.#hasWritten(this.#liveBytesMax * PREPARED_AT)) return;
     this.#isNextAsked = true;
-    const { directory } = this.#options;
-    this.#tellSealer({ type: 'prepare', directory, pageBytes: this.#nextPageBytes() });
+    const pageBytes = this.#nextPageBytes();
+    this.#tellSealer({ type: 'prepare', directory: this.#options.directory, pageBytes });
   }
 
   /** Of a segment that follows the live one, as far as is known of that by now. */
   #nextPageBytes(): number {
     const { largeFrameBytes = LARGE_FRAME_BYTES } = this.#options;
-    return this.#liveBytes >= this.#liveRows * largeFrameBytes ? LARGE_PAGE_BYTES : PAGE_BYTES;
+    const least = this.#live!.pageBytes === PAGE_BYTES ? largeFrameBytes : largeFrameBytes / 4;
+    return this.#liveBytes >= this.#liveRows * least ? LARGE_PAGE_BYTES : PAGE_BYTES;
+  }
+
+  /** How large the live segment becomes. */
+  get #liveBytesMax(): number {
+    const isFit = this.#liveRows === 0 || this.#nextPageBytes() === this.#live!.pageBytes;
+    return isFit ? this.#segmentBytesMax : this.#segmentBytesMax * UNFIT_PART;
   }
 
   /** So many bytes more, at most, lie in the WAL. */

@@ -5,14 +5,27 @@
  * A sealed segment is read where it lies (immutable-file.ts). Any other one, which a process may be writing, is copied with its WAL into a
  * scratch directory, where SQLite may do what it likes.
  *
- * I1 The copy holds a prefix of the segment's commits. While its file does not change, the WAL is only ever appended to; so a copy of both during
- *    which the file stayed as it was is sound, and what SQLite finds torn at the end of the copied WAL is a commit that nobody was told of.
+ * I1 The copy holds a prefix of the segment's commits. While its file does not change and its WAL stays the same one, the WAL is only ever added to; so a
+ *    copy of both during which that was so is sound. Of the WAL the frames that fitted when they were looked at are copied: in what lies behind
+ *    them, which may be room (wal-room.ts), somebody may be writing.
  */
-import { constants, copyFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
+import { assert } from '../engine/assert.ts';
 import { removeDatabase } from './database.ts';
 import { segmentName, segmentsAmong, segmentsIn } from './segment.ts';
 import { preflightWal } from './wal-preflight.ts';
+import { WAL_HEADER_BYTES } from './wal-room.ts';
 
 export interface ViewedSegment {
   readonly first: number;
@@ -27,6 +40,7 @@ export interface ViewedSegment {
 /** The sealer needs about a second to move a full WAL into its file; a file that changes for longer is no segment at rest. */
 const COPY_TRIES = 200;
 const COPY_PAUSE_MS = 100;
+const COPY_PART_BYTES = 1 << 20;
 
 /** Looks at the segments in a shard's directory. `scratch` is made when something has to be copied; the caller removes it. */
 export function viewJournal(directory: string, scratch: string): readonly ViewedSegment[] {
@@ -67,39 +81,67 @@ export function joinViews(
   return [...own, ...others].toSorted((one, two) => one.first - two.first);
 }
 
-/** Damage in the WAL is refused before SQLite takes it for the end. */
 function copied(path: string, copy: string, first: number): ViewedSegment {
-  const bytes = copyAtRest(path, copy);
-  preflightWal(copy, first);
-  return { first, path: copy, isInPlace: false, bytes };
+  return { first, path: copy, isInPlace: false, bytes: copyAtRest(path, copy, first) };
 }
 
-/** Copies a segment and its WAL (I1), and returns how many bytes that were. */
-function copyAtRest(path: string, copy: string): number {
+/** Copies a segment and its WAL (I1), and returns how many bytes that were. Damage in the WAL is refused before SQLite takes it for the end. */
+function copyAtRest(path: string, copy: string, first: number): number {
   for (let tries = 0; tries < COPY_TRIES; tries++) {
     if (tries > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, COPY_PAUSE_MS);
     removeDatabase(copy);
-    const before = statSync(path, { bigint: true });
-    const walBefore = walBytes(path);
+    const before = stateOf(path);
     copyFileSync(path, copy, constants.COPYFILE_FICLONE);
-    const wal = copyWal(path, copy);
-    const after = statSync(path, { bigint: true });
-    const isSame = before.mtimeNs === after.mtimeNs && before.size === after.size;
-    // A clock of files is coarse; a WAL that has become shorter was moved into its file meanwhile.
-    if (isSame && before.ino === after.ino && wal >= walBefore) return Number(after.size) + wal;
+    let whole = 0;
+    try {
+      whole = preflightWal(path, first);
+      if (whole > 0) copyStart(`${path}-wal`, `${copy}-wal`, whole);
+    } catch (error: unknown) {
+      if (stateOf(path) === before) throw error;
+      continue;
+    }
+    if (stateOf(path) === before) return statSync(copy).size + whole;
   }
   throw new Error(`${path} changes all the time, and cannot be copied. Try again.`);
 }
 
-function copyWal(path: string, copy: string): number {
-  if (walBytes(path) === 0) return 0;
+/**
+ * Of a segment and the WAL that it has: what differs when anything but an append has happened. A clock of files is coarse; a WAL that was moved into
+ * its file meanwhile has gone, or lost its header.
+ */
+function stateOf(path: string): string {
+  const { ino, mtimeNs, size } = statSync(path, { bigint: true });
+  const wal = statSync(`${path}-wal`, { bigint: true, throwIfNoEntry: false });
+  return [ino, mtimeNs, size, wal?.ino, walHeader(path)].join(' ');
+}
+
+function walHeader(path: string): string {
+  const header = Buffer.alloc(WAL_HEADER_BYTES);
+  let bytes = 0;
   try {
-    copyFileSync(`${path}-wal`, `${copy}-wal`, constants.COPYFILE_FICLONE);
+    const file = openSync(`${path}-wal`, 'r');
+    try {
+      bytes = readSync(file, header, 0, WAL_HEADER_BYTES, 0);
+    } finally {
+      closeSync(file);
+    }
   } catch (error: unknown) {
-    // It went away with the segment's last connection; then the file has changed as well, and is copied again.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
-  return walBytes(copy);
+  return header.toString('hex', 0, bytes);
+}
+
+function copyStart(from: string, to: string, bytes: number): void {
+  const part = new Uint8Array(Math.min(bytes, COPY_PART_BYTES));
+  using stack = new DisposableStack();
+  const source = stack.adopt(openSync(from, 'r'), closeSync);
+  const target = stack.adopt(openSync(to, 'w', 0o600), closeSync);
+  for (let at = 0; at < bytes;) {
+    const count = readSync(source, part, 0, Math.min(part.length, bytes - at), at);
+    assert(count > 0, 'a WAL does not become shorter while it is one');
+    writeSync(target, part, 0, count, at);
+    at += count;
+  }
 }
 
 function walBytes(path: string): number {

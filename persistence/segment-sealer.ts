@@ -23,14 +23,16 @@ import { fsyncDirectory, moveWal, fsyncPath, openForWriting, removeDatabase } fr
 import { LiveCheckpoint } from './live-checkpoint.ts';
 import { removeInParts } from './remove-file.ts';
 import { createEmptySegment, PREPARED_NAME, spentWalOf } from './segment.ts';
+import { GROW_BYTES, growWal, keepWal } from './wal-room.ts';
 
 /**
  * From a journal. `prepare` has no answer: the journal takes what is there when it needs it. `flush` moves what the WAL of a live segment has by
- * now, `sync` is for the head witness.
+ * now, `grow` gives that WAL more room, `sync` is for the head witness.
  */
 export type ToSealer =
   | { readonly type: 'prepare'; readonly directory: string; readonly pageBytes: number }
   | { readonly type: 'flush'; readonly path: string }
+  | { readonly type: 'grow'; readonly path: string }
   | { readonly type: 'seal'; readonly path: string }
   | { readonly type: 'sync'; readonly paths: readonly string[] };
 /** To a journal: the sealer is through with this segment, and its connection to it is closed. */
@@ -169,6 +171,8 @@ class SealerPort {
           return prepare(message.directory, message.pageBytes);
         case 'flush':
           return this.#flush(message.path);
+        case 'grow':
+          return growWal(message.path, GROW_BYTES);
         case 'seal':
           SealerPort.#livePorts.get(message.path)?.leaveLive();
           return seal(message.path);
@@ -218,9 +222,9 @@ function prepare(directory: string, pageBytes: number): void {
 }
 
 /**
- * Moves the WAL of a full segment into its file, and does away with it. The journal's own connection is idle.
+ * Moves the WAL of a full segment into its file, and keeps it for a later segment, or does away with it. The journal's own connection is idle.
  *
- * The WAL loses its name before it becomes shorter, durably: what is left of one must never be taken for a segment's.
+ * The WAL loses its name before it is changed, durably: what is left of one must never be taken for a segment's.
  */
 function seal(path: string): void {
   const connection = openForWriting(path);
@@ -235,7 +239,7 @@ function seal(path: string): void {
   } finally {
     connection.close();
   }
-  removeInParts(spent);
+  if (!keepWal(spent, dirname(path))) removeInParts(spent);
 }
 
 /** What is not there was told of by whoever writes it. */

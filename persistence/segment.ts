@@ -37,6 +37,7 @@ import {
 } from './database.ts';
 import { journalCorrupt } from './errors.ts';
 import type { JournalRow } from './journal.ts';
+import { WAL_HEADER_BYTES } from './wal-room.ts';
 
 export const SEGMENT_FORMAT = 3;
 /** 'SYCE', in the header of every segment. */
@@ -46,14 +47,13 @@ export const SEGMENT_BYTES_MAX = 128 << 20;
 /** The next segment, schema only, made by the sealer. It appears under this name in one step, complete and synced. */
 export const PREPARED_NAME = 'segment-prepared.sqlite';
 
-/** What a sealed segment's WAL is called while it is being removed. */
+/** What a sealed segment's WAL is called until it is kept (wal-room.ts), or while it is being removed. */
 const SPENT_SUFFIX = '.spent';
 
 const NAME = /^segment-(\d{12})\.sqlite$/;
 const ORPHAN_NAME = /^segment-\d{12}\.sqlite-wal$/;
 const SEQUENCE_DIGITS = 12;
 /** Of SQLite's format. */
-const WAL_HEADER_BYTES = 32;
 const WAL_FRAME_HEADER_BYTES = 24;
 assert(SEGMENT_BYTES_MAX >= 4 * GROUP_BYTES_MAX, 'a segment holds several of the largest groups');
 assert(SEQUENCE_MAX < 10 ** (SEQUENCE_DIGITS + 1), 'every sequence has a name');
@@ -149,15 +149,17 @@ export function cutUnpublished(path: string): void {
   if (bytes <= WAL_HEADER_BYTES) return;
   const connection = openForWriting(path);
   try {
-    const frames = walFrames(connection);
-    const frameBytes = Number(pragma(connection, 'page_size')) + WAL_FRAME_HEADER_BYTES;
-    const end = WAL_HEADER_BYTES + frames * frameBytes;
+    const end = walEnd(connection, Number(pragma(connection, 'page_size')));
     if (bytes <= end) return;
     truncateSync(wal, end);
     fsyncPath(wal, 'r+');
   } finally {
     connection.close();
   }
+}
+
+function walEnd(connection: Connection, pageBytes: number): number {
+  return WAL_HEADER_BYTES + walFrames(connection) * (pageBytes + WAL_FRAME_HEADER_BYTES);
 }
 
 /** Moves the prepared segment to `path`. False when there is none of this format; such a one is removed. */
@@ -299,7 +301,13 @@ export class LiveSegment implements Disposable {
     }
   }
 
+  /** Bytes of what was committed and lies in the WAL. */
   walBytes(): number {
+    return walEnd(this.#connection, this.pageBytes);
+  }
+
+  /** How long the WAL's file is, which may be more than what lies in it. */
+  walRoomBytes(): number {
     return statSync(`${this.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   }
 

@@ -43,6 +43,7 @@ import {
   takePreparedSegment,
 } from './segment.ts';
 import { preflightWals } from './wal-preflight.ts';
+import { takeKeptWal, WalFill } from './wal-room.ts';
 
 /**
  * Full segments that are kept open for the sealer. Beyond that the eldest is closed, and whoever is the last to close it moves its WAL: a
@@ -119,9 +120,7 @@ export class SqliteJournal implements Journal {
   /** Undefined until `begin`. */
   #live: LiveSegment | undefined;
   #lastSequence: number;
-  /** Size of the WAL when it was last asked for, and what at most has been written since. */
-  #walBytes = 0;
-  #writtenMax = 0;
+  #fill: WalFill | undefined;
   /** What at most has been written since the sealer was asked to move what is there. */
   #unflushedMax = 0;
   #isNextAsked = false;
@@ -184,8 +183,7 @@ export class SqliteJournal implements Journal {
     removeSpentWals(directory);
     const firsts = segmentsIn(directory);
     for (const first of firsts.slice(0, -1)) sealLeftover(this.#options, first);
-    this.#live = beginLive(this.#options, this.#reader, firsts.at(-1));
-    this.#walBytes = this.#live.walBytes();
+    this.#setLive(beginLive(this.#options, this.#reader, firsts.at(-1)));
     witness?.open();
     witness?.write(this.#lastSequence, this.#lastChecksum);
   }
@@ -216,7 +214,7 @@ export class SqliteJournal implements Journal {
     const checksum = rowChecksum(this.#lastChecksum, row);
     try {
       this.begin();
-      if (this.#hasWritten(this.#liveBytesMax)) this.#goOn();
+      if (this.#fill!.has(this.#liveBytesMax)) this.#goOn();
       const appender = this.#appenderFor(frame.byteLength);
       const isBeside = appender !== undefined;
       this.#underWay = { sequence, checksum, frameBytes: frame.byteLength, isBeside };
@@ -235,7 +233,7 @@ export class SqliteJournal implements Journal {
     const bytesMax = 2 * frameBytes + APPEND_BYTES_MAX;
     try {
       if (isBeside && !this.#appender!.end(isWaiting)) return false;
-      this.#writtenMax += bytesMax;
+      this.#fill!.wrote(bytesMax);
       this.#flush(bytesMax);
     } catch (error: unknown) {
       this.#fail(sequence, error);
@@ -315,16 +313,13 @@ export class SqliteJournal implements Journal {
     this.close();
   }
 
-  /** Whether so much is in the live segment. Asks for the WAL's size only when that may have come about since the last time. */
-  #hasWritten(bytes: number): boolean {
-    if (this.#walBytes + this.#writtenMax < bytes) return false;
-    this.#walBytes = this.#live!.walBytes();
-    this.#writtenMax = 0;
-    return this.#walBytes >= bytes;
+  #setLive(live: LiveSegment): void {
+    this.#live = live;
+    this.#fill = new WalFill(() => live.walBytes(), live.walRoomBytes(), this.#segmentBytesMax);
   }
 
   #askForNext(): void {
-    if (this.#isNextAsked || !this.#hasWritten(this.#liveBytesMax * PREPARED_AT)) return;
+    if (this.#isNextAsked || !this.#fill!.has(this.#liveBytesMax * PREPARED_AT)) return;
     this.#isNextAsked = true;
     const pageBytes = this.#nextPageBytes();
     this.#tellSealer({ type: 'prepare', directory: this.#options.directory, pageBytes });
@@ -346,6 +341,7 @@ export class SqliteJournal implements Journal {
   /** So many bytes more, at most, lie in the WAL. */
   #flush(bytes: number): void {
     if (this.#options.sealer === undefined) return;
+    if (this.#fill!.wantsRoom()) this.#tellSealer({ type: 'grow', path: this.#live!.path });
     this.#unflushedMax += bytes;
     if (this.#unflushedMax < Math.min(FLUSH_BYTES_MAX, this.#segmentBytesMax)) return;
     this.#unflushedMax = 0;
@@ -354,14 +350,13 @@ export class SqliteJournal implements Journal {
 
   #goOn(): void {
     const full = this.#live!;
-    this.#walBytes = 0;
     this.#unflushedMax = 0;
     this.#isNextAsked = false;
     if (this.#appender?.isReady === true) this.#appender.leave();
     // Lets go of files that were moved to the archive.
     this.#reader.refresh();
     const pageBytes = this.#nextPageBytes();
-    this.#live = createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum, pageBytes);
+    this.#setLive(createLive(this.#options, this.#lastSequence + 1, this.#lastChecksum, pageBytes));
     this.#liveRows = 0;
     this.#liveBytes = 0;
     if (this.#options.sealer === undefined) {
@@ -492,7 +487,7 @@ function createLive(
 ): LiveSegment {
   const { directory, clusterId, shard, shards } = options;
   const path = join(directory, segmentName(firstSequence));
-  takePreparedSegment(directory, path);
+  if (takePreparedSegment(directory, path)) takeKeptWal(directory, path);
   const meta = { clusterId, shard, shards, firstSequence, previousChecksum };
   const segment = LiveSegment.create(path, meta, pageBytes);
   fsyncDirectory(directory);

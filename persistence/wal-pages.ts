@@ -2,10 +2,13 @@
  * Reads parts of frames from the WAL of a segment that is not sealed yet, as `SegmentPages` does from a sealed one. An append is one commit:
  * a run of WAL frames, each a header and a page, the last one with the size of the file. The first commit of a segment is its `meta` row, so
  * the one of a journal row follows from its sequence; a WAL that was begun later, after a restart, says its place by its last row. That a
- * commit's leaf page names the sequence is checked, and what does not fit is left to SQLite. Nothing is ever written over: the WAL of a segment grows until it is sealed, and is then cut to nothing.
+ * commit's leaf page names the sequence is checked, and what does not fit is left to SQLite. Nothing is written over while a WAL is its segment's.
  *
  * I1 Only rows that SQLite has said to be durable are asked for; whatever the writer is at lies behind them.
  * I2 As in segment-pages.ts, the row's checksum is not checked.
+ *
+ * I3 When the segment is sealed, its WAL gets another header before anything else in it is written over or cut (wal-room.ts). So what was read is
+ *    sound where the header is the same afterwards.
  *
  * The `-wal` file carries no locks, so it may be opened and closed at any time.
  */
@@ -28,6 +31,7 @@ export class WalPages implements Disposable {
   readonly #stride: number;
   readonly #page: DataView;
   readonly #salt: readonly [number, number];
+  readonly #headerNow = new DataView(new ArrayBuffer(HEADER_BYTES));
   /** Page numbers of the WAL's frames, and how many frames each commit ends with. */
   readonly #numbers: number[] = [];
   readonly #ends: number[] = [];
@@ -80,12 +84,21 @@ export class WalPages implements Disposable {
     target: NodeJS.ArrayBufferView,
     to: { readonly at: number; readonly bytes: number },
   ): boolean {
-    return this.#pages.read(place, from, target, to);
+    return this.#pages.read(place, from, target, to) && this.#hasHeader();
   }
 
-  /** Whether the file was deleted, as it is when the last connection is closed. What was found in it can still be read. */
+  /** Whether the file was deleted, as it is when the last connection is closed, or is not this segment's WAL any more. */
   isGone(): boolean {
-    return fstatSync(this.#file).nlink === 0;
+    return fstatSync(this.#file).nlink === 0 || !this.#hasHeader();
+  }
+
+  #hasHeader(): boolean {
+    const header = this.#headerNow;
+    return (
+      readSync(this.#file, header, 0, HEADER_BYTES, 0) === HEADER_BYTES &&
+      header.getUint32(16) === this.#salt[0] &&
+      header.getUint32(20) === this.#salt[1]
+    );
   }
 
   close(): void {

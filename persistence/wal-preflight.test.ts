@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -6,6 +6,7 @@ import { Prng } from '../lib/prng.ts';
 import { segmentName } from './segment.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 import { preflightWal, preflightWals } from './wal-preflight.ts';
+import { KEPT_WAL_NAME, keepWal } from './wal-room.ts';
 
 const STRIDE = 8192 + 24;
 const HEADER = 32;
@@ -20,21 +21,17 @@ let segment: string;
 let whole: Buffer;
 /** Where each commit ends. */
 let ends: number[];
+/** What a file can have been given as room, longer than the WAL: zeros, frames of another WAL, frames of another size. */
+let rooms: readonly Buffer[];
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'sycee-preflight-'));
   segment = join(directory, segmentName(FIRST));
-  using live = SqliteJournal.open({
-    directory,
-    clusterId: 'a'.repeat(32),
-    shard: 0,
-    shards: 1,
-  });
-  for (const [i, bytes] of FRAME_BYTES.entries()) {
-    live.append({ sequence: i + 1, timestamp: 1n, frame: new Uint8Array(bytes).fill(i + 1) });
-  }
-  copyFileSync(`${segment}-wal`, join(directory, 'copy'));
-  whole = readFileSync(join(directory, 'copy'));
+  whole = walOf(directory);
+  const other = mkdtempSync(join(directory, 'other-'));
+  const old = Buffer.concat([walOf(other, 100), Buffer.alloc(5 * STRIDE)]);
+  rmSync(other, { recursive: true });
+  rooms = [Buffer.alloc(old.length), old, Buffer.concat([old.subarray(0, 600), old])];
   ends = [];
   for (let at = HEADER; at < whole.length; at += STRIDE) {
     if (whole.readUInt32BE(at + 4) !== 0) ends.push(at + STRIDE);
@@ -42,9 +39,31 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-function check(wal: Uint8Array): void {
+/** Of a journal in this directory, as a kill would leave it. */
+function walOf(at: string, byte = 0): Buffer {
+  const identity = { clusterId: 'a'.repeat(32), shard: 0, shards: 1 };
+  using live = SqliteJournal.open({ directory: at, ...identity });
+  for (const [i, bytes] of FRAME_BYTES.entries()) {
+    live.append({
+      sequence: i + 1,
+      timestamp: 1n,
+      frame: new Uint8Array(bytes).fill(byte + i + 1),
+    });
+  }
+  copyFileSync(`${join(at, segmentName(FIRST))}-wal`, join(at, 'copy'));
+  return readFileSync(join(at, 'copy'));
+}
+
+/** Returns how many bytes fit. */
+function check(wal: Uint8Array): number {
   writeFileSync(`${segment}-wal`, wal);
-  preflightWal(segment, FIRST);
+  return preflightWal(segment, FIRST);
+}
+
+/** The beginning of the WAL, written over what the file had. */
+function over(room: Buffer, bytes: number, wal = whole): Buffer {
+  const written = wal.subarray(0, bytes);
+  return Buffer.concat([written, room.subarray(written.length)]);
 }
 
 function flipped(at: number, bit = 0): Buffer {
@@ -88,6 +107,54 @@ describe('a WAL that goes on', () => {
     for (let at = lastBegin(); at < whole.length; at += 512) check(flipped(at, 3));
   });
 
+  test('one with room behind it, cut anywhere, with a hole or a flip in the last append', () => {
+    expect(check(whole)).toBe(whole.length);
+    for (const room of rooms) {
+      expect(room.length).toBeGreaterThan(whole.length + STRIDE);
+      for (const [i, end] of ends.entries()) {
+        for (const cut of [1, 8, 20]) expect(check(over(room, end + cut))).toBe(end);
+        for (const cut of [-STRIDE + 10, -9, -1]) {
+          const fits = check(over(room, end + cut));
+          expect(fits).toBeGreaterThanOrEqual(ends[i - 1] ?? HEADER);
+          // Up to its end where the room happens to have the bytes that are missing.
+          expect(fits).toBeLessThanOrEqual(end);
+        }
+      }
+      const last = over(room, ends[6]!);
+      for (let at = ends[5]!; at < ends[6]!; at += STRIDE) {
+        check(Buffer.from(last).fill(0, at, at + STRIDE));
+        check(
+          Buffer.concat([
+            last.subarray(0, at),
+            room.subarray(at, at + STRIDE),
+            last.subarray(at + STRIDE),
+          ]),
+        );
+      }
+    }
+  });
+
+  test('a flip in the room is harmless', () => {
+    for (const room of rooms) {
+      const wal = over(room, whole.length);
+      for (let at = whole.length; at < wal.length; at += 1500) {
+        wal[at]! ^= 4;
+        expect(check(wal)).toBe(whole.length);
+      }
+    }
+  });
+
+  test('a kept one, which says that nothing is in it', () => {
+    for (const room of rooms) {
+      const kept = join(directory, 'kept');
+      mkdirSync(kept);
+      writeFileSync(join(kept, 'spent'), room);
+      expect(keepWal(join(kept, 'spent'), kept)).toBe(true);
+      expect(check(readFileSync(join(kept, KEPT_WAL_NAME)))).toBe(0);
+      rmSync(kept, { recursive: true });
+    }
+  });
+
   test('a header that was torn, with nothing behind it but zeros', () => {
     expect(() => check(whole.subarray(0, 20))).not.toThrow();
     expect(() => check(Buffer.alloc(4096))).not.toThrow();
@@ -101,6 +168,19 @@ describe('damage before a later commit', () => {
       const place = at + prng.below(Math.min(512, lastBegin() - at));
       const wal = flipped(place, prng.below(8));
       expect(() => check(wal), `byte ${place}`).toThrow(/is damaged, and a later commit goes on/);
+    }
+  });
+
+  test('the same with room behind it', () => {
+    const prng = new Prng(8);
+    for (const room of rooms) {
+      for (let at = HEADER; at < lastBegin(); at += 5 * 1024) {
+        const place = at + prng.below(Math.min(5 * 1024, lastBegin() - at));
+        const wal = over(room, whole.length, flipped(place, prng.below(8)));
+        expect(() => check(wal), `byte ${place}`).toThrow(/is damaged, and a later commit goes on/);
+      }
+      const headless = Buffer.from(over(room, whole.length)).fill(0, 0, HEADER);
+      expect(() => check(headless)).toThrow(/the header of the WAL is damaged/);
     }
   });
 

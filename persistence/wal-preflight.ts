@@ -7,17 +7,21 @@
  * A later append behind a bad frame proves damage to something that was synced, and is refused. That the last append itself was damaged
  * after it was synced cannot be seen here; the head witness (head-witness.ts) says so.
  *
+ * Behind the last append may be what a file was given as room (wal-room.ts): zeros, or frames of another WAL, which have other salts.
+ *
  * What is used of SQLite's WAL format (documented and frozen): a header of 32 bytes; frames of a header of 24 bytes and a page; the sums
  * over both go on from frame to frame. SQLite writes the pages of one commit in ascending order.
- * Only for a file that nobody writes.
+ *
+ * Somebody may be writing the file. A later append that was seen proves that what is before it was written, so a frame that did not fit is then
+ * looked at once more. That the file is still the WAL of the segment is for the caller to see to.
  */
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { journalCorrupt } from './errors.ts';
 import { segmentName, segmentsIn } from './segment.ts';
+import { isKeptHeader, WAL_HEADER_BYTES as HEADER_BYTES } from './wal-room.ts';
 
-const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 /** With sums over little-endian words: what a machine writes on which this program runs. */
 const MAGIC = 0x377f0682;
@@ -25,6 +29,8 @@ const FORMAT = 3_007_000;
 const PAGE_BYTES_MIN = 512;
 const PAGE_BYTES_MAX = 65_536;
 const READ_FRAMES = 32;
+/** Bits in which the salts of a frame may differ from those of its WAL. */
+const SALT_FLIPS_MAX = 4;
 
 /** Offsets in a frame's header. */
 const PAGE_NUMBER_AT = 0;
@@ -40,19 +46,23 @@ export function preflightWals(directory: string): void {
   }
 }
 
-/** The WAL of one segment, if it has one. `first` is the segment's first sequence. */
-export function preflightWal(segment: string, first: number): void {
+/**
+ * The WAL of one segment, if it has one. `first` is the segment's first sequence. Returns how many bytes of it SQLite may read: its header, and
+ * the frames that fit.
+ */
+export function preflightWal(segment: string, first: number): number {
   let file: number;
   try {
     file = openSync(`${segment}-wal`, 'r');
   } catch (error: unknown) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
     throw error;
   }
   try {
     const check = new WalCheck(file, first);
-    if (statSync(segment).size < PAGE_BYTES_MIN) check.refuseContent();
-    else check.run();
+    if (statSync(segment).size >= PAGE_BYTES_MIN) return check.run();
+    check.refuseContent();
+    return 0;
   } finally {
     closeSync(file);
   }
@@ -80,26 +90,36 @@ class WalCheck {
 
   /** SQLite deletes the WAL of a file of no bytes, or of one, even when it only reads. The file has its first page before a commit can be. */
   refuseContent(): void {
-    if (!this.#hasContentFrom(HEADER_BYTES)) return;
+    if (!this.#hasContentFrom(HEADER_BYTES) || this.#isKept()) return;
     throw this.#corrupt('the WAL has commits, and its segment has been cut off', 0);
   }
 
-  run(): void {
-    if (this.#bytes === 0) return;
+  run(): number {
+    if (this.#bytes === 0 || this.#isKept()) return 0;
     if (!this.#openHeader()) {
       // The header is synced before the first frame is written, so behind a torn one there is nothing.
       if (this.#hasContentFrom(HEADER_BYTES)) {
         throw this.#corrupt('the header of the WAL is damaged, and commits follow it', 0);
       }
-      return;
+      return 0;
     }
-    const bad = this.#firstBadFrame();
-    const later = bad === undefined ? undefined : this.#laterAppend(bad);
-    if (later === undefined) return;
-    throw this.#corrupt(
-      `the frame of the WAL at byte ${this.#at(bad!)} is damaged, and a later commit goes on at byte ${this.#at(later)}`,
-      bad!,
-    );
+    for (let from = 0; ;) {
+      const bad = this.#firstBadFrame(from);
+      const later = this.#laterAppend(bad);
+      if (later === undefined) return this.#at(bad);
+      from = this.#firstBadFrame(bad);
+      if (from > bad) continue;
+      throw this.#corrupt(
+        `the frame of the WAL at byte ${this.#at(bad)} is damaged, and a later commit goes on at byte ${this.#at(later)}`,
+        bad,
+      );
+    }
+  }
+
+  #isKept(): boolean {
+    const header = new Uint8Array(HEADER_BYTES);
+    readSync(this.#file, header, 0, HEADER_BYTES, 0);
+    return isKeptHeader(header);
   }
 
   #openHeader(): boolean {
@@ -116,41 +136,42 @@ class WalCheck {
     return isPower && pageBytes >= PAGE_BYTES_MIN && pageBytes <= PAGE_BYTES_MAX;
   }
 
-  /** Index of the first frame that is there as a whole and does not fit. */
-  #firstBadFrame(): number | undefined {
+  /** Index of the first frame that does not fit, or is not there as a whole; those from `from` on were not looked at before. */
+  #firstBadFrame(from: number): number {
     const stride = this.#pageBytes + FRAME_HEADER_BYTES;
-    const frames = Math.floor((this.#bytes - HEADER_BYTES) / stride);
     const view = new DataView(new ArrayBuffer(READ_FRAMES * stride));
     const words = new Int32Array(view.buffer);
-    for (let frame = 0; frame < frames; frame++) {
-      const at = (frame % READ_FRAMES) * stride;
-      if (at === 0) {
-        const count = Math.min(READ_FRAMES, frames - frame) * stride;
-        if (readSync(this.#file, view, 0, count, this.#at(frame)) < count) return undefined;
+    for (let frame = from; ;) {
+      const bytes = readSync(this.#file, view, 0, view.byteLength, this.#at(frame));
+      const end = frame + Math.floor(bytes / stride);
+      for (let at = 0; frame < end; frame++, at += stride) {
+        if (!this.#isWhole(view, words, at)) return frame;
+        this.#lastPage = view.getUint32(at + PAGE_NUMBER_AT);
+        if (view.getUint32(at + COMMIT_AT) !== 0) {
+          this.#commits++;
+          this.#lastPage = 0;
+        }
       }
-      if (!this.#isWhole(view, words, at)) return frame;
-      this.#lastPage = view.getUint32(at + PAGE_NUMBER_AT);
-      if (view.getUint32(at + COMMIT_AT) !== 0) {
-        this.#commits++;
-        this.#lastPage = 0;
-      }
+      if (bytes < view.byteLength) return frame;
     }
-    return undefined;
   }
 
+  /** The sums go on over a frame that fits. */
   #isWhole(view: DataView, words: Int32Array, at: number): boolean {
     if (view.getUint32(at + SALT_AT) !== this.#saltHigh) return false;
     if (view.getUint32(at + SALT_AT + 4) !== this.#saltLow) return false;
     if (view.getUint32(at + PAGE_NUMBER_AT) === 0) return false;
+    const sum0 = this.#sum0;
+    const sum1 = this.#sum1;
     this.#add(words, at / 4, 2);
     this.#add(words, (at + FRAME_HEADER_BYTES) / 4, this.#pageBytes / 4);
-    return this.#isSum(view, at + SUM_AT);
+    if (this.#isSum(view, at + SUM_AT)) return true;
+    this.#sum0 = sum0;
+    this.#sum1 = sum1;
+    return false;
   }
 
-  /**
-   * The first frame behind a bad one that a later append has written. One salt that fits is enough to know a frame of this WAL: it is 32 random
-   * bits, and one flip spoils one of the two.
-   */
+  /** The first frame behind a bad one that a later append has written. */
   #laterAppend(bad: number): number | undefined {
     const header = new DataView(new ArrayBuffer(FRAME_HEADER_BYTES));
     let lastPage = this.#lastPage;
@@ -158,15 +179,19 @@ class WalCheck {
     for (let frame = bad; ; frame++) {
       if (readSync(this.#file, header, 0, FRAME_HEADER_BYTES, this.#at(frame)) < header.byteLength)
         return undefined;
-      const isOurs =
-        header.getUint32(SALT_AT) === this.#saltHigh ||
-        header.getUint32(SALT_AT + 4) === this.#saltLow;
-      if (!isOurs) continue;
+      if (!this.#isOurs(header)) continue;
       const page = header.getUint32(PAGE_NUMBER_AT);
       if (frame > bad && (hasEnded || page <= lastPage)) return frame;
       lastPage = page;
       if (header.getUint32(COMMIT_AT) !== 0) hasEnded = true;
     }
+  }
+
+  /** Whether a frame is one of this WAL, also when its salts were hit by a few flips: 64 random bits of another one are not that near. */
+  #isOurs(header: DataView): boolean {
+    const high = header.getUint32(SALT_AT) ^ this.#saltHigh;
+    const low = header.getUint32(SALT_AT + 4) ^ this.#saltLow;
+    return onesIn(high) + onesIn(low) <= SALT_FLIPS_MAX;
   }
 
   #hasContentFrom(position: number): boolean {
@@ -204,4 +229,10 @@ class WalCheck {
     const sequence = this.#first + (frame === 0 ? 0 : Math.max(0, this.#commits - 1));
     return journalCorrupt({ file: `${segmentName(this.#first)}-wal`, sequence }, rule);
   }
+}
+
+function onesIn(word: number): number {
+  let ones = 0;
+  for (let left = word; left !== 0; left &= left - 1) ones++;
+  return ones;
 }

@@ -10,8 +10,9 @@ import { StateMachine } from '../../engine/state-machine.ts';
 import { DataDirectory } from '../../persistence/data-directory.ts';
 import { HeadWitness, makeWitness } from '../../persistence/head-witness.ts';
 import { SegmentSealer } from '../../persistence/segment-sealer.ts';
-import { PREPARED_NAME } from '../../persistence/segment.ts';
+import { PREPARED_NAME, segmentName, segmentsIn } from '../../persistence/segment.ts';
 import { SqliteJournal } from '../../persistence/sqlite-journal.ts';
+import { preflightWal } from '../../persistence/wal-preflight.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
 import { replayJournal } from '../../sharding/replay.ts';
 import { accountOf, accountsFrame } from './one-shard.ts';
@@ -43,20 +44,22 @@ replayJournal({ journal, machine, group, records });
 makeWitness(root, { clusterId, shards, hasRows: journal.lastSequence > 0 }, () => undefined);
 journal.begin();
 
-/** Sizes of the WALs that are not empty, the live segment's at the end: before it, those that are still to be sealed. */
-function openWals(): readonly number[] {
-  const names = readdirSync(directory).filter((name) => name.endsWith('-wal'));
-  return names
-    .toSorted()
-    .map((name) => statSync(join(directory, name), { throwIfNoEntry: false })?.size ?? 0)
-    .filter((size) => size > 0);
-}
-
 /** Whether the sealer still has something to do. From half of a segment on it prepares the next. */
 function isSealerBusy(): boolean {
-  const sizes = openWals();
-  return sizes.length > 1 || (sizes[0]! >= SEGMENT_BYTES / 2 && !existsSync(prepared));
+  const firsts = segmentsIn(directory);
+  const live = firsts.pop()!;
+  const isSealing = firsts.some((first) => {
+    const wal = statSync(`${pathOf(first)}-wal`, { throwIfNoEntry: false });
+    return wal !== undefined && wal.size > 0;
+  });
+  if (isSealing || isOneSpent()) return true;
+  return preflightWal(pathOf(live), live) >= SEGMENT_BYTES / 2 && !existsSync(prepared);
 }
+
+const pathOf = (first: number): string => join(directory, segmentName(first));
+
+/** Until a sealed segment's WAL is kept, or removed. */
+const isOneSpent = (): boolean => readdirSync(directory).some((name) => name.endsWith('.spent'));
 
 for (let i = 0; i < GROUPS; i++) {
   const first = machine.ledger.accounts.rows + 1;

@@ -24,6 +24,7 @@ const SEED = Number(process.env['SEED'] ?? 26);
 const KILLS = process.env['KILLS'] ?? '2';
 const KILL_MS_MAX = 10_000;
 const MS_MAX = 60_000 + KILL_MS_MAX * (Number.isNaN(Number(KILLS)) ? 400 : Number(KILLS));
+const ROUNDS_MAX = 5;
 /** Moments within a call of SQLite, or at its end. */
 const WITHIN_US_MAX = 3000;
 
@@ -204,9 +205,7 @@ describe('SIGKILL in the course of', () => {
       const kills = await killsOf('sealing-round', own, /^(main|segment-sealer)$/);
       const chosen = drawn(kills);
       for (const kill of chosen) {
-        for (const end of ['', '.head']) rmSync(own + end, { recursive: true, force: true });
-        const at = { KILL_IN: own, KILL_AT: kill.at, KILL_HOW: kill.how };
-        const ran = await round('sealing-round', [own], at);
+        const ran = await killedRound(own, kill);
         await saying(kill, async () => {
           expect(ran).toMatchObject({ signal: 'SIGKILL', isDone: false });
           // Before there is a directory there is nothing to look at.
@@ -226,6 +225,19 @@ describe('SIGKILL in the course of', () => {
     },
   );
 });
+
+/**
+ * On a busy machine the sealer may find less to move when it comes to it, and have fewer steps than in the round that was traced: then the last of its
+ * points are not reached, and the round is done again.
+ */
+async function killedRound(own: string, kill: Kill): Promise<Awaited<ReturnType<typeof round>>> {
+  const at = { KILL_IN: own, KILL_AT: kill.at, KILL_HOW: kill.how };
+  for (let tries = 1; ; tries++) {
+    for (const end of ['', '.head']) rmSync(own + end, { recursive: true, force: true });
+    const ran = await round('sealing-round', [own], at);
+    if (!ran.isDone || tries === ROUNDS_MAX) return ran;
+  }
+}
 
 const idsFrom = (first: bigint): readonly bigint[] =>
   Array.from({ length: 24 }, (_, i) => first + BigInt(i));

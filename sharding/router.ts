@@ -31,7 +31,7 @@ import { PastReads, QueryCall } from './past-reads.ts';
 import { AccountsCall, DigestCall, TransfersCall } from './read-call.ts';
 import type { RecordThread } from './record-thread.ts';
 import type { RecoveryProgress } from './recovery-lines.ts';
-import { Scatter, type Split, toNanoseconds, unavailable } from './scatter.ts';
+import { Scatter, type Split, unavailable } from './scatter.ts';
 import type { ShardClient } from './shard-client.ts';
 import { RequestType } from './shard-protocol.ts';
 import type { EncodedBatch } from './split-batch.ts';
@@ -226,8 +226,9 @@ export class Router {
   #create(batch: Batch, kind: BatchKind, deadlineMs: number): Promise<CreateReply> {
     const refusal = this.#admit(batch, kind, deadlineMs);
     if (refusal !== null) return Promise.reject(refusal);
-    const deadline = this.#deadline(deadlineMs);
-    if (deadline <= Date.now()) return Promise.reject(late());
+    const now = Date.now();
+    const deadline = deadlineMs === 0 ? now + DEADLINE_MS_DEFAULT : deadlineMs;
+    if (deadline <= now) return Promise.reject(late());
     if (this.#shards.length === 1) return this.#createWhole(batch, deadline);
     const call = new CreateCall({ n: batch.n, deadlineMs: deadline, release: this.#release });
     const notBegun = this.#rounds.start(call, batch, () => this.#begin(call));
@@ -245,8 +246,7 @@ export class Router {
     room.words.set(batch.words, room.at);
     const isAccounts = batch.kind === BatchKind.accounts;
     const type = isAccounts ? RequestType.createAccounts : RequestType.createTransfers;
-    const until = toNanoseconds(deadline);
-    shard.send(type, batch.byteLength, until, call.part(null), importFlag(batch));
+    shard.send(type, batch.byteLength, deadline, call.part(null), importFlag(batch));
     return call.promise;
   }
 

@@ -89,7 +89,7 @@ export class Scatter {
     splitBatch(source, rows, rows.length, target);
     const hasMarks = source.marks !== undefined && source.marks !== null;
     const flags = part.flags | (hasMarks ? InputFlag.marks : 0);
-    this.shards[k]!.send(type, bytes, toNanoseconds(call.deadlineMs), call.part(rows), flags);
+    this.shards[k]!.send(type, bytes, call.deadlineMs, call.part(rows), flags);
   }
 
   /** For a question to every shard that names no ids. */
@@ -121,14 +121,10 @@ export class Scatter {
       const target = this.shards[k]!.reserve(bytes);
       assert(target !== null, 'the room was there a moment ago');
       splitBatch(source, part, part.length, target);
-      this.shards[k]!.send(type, bytes, 0n, call.part(part));
+      this.shards[k]!.send(type, bytes, 0, call.part(part));
     }
     return null;
   }
-}
-
-export function toNanoseconds(deadlineMs: number): bigint {
-  return BigInt(Math.ceil(deadlineMs)) * 1_000_000n;
 }
 
 export function unavailable(shard: number): SyceeError {

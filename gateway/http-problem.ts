@@ -8,12 +8,18 @@ import { encodeProblem } from './wire-codec.ts';
 export const PROBLEM_TYPE = 'application/problem+json';
 
 export function sendProblem(reply: FastifyReply, error: SyceeError): void {
-  if (error.code === 'overloaded') reply.header('retry-after', String(RETRY_AFTER_SECONDS));
-  if (error.code === 'unauthorized') reply.header('www-authenticate', 'Bearer');
+  const extra = problemHeader(error);
+  if (extra !== undefined) reply.header(extra[0], extra[1]);
   reply
     .code(ERROR_HTTP_STATUS[error.code])
     .header('content-type', PROBLEM_TYPE)
     .send(encodeProblem('json', error));
+}
+
+/** The header that some problems have besides. */
+export function problemHeader({ code }: SyceeError): readonly [string, string] | undefined {
+  if (code === 'overloaded') return ['retry-after', String(RETRY_AFTER_SECONDS)];
+  return code === 'unauthorized' ? ['www-authenticate', 'Bearer'] : undefined;
 }
 
 /** Codes that only HTTP knows. */

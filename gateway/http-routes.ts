@@ -9,13 +9,13 @@ import { BatchKind } from '../engine/batch.ts';
 import type { RowsReply } from '../engine/reply.ts';
 import { ERROR_HTTP_STATUS } from '../lib/sycee-error.ts';
 import { DEADLINE_HEADER, deadlineOf } from './admission.ts';
+import { admit } from './admitted-request.ts';
 import { type EdgeMeter, OTHER_INDEX, STATUS_INDEX } from './edge-meter.ts';
 import type { Edge } from './edge.ts';
 import { PROBLEM_TYPE, sendHttpProblem, sendProblem } from './http-problem.ts';
 import { openapiDocument } from './openapi.ts';
 import {
   type Answer,
-  asSyceeError,
   batchOfOneId,
   idOfPath,
   OPERATIONS,
@@ -34,7 +34,7 @@ export interface RouteContext {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
 }
 
-const JSON_TYPE = 'application/json; charset=utf-8';
+export const JSON_TYPE = 'application/json; charset=utf-8';
 const MSGPACK_TYPE = 'application/msgpack';
 const DEADLINE_KEY = DEADLINE_HEADER.toLowerCase();
 
@@ -112,11 +112,15 @@ function answerOperation(
 ): void {
   const body = request.body instanceof Uint8Array ? request.body : NO_BODY;
   const index = OPERATIONS.indexOf(operation);
-  admit(context, { index, bytes: body.byteLength, reply }, () =>
-    startOperation(context.edge.router, operation, body, {
-      deadlineMs: deadlineOfRequest(request),
-      encoding: encodingOfRequest(request),
-    }).then((answer) => sendAnswer(reply, answer)),
+  admit(
+    context,
+    { index, bytes: body.byteLength, to: reply, refuse: sendProblem },
+    () =>
+      startOperation(context.edge.router, operation, body, {
+        deadlineMs: deadlineOfRequest(request),
+        encoding: encodingOfRequest(request),
+      }),
+    sendAnswer,
   );
 }
 
@@ -129,37 +133,6 @@ function sendAnswer(reply: FastifyReply, answer: Answer): void {
     .send(answer.payload);
 }
 
-interface Admitted {
-  readonly index: number;
-  readonly bytes: number;
-  readonly reply: FastifyReply;
-}
-
-/** Hot path. Runs what sends the answer, within the bounds; what it throws or rejects with becomes the problem that is sent. */
-function admit(context: RouteContext, request: Admitted, start: () => Promise<void>): void {
-  const { edge, meter } = context;
-  const started = meter.begin();
-  let isEntered = false;
-  const leave = (): void => {
-    if (isEntered) edge.admission.leave();
-    edge.admission.giveBytes(request.bytes);
-    meter.end(request.index, started);
-  };
-  const fail = (error: unknown): void => {
-    const problem = asSyceeError(error, edge.log);
-    meter.fail(request.index, problem);
-    sendProblem(request.reply, problem);
-    leave();
-  };
-  try {
-    edge.admission.enter();
-    isEntered = true;
-    start().then(leave, fail);
-  } catch (error: unknown) {
-    fail(error);
-  }
-}
-
 function deadlineOfRequest(request: FastifyRequest): number {
   const header = request.headers[DEADLINE_KEY];
   if (header === undefined) return 0;
@@ -168,6 +141,7 @@ function deadlineOfRequest(request: FastifyRequest): number {
 
 function encodingOfRequest(request: FastifyRequest): 'json' | 'msgpack' | undefined {
   const type = request.headers['content-type'];
+  if (type === 'application/json') return 'json';
   if (type === undefined) return undefined;
   return type.toLowerCase().includes('msgpack') ? 'msgpack' : 'json';
 }
@@ -180,13 +154,19 @@ function answerOne(
 ): void {
   const { router } = context.edge;
   const { id } = request.params;
-  admit(context, { index: OPERATIONS.indexOf(operation), bytes: 0, reply }, () => {
-    const ids = batchOfOneId(idOfPath(id));
-    const deadline = deadlineOfRequest(request);
-    return operation === 'lookup_accounts'
-      ? router.lookupAccounts(ids, deadline).then((rows) => sendRow('account', id, rows, reply))
-      : router.lookupTransfers(ids, deadline).then((rows) => sendRow('transfer', id, rows, reply));
-  });
+  const isAccount = operation === 'lookup_accounts';
+  admit(
+    context,
+    { index: OPERATIONS.indexOf(operation), bytes: 0, to: reply, refuse: sendProblem },
+    () => {
+      const ids = batchOfOneId(idOfPath(id));
+      const deadline = deadlineOfRequest(request);
+      return isAccount
+        ? router.lookupAccounts(ids, deadline)
+        : router.lookupTransfers(ids, deadline);
+    },
+    (to, rows) => sendRow(isAccount ? 'account' : 'transfer', id, rows, to),
+  );
 }
 
 function sendRow(
@@ -214,13 +194,16 @@ function answerUrlQuery(
   const { id } = request.params as { readonly id?: string };
   const mark = request.url.indexOf('?');
   const query = mark < 0 ? '' : request.url.slice(mark + 1);
-  admit(context, { index: OPERATIONS.indexOf(operation), bytes: 0, reply }, () => {
-    const account = id === undefined ? undefined : idOfPath(id);
-    const deadline = deadlineOfRequest(request);
-    return startUrlQuery(context.edge.router, operation, { query, account }, deadline).then(
-      (answer) => sendAnswer(reply, answer),
-    );
-  });
+  admit(
+    context,
+    { index: OPERATIONS.indexOf(operation), bytes: 0, to: reply, refuse: sendProblem },
+    () => {
+      const account = id === undefined ? undefined : idOfPath(id);
+      const deadline = deadlineOfRequest(request);
+      return startUrlQuery(context.edge.router, operation, { query, account }, deadline);
+    },
+    sendAnswer,
+  );
 }
 
 function addOperatorRoutes(app: FastifyInstance, context: RouteContext): void {

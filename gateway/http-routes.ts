@@ -34,7 +34,7 @@ export interface RouteContext {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
 }
 
-export const JSON_TYPE = 'application/json; charset=utf-8';
+const JSON_TYPE = 'application/json; charset=utf-8';
 const MSGPACK_TYPE = 'application/msgpack';
 const DEADLINE_KEY = DEADLINE_HEADER.toLowerCase();
 

@@ -1,34 +1,24 @@
 /**
- * Answers questions about the past on a thread of its own, with its own read-only connections, so that they never slow an actor down. `QueryThread`
- * is the main thread's handle, `runQueryThread` the other end. The thread is there from the first question on, and again after one that it did
- * not survive. At most QUESTIONS_MAX wait; more are refused as overloaded. Rejections are SyceeErrors.
+ * Answers questions about the past on a thread of its own, with its own read-only connections, so that they never slow an actor down. This is the
+ * main thread's handle; the other end is in query-port.ts, so that whoever starts a ledger does not load what answers questions. The thread is
+ * there from the first question on, and again after one that it did not survive. At most QUESTIONS_MAX wait; more are refused as overloaded.
+ * Rejections are SyceeErrors.
  */
-import { parentPort, Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import type { AccountFilter, ChangesFilter, QueryFilter } from '../engine/query.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
-import { lowerThreadPriority } from '../lib/thread-priority.ts';
 import type { AccountHead, HistoryBalancesPage, HistoryPage } from './account-history.ts';
 import type { FoundAccounts } from './account-query.ts';
 import type { FoundChanges } from './change-feed.ts';
-import {
-  QueryDesk,
-  type QueryDeskOptions,
-  type QueryFailure,
-  type Question,
-} from './query-desk.ts';
+import type { QueryDeskOptions, QueryFailure, Question } from './query-desk.ts';
 import type { FoundTransfers } from './transfer-query.ts';
 
 export type QueryThreadOptions = QueryDeskOptions;
 
 const QUESTIONS_MAX = 256;
-/**
- * Of priority, so that where cores are fewer than threads the actors go first. A tenth of an actor's share is left then, which is what readers may
- * cost a load; 5 steps leave a third (docs/benchmarks.md).
- */
-const STEPS_BACK = 10;
 
-type ToThread =
+export type ToThread =
   | {
       readonly type: 'ask';
       readonly id: number;
@@ -36,7 +26,7 @@ type ToThread =
       readonly deadlineMs: number;
     }
   | { readonly type: 'stop' };
-type FromThread =
+export type FromThread =
   | { readonly type: 'answered'; readonly id: number; readonly answer: object }
   | { readonly type: 'failed'; readonly id: number; readonly failure: QueryFailure };
 
@@ -157,29 +147,4 @@ export class QueryThread {
 function unavailable(cause: unknown): SyceeError {
   const message = 'the journals cannot be read just now; ask again';
   return new SyceeError('shard_unavailable', message, { cause });
-}
-
-export function runQueryThread(options: QueryThreadOptions): void {
-  assert(parentPort !== null, 'the reader runs on a thread of its own');
-  const port = parentPort;
-  lowerThreadPriority(STEPS_BACK);
-  const desk = new QueryDesk(options, {
-    answered: (id, answer) => {
-      const moved = Object.values(answer).flatMap((value) =>
-        ArrayBuffer.isView(value) && value.buffer instanceof ArrayBuffer ? [value.buffer] : [],
-      );
-      port.postMessage({ type: 'answered', id, answer } satisfies FromThread, moved);
-    },
-    failed: (id, failure) => {
-      port.postMessage({ type: 'failed', id, failure } satisfies FromThread, []);
-    },
-  });
-  port.on('message', (message: ToThread) => {
-    if (message.type === 'ask') {
-      desk.ask(message.id, message.question, message.deadlineMs);
-      return;
-    }
-    desk.close();
-    port.close();
-  });
 }

@@ -1,7 +1,7 @@
 /**
  * `npm test`: every check and every test, and one line at the end that counts them. Arguments go to vitest (a file name, `--project unit`).
  *
- * Owns the order (types, lint, format, tests), the search for a nats-server, and the counting; what is checked lies in the
+ * Owns the order (types, lint, and format side by side, then tests), the search for a nats-server, and the counting; what is checked lies in the
  * configuration of each tool. Nothing stops early: a failed check is counted and the rest still runs.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -43,13 +43,13 @@ const CHECKS: readonly { readonly name: string; readonly commands: readonly stri
   { name: 'format', commands: [['node_modules/oxfmt/bin/oxfmt', '--check']] },
 ];
 
-let running: ChildProcess | undefined;
+const running = new Set<ChildProcess>();
 
 async function main(): Promise<void> {
   process.chdir(join(import.meta.dirname, '..'));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      running?.kill(signal);
+      for (const child of running) child.kill(signal);
       process.exitCode = 1;
     });
   }
@@ -57,11 +57,7 @@ async function main(): Promise<void> {
     process.env['NO_COLOR'] = '1';
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
-  for (const check of CHECKS) {
-    const failed = await runCheck(check.name, check.commands);
-    counts[failed ? 'failed' : 'passed']++;
-    if (failed) failures.push(check.name);
-  }
+  await runChecks(counts, failures);
   runNatsServerSearch(counts, failures);
   await runTests(counts, failures);
 
@@ -71,12 +67,21 @@ async function main(): Promise<void> {
   if (counts.failed > 0) process.exitCode = 1;
 }
 
-async function runCheck(name: string, commands: readonly string[][]): Promise<boolean> {
-  console.log(`\n== ${name}`);
-  let failed = false;
-  for (const command of commands) if ((await runNode(command)) !== 0) failed = true;
-  console.log(failed ? `${name} failed` : `${name} passed`);
-  return failed;
+/** Side by side: the type checker leaves a core idle that the linter can use. What they say is shown check by check. */
+async function runChecks(counts: Counts, failures: string[]): Promise<void> {
+  const checked = CHECKS.map(async ({ name, commands }) => ({
+    name,
+    ends: await Promise.all(commands.map(runQuietly)),
+  }));
+  for (const check of checked) {
+    const { name, ends } = await check;
+    const failed = ends.some(({ code }) => code !== 0);
+    console.log(`\n== ${name}`);
+    for (const { output } of ends) process.stdout.write(output);
+    console.log(failed ? `${name} failed` : `${name} passed`);
+    counts[failed ? 'failed' : 'passed']++;
+    if (failed) failures.push(name);
+  }
 }
 
 /** Without the server its tests skip themselves by name; where CI is set that is a failure, so that it cannot go unseen. */
@@ -145,10 +150,31 @@ function countReport(report: Report, counts: Counts, failures: string[]): void {
 
 /** Runs a JavaScript file with this very Node, with the terminal passed on. Resolves with its exit code, 1 when a signal ended it. */
 function runNode(command: readonly string[]): Promise<number> {
+  return endOf(spawn(process.execPath, [...command], { stdio: 'inherit' }));
+}
+
+/** The same, with what it says kept until it has ended. */
+async function runQuietly(
+  command: readonly string[],
+): Promise<{ readonly code: number; readonly output: string }> {
+  const child = spawn(process.execPath, [...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+  }
+  const code = await endOf(child);
+  return { code, output };
+}
+
+function endOf(child: ChildProcess): Promise<number> {
+  running.add(child);
   return new Promise((resolve, reject) => {
-    running = spawn(process.execPath, [...command], { stdio: 'inherit' });
-    running.on('error', reject);
-    running.on('exit', (code) => {
+    child.on('error', reject);
+    // Not `exit`: some of the output may still be on its way then.
+    child.on('close', (code) => {
+      running.delete(child);
       resolve(code ?? 1);
     });
   });

@@ -14,6 +14,11 @@ import { RandomBatches, eachSeed, type RandomBatch } from '../support/random-bat
 const FILE = 'test/model/engine-against-model.test.ts';
 const TEST_MS_MAX = 120_000;
 
+/** One client asks one question after the other: on a disk each would wait for its fsync, and nothing else would happen meanwhile. */
+function startFed(shards: number): Promise<TestSystem> {
+  return startSystem({ shards, isInMemory: true });
+}
+
 /** Feeds both until so many events went in. */
 async function feed(
   client: LedgerClient,
@@ -80,7 +85,7 @@ for (const { shards, seeds, eventsMin } of [
     { timeout: TEST_MS_MAX },
     async () => {
       const run = eachSeed(seeds, FILE, async (seed) => {
-        await using system = await startSystem({ shards });
+        await using system = await startFed(shards);
         await runSeed(seed, system, eventsMin);
       });
       await expect(run).resolves.toBeUndefined();
@@ -89,7 +94,7 @@ for (const { shards, seeds, eventsMin } of [
 }
 
 test('where one shard does all of a batch, timestamps follow the order of its events', async () => {
-  await using system = await startSystem({ shards: 1 });
+  await using system = await startFed(1);
   const model = new ModelLedger(system.shardOf);
   const batches = new RandomBatches({ seed: 5 });
   for (let i = 0; i < 30; i++) {

@@ -103,7 +103,7 @@ function playSeed(seed: number, shards: number, crashPercent: number): Played {
   try {
     return runWorld(seed, shards, crashPercent);
   } catch (error: unknown) {
-    const again = `SEED=${seed} npx vitest run --project system ${FILE}`;
+    const again = `SEED=${seed} npm run test:system -- ${FILE}`;
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`seed ${seed}: ${reason}\nrun it again: ${again}`, { cause: error });
   }

@@ -123,6 +123,7 @@ test('one seed gives the same batches', () => {
 
 test('a failing seed is named with the command that runs it again', async () => {
   const fail = (): Promise<void> => Promise.reject(new Error('wrong balance'));
-  const command = /seed \d+: wrong balance\nrun it again: SEED=\d+ npx vitest run .* test\/model/;
+  const command =
+    /seed \d+: wrong balance\nrun it again: SEED=\d+ npm run test:system -- test\/model/;
   await expect(eachSeed(2, 'test/model/x.test.ts', fail)).rejects.toThrow(command);
 });

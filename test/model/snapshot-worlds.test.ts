@@ -48,7 +48,7 @@ for (const shards of [1, 2, 3]) {
           seen.crashes += crashes;
           seen.expiries += expiries;
         } catch (error: unknown) {
-          const again = `SEED=${seed} npx vitest run --project system ${FILE}`;
+          const again = `SEED=${seed} npm run test:system -- ${FILE}`;
           throw new Error(`seed ${seed}: ${String(error)}\nrun it again: ${again}`, {
             cause: error,
           });

@@ -18,6 +18,11 @@ const FILE = 'test/model/whole-ledger.test.ts';
 const TEST_MS_MAX = 120_000;
 const EVENTS = Number(process.env['EVENTS'] ?? 1200);
 
+/** One client asks one question after the other: on a disk each would wait for its fsync, and nothing else would happen meanwhile. */
+function startWhole(shards: number): Promise<TestSystem> {
+  return startSystem({ shards, hasManualClock: true, isInMemory: true });
+}
+
 function fedBy(system: TestSystem, seed: number): Fed {
   const { shards, shardOf, client } = system;
   const model = new ModelLedger(shardOf);
@@ -54,7 +59,7 @@ for (const { shards, seeds } of [
     { timeout: TEST_MS_MAX },
     async () => {
       const run = eachSeed(seeds, FILE, async (seed) => {
-        await using system = await startSystem({ shards, hasManualClock: true });
+        await using system = await startWhole(shards);
         await runSeed(system, seed);
       });
       await expect(run).resolves.toBeUndefined();
@@ -67,7 +72,7 @@ for (const shards of [1, 3]) {
     `statements and histories of ${shards} shards are the model's`,
     { timeout: TEST_MS_MAX },
     async () => {
-      await using system = await startSystem({ shards, hasManualClock: true });
+      await using system = await startWhole(shards);
       const { client, model } = await runSeed(system, 11);
       const hasOrder = shards === 1;
       expect(await differenceOfHistories(client, model, { hasOrder, limit: 50 })).toBeNull();
@@ -80,7 +85,7 @@ for (const shards of [1, 2, 5]) {
     `changes of ${shards} shards from any time on are those that are read from the beginning`,
     { timeout: TEST_MS_MAX },
     async () => {
-      await using system = await startSystem({ shards, hasManualClock: true });
+      await using system = await startWhole(shards);
       const { client, model } = await runSeed(system, 12);
       const all = await changesOf(client, {}, Infinity);
       const ids = (some: readonly { readonly transfer: { readonly id: bigint } }[]): bigint[] =>

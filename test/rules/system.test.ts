@@ -1,9 +1,7 @@
 /** The tables of the rules against whole systems. Owners start on shard 0 and then on another, so that money crosses shards both ways. */
-import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startSystem, type TestSystem } from '../support/cluster.ts';
 import { runTable } from '../support/ledger-table.ts';
-import { makeMemoryDirectory } from '../support/memory-directory.ts';
 import { EVERY_TABLE } from './every-table.ts';
 import { holdsAt } from './rule-table.ts';
 
@@ -16,14 +14,12 @@ for (const { shards, firstShard } of [
 ]) {
   describe(`${shards} shards, the first owner on shard ${firstShard}`, () => {
     // One question after the other: on a disk each would wait for its fsync, and nothing else would happen meanwhile.
-    const directory = makeMemoryDirectory('sycee-rules-');
     let system: TestSystem;
     beforeAll(async () => {
-      system = await startSystem({ shards, hasManualClock: true, directory });
+      system = await startSystem({ shards, hasManualClock: true, isInMemory: true });
     });
     afterAll(async () => {
       await system[Symbol.asyncDispose]();
-      for (const end of ['', '.head']) rmSync(directory + end, { recursive: true, force: true });
     });
 
     for (const [table, { title, text }] of EVERY_TABLE.entries()) {

@@ -15,6 +15,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { open, type InProcessClient } from '../../client/in-process-client.ts';
 import { shardOf } from '../../engine/placement.ts';
+import { makeMemoryDirectory } from './memory-directory.ts';
 import type { ShardOf } from './model-ledger.ts';
 
 const READY_MS_MAX = 20_000;
@@ -41,8 +42,9 @@ export function placementOf(shards: number): ShardOf {
 export class TempDirectory implements AsyncDisposable {
   readonly path: string;
 
-  constructor() {
-    this.path = mkdtempSync(join(tmpdir(), 'sycee-test-'));
+  constructor({ isInMemory = false } = {}) {
+    const prefix = 'sycee-test-';
+    this.path = isInMemory ? makeMemoryDirectory(prefix) : mkdtempSync(join(tmpdir(), prefix));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -57,6 +59,8 @@ export interface SystemOptions {
   readonly hasManualClock?: boolean;
   /** Left as it is at the end. Without it the system has a directory of its own, which goes away with it. */
   readonly directory?: string;
+  /** Its own directory is one of memory-directory.ts: for a system that is asked one question after the other. */
+  readonly isInMemory?: boolean;
 }
 
 /** A whole system in this process. `client` is another one after a restart. */
@@ -68,12 +72,12 @@ export class TestSystem implements AsyncDisposable {
   readonly #clock: SharedArrayBuffer | undefined;
   #client: InProcessClient | null = null;
 
-  constructor({ shards, directory, hasManualClock = false }: SystemOptions) {
+  constructor({ shards, directory, hasManualClock = false, isInMemory = false }: SystemOptions) {
     if (hasManualClock) {
       this.#clock = new SharedArrayBuffer(8);
       new BigInt64Array(this.#clock)[0] = BigInt(Date.now()) * 1_000_000n;
     }
-    this.#temp = directory === undefined ? new TempDirectory() : null;
+    this.#temp = directory === undefined ? new TempDirectory({ isInMemory }) : null;
     this.shards = shards;
     this.directory = directory ?? this.#temp!.path;
     this.shardOf = placementOf(shards);

@@ -260,7 +260,7 @@ export async function eachSeed(
     try {
       await run(seed);
     } catch (error: unknown) {
-      const again = `SEED=${seed} npx vitest run --project system ${file}`;
+      const again = `SEED=${seed} npm run test:system -- ${file}`;
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(`seed ${seed}: ${reason}\nrun it again: ${again}`, { cause: error });
     }

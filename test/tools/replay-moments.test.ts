@@ -103,7 +103,7 @@ test(
   'a replay to any of many random sequences has the balances of the model',
   { timeout: TEST_MS_MAX },
   async () => {
-    await using system = await startSystem({ shards: 1, hasManualClock: true });
+    await using system = await startSystem({ shards: 1, hasManualClock: true, isInMemory: true });
     const expected: { readonly sequence: number; readonly balances: string }[] = [];
     await feed(system, { seed: 5, batches: 300 }, async (model) => {
       const { sequence } = (await system.client.digests())[0]!;
@@ -129,7 +129,7 @@ test(
   'several shards at a time between two batches have the balances of the model, and at any time in between money is conserved',
   { timeout: TEST_MS_MAX },
   async () => {
-    await using system = await startSystem({ shards: 3, hasManualClock: true });
+    await using system = await startSystem({ shards: 3, hasManualClock: true, isInMemory: true });
     const expected: { readonly time: bigint; readonly balances: string }[] = [];
     await feed(system, { seed: 6, batches: 150 }, async (model) => {
       // All that was done is earlier than this.

@@ -77,6 +77,9 @@ const PREPARED_AT = 0.5;
 const BESIDE_BYTES_MIN = 64 << 10;
 const ROWS_BEFORE_BESIDE = 4;
 
+/** A WAL that a start finds and that is no larger is moved by this thread: to start the sealer's would take longer. */
+const SEALED_HERE_MAX = 1 << 20;
+
 /** Appends by a thread beside. */
 export interface AppendBeside {
   /** What the owner of the journal sleeps on: it is rung when a row is durable. */
@@ -338,19 +341,15 @@ export class SqliteJournal implements Journal {
     return isFit ? this.#segmentBytesMax : this.#segmentBytesMax * UNFIT_PART;
   }
 
-  /** So many bytes more, at most, lie in the WAL. */
+  /** So many bytes more, at most, lie in the WAL. Large rows get no room ahead: the disk's throughput bounds them. */
   #flush(bytes: number): void {
     if (this.#options.sealer === undefined) return;
-    if (this.#wantsRoom()) this.#tellSealer({ type: 'grow', path: this.#live!.path });
+    const isGrowing = this.#nextPageBytes() === PAGE_BYTES && this.#fill!.wantsRoom();
+    if (isGrowing) this.#tellSealer({ type: 'grow', path: this.#live!.path });
     this.#unflushedMax += bytes;
     if (this.#unflushedMax < Math.min(FLUSH_BYTES_MAX, this.#segmentBytesMax)) return;
     this.#unflushedMax = 0;
     this.#tellSealer({ type: 'flush', path: this.#live!.path });
-  }
-
-  /** Large rows are bound by the disk's throughput: what writing zeros first would cost, they gain. */
-  #wantsRoom(): boolean {
-    return this.#nextPageBytes() === PAGE_BYTES && this.#fill!.wantsRoom();
   }
 
   #goOn(): void {
@@ -466,7 +465,7 @@ function sealLeftover(options: SqliteJournalOptions, first: number): void {
   const path = join(options.directory, segmentName(first));
   const wal = statSync(`${path}-wal`, { throwIfNoEntry: false });
   if (wal === undefined || wal.size === 0) return;
-  if (options.sealer === undefined) LiveSegment.open(path).seal();
+  if (options.sealer === undefined || wal.size <= SEALED_HERE_MAX) LiveSegment.open(path).seal();
   else options.sealer.postMessage({ type: 'seal', path } satisfies ToSealer, []);
 }
 

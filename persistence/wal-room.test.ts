@@ -210,8 +210,8 @@ describe('zeros at the end of a live WAL', () => {
       small.wrote(180_000);
       if (small.wantsRoom()) asked.push(published);
     }
-    expect(asked[0]).toBe(300_000);
-    expect(asked.slice(1, 3)).toEqual([2_400_000, 6_600_000]);
+    expect(asked[0]).toBe(1_050_000);
+    expect(asked.slice(1, 3)).toEqual([3_150_000, 7_350_000]);
     expect(asked).toHaveLength(4);
     published = 32;
     const large = fillOf(10 << 20);

@@ -30,7 +30,7 @@ const KEPT_HEADER = new TextEncoder().encode('Sycee: a WAL that nothing is in\n'
 assert(KEPT_HEADER.length === WAL_HEADER_BYTES, 'the words stand where SQLite has its header');
 
 /** A WAL smaller than this grows as SQLite writes it: many a life of a process ends before. */
-const GROW_FROM_BYTES = 256 << 10;
+const GROW_FROM_BYTES = 1 << 20;
 /** How far the room reaches when more of it is asked for, and how much that is. */
 const AHEAD_BYTES = 2 << 20;
 export const GROW_BYTES = 4 << 20;

@@ -77,9 +77,6 @@ const PREPARED_AT = 0.5;
 const BESIDE_BYTES_MIN = 64 << 10;
 const ROWS_BEFORE_BESIDE = 4;
 
-/** A WAL that a start finds and that is no larger is moved by this thread: to start the sealer's would take longer. */
-const SEALED_HERE_MAX = 1 << 20;
-
 /** Appends by a thread beside. */
 export interface AppendBeside {
   /** What the owner of the journal sleeps on: it is rung when a row is durable. */
@@ -465,7 +462,7 @@ function sealLeftover(options: SqliteJournalOptions, first: number): void {
   const path = join(options.directory, segmentName(first));
   const wal = statSync(`${path}-wal`, { throwIfNoEntry: false });
   if (wal === undefined || wal.size === 0) return;
-  if (options.sealer === undefined || wal.size <= SEALED_HERE_MAX) LiveSegment.open(path).seal();
+  if (options.sealer === undefined) LiveSegment.open(path).seal();
   else options.sealer.postMessage({ type: 'seal', path } satisfies ToSealer, []);
 }
 

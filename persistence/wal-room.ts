@@ -1,6 +1,6 @@
 /**
- * Room in a WAL before it is needed. What is written over blocks that a file already has is durable in half the time, and a third of the processor's,
- * that it takes at the end of a file that grows: there the file system has to find blocks, and to commit its own journal with each fsync.
+ * Room in a WAL before it is needed. What is written over blocks that a file already has is durable in half the time that it takes at the
+ * end of a file that grows, with half of the processor's: there the file system has to find blocks, and to commit its own journal with each fsync.
  *
  * So the WAL of a sealed segment is kept, one for a shard, and becomes that of a later segment; and a WAL that began without such room gets
  * zeros at its end, by the sealer's thread, ahead of what is appended. Neither has a part in durability.

@@ -21,7 +21,6 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { assert } from '../engine/assert.ts';
 import { removeDatabase } from './database.ts';
 import { segmentName, segmentsAmong, segmentsIn } from './segment.ts';
 import { preflightWal } from './wal-preflight.ts';
@@ -95,7 +94,7 @@ function copyAtRest(path: string, copy: string, first: number): number {
     let whole = 0;
     try {
       whole = preflightWal(path, first);
-      if (whole > 0) copyStart(`${path}-wal`, `${copy}-wal`, whole);
+      if (whole > 0 && !copyStart(`${path}-wal`, `${copy}-wal`, whole)) continue;
     } catch (error: unknown) {
       if (stateOf(path) === before) throw error;
       continue;
@@ -131,17 +130,19 @@ function walHeader(path: string): string {
   return header.toString('hex', 0, bytes);
 }
 
-function copyStart(from: string, to: string, bytes: number): void {
+/** False when there is less: a start cuts off what a failed fsync has left. */
+function copyStart(from: string, to: string, bytes: number): boolean {
   const part = new Uint8Array(Math.min(bytes, COPY_PART_BYTES));
   using stack = new DisposableStack();
   const source = stack.adopt(openSync(from, 'r'), closeSync);
   const target = stack.adopt(openSync(to, 'w', 0o600), closeSync);
   for (let at = 0; at < bytes;) {
     const count = readSync(source, part, 0, Math.min(part.length, bytes - at), at);
-    assert(count > 0, 'a WAL does not become shorter while it is one');
+    if (count === 0) return false;
     writeSync(target, part, 0, count, at);
     at += count;
   }
+  return true;
 }
 
 function walBytes(path: string): number {

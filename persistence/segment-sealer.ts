@@ -9,7 +9,7 @@
  * Failure policy: the sealer owns no durability. A failure is reported to `onProblem`, and the shard does the work itself; a segment whose
  * WAL was not moved into it is whole as it is, and is sealed when the journal is opened again.
  */
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   MessageChannel,
@@ -27,14 +27,16 @@ import { GROW_BYTES, growWal, keepWal } from './wal-room.ts';
 
 /**
  * From a journal. `prepare` has no answer: the journal takes what is there when it needs it. `flush` moves what the WAL of a live segment has by
- * now, `grow` gives that WAL more room, `sync` is for the head witness.
+ * now, `grow` gives that WAL more room, `sync` is for the head witness, and
+ * `report` for the log.
  */
 export type ToSealer =
   | { readonly type: 'prepare'; readonly directory: string; readonly pageBytes: number }
   | { readonly type: 'flush'; readonly path: string }
   | { readonly type: 'grow'; readonly path: string }
   | { readonly type: 'seal'; readonly path: string }
-  | { readonly type: 'sync'; readonly paths: readonly string[] };
+  | { readonly type: 'sync'; readonly paths: readonly string[] }
+  | { readonly type: 'report'; readonly problem: string };
 /** To a journal: the sealer is through with this segment, and its connection to it is closed. */
 export interface FromSealer {
   readonly type: 'sealed';
@@ -178,6 +180,8 @@ class SealerPort {
           return seal(message.path);
         case 'sync':
           return sync(message.paths);
+        case 'report':
+          return this.#report(message.problem);
         default:
           return unreachable(message);
       }
@@ -191,6 +195,7 @@ class SealerPort {
   }
 
   #flush(path: string): void {
+    if (!hasWal(path)) return;
     if (this.#live?.path !== path) {
       this.leaveLive();
       SealerPort.#livePorts.get(path)?.leaveLive();
@@ -227,6 +232,7 @@ function prepare(directory: string, pageBytes: number): void {
  * The WAL loses its name before it is changed, durably: what is left of one must never be taken for a segment's.
  */
 function seal(path: string): void {
+  if (!hasWal(path)) return;
   const connection = openForWriting(path);
   const wal = `${path}-wal`;
   const spent = spentWalOf(path);
@@ -239,7 +245,17 @@ function seal(path: string): void {
   } finally {
     connection.close();
   }
-  if (!keepWal(spent, dirname(path))) removeInParts(spent);
+  let isKept = false;
+  try {
+    isKept = keepWal(spent, dirname(path));
+  } finally {
+    if (!isKept) removeInParts(spent);
+  }
+}
+
+/** Somebody else may have sealed the segment by now, and even moved it to the archive; SQLite would make a new file. */
+function hasWal(path: string): boolean {
+  return (statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 /** What is not there was told of by whoever writes it. */

@@ -488,7 +488,10 @@ function createLive(
 ): LiveSegment {
   const { directory, clusterId, shard, shards } = options;
   const path = join(directory, segmentName(firstSequence));
-  if (takePreparedSegment(directory, path)) takeKeptWal(directory, path);
+  const problem = takePreparedSegment(directory, path) ? takeKeptWal(directory, path) : undefined;
+  if (problem !== undefined) {
+    options.sealer?.postMessage({ type: 'report', problem } satisfies ToSealer, []);
+  }
   const meta = { clusterId, shard, shards, firstSequence, previousChecksum };
   const segment = LiveSegment.create(path, meta, pageBytes);
   fsyncDirectory(directory);

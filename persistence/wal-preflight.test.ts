@@ -40,10 +40,10 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Of a journal in this directory, as a kill would leave it. */
-function walOf(at: string, byte = 0): Buffer {
+function walOf(at: string, byte = 0, frames: readonly number[] = FRAME_BYTES): Buffer {
   const identity = { clusterId: 'a'.repeat(32), shard: 0, shards: 1 };
   using live = SqliteJournal.open({ directory: at, ...identity });
-  for (const [i, bytes] of FRAME_BYTES.entries()) {
+  for (const [i, bytes] of frames.entries()) {
     live.append({
       sequence: i + 1,
       timestamp: 1n,
@@ -130,6 +130,38 @@ describe('a WAL that goes on', () => {
             last.subarray(at + STRIDE),
           ]),
         );
+      }
+    }
+  });
+
+  test('one whose last append lost some of its sectors, which have what was there before', () => {
+    const own = mkdtempSync(join(directory, 'sectors-'));
+    const other = mkdtempSync(join(directory, 'sectors-'));
+    const sizes = [100, 20_000, 500_000];
+    const wal = walOf(own, 0, sizes);
+    const old = walOf(other, 100, [5000, 300, 700_000]);
+    for (const one of [own, other]) rmSync(one, { recursive: true });
+    const marks: number[] = [];
+    for (let at = HEADER; at < wal.length; at += STRIDE) {
+      if (wal.readUInt32BE(at + 4) !== 0) marks.push(at + STRIDE);
+    }
+    const begin = marks.at(-2)!;
+    // Among its frames is one whose header lies in two sectors.
+    const split = HEADER + 41 * STRIDE;
+    expect([begin < split, split % 512, split + STRIDE < wal.length]).toEqual([true, 504, true]);
+    const sectors = [...new Set([begin, split, wal.length - 1].map((at) => at >> 9))];
+    const prng = new Prng(9);
+    const all = Array.from({ length: (wal.length - begin) >> 9 }, (_, i) => (begin >> 9) + 1 + i);
+    const losses = [sectors, [split >> 9], [(split >> 9) + 1]];
+    for (let i = 0; i < 60; i++) losses.push(all.filter(() => prng.chance(i % 2 === 0 ? 50 : 15)));
+    for (const room of [Buffer.alloc(wal.length + STRIDE), old]) {
+      for (const lost of losses) {
+        const left = over(room, wal.length, wal);
+        for (const sector of lost) {
+          const from = Math.max(begin, sector << 9);
+          room.copy(left, from, from, Math.max(from, Math.min(wal.length, (sector + 1) << 9)));
+        }
+        expect(check(left)).toBeGreaterThanOrEqual(begin);
       }
     }
   });

@@ -7,7 +7,8 @@
  * A later append behind a bad frame proves damage to something that was synced, and is refused. That the last append itself was damaged
  * after it was synced cannot be seen here; the head witness (head-witness.ts) says so.
  *
- * Behind the last append may be what a file was given as room (wal-room.ts): zeros, or frames of another WAL, which have other salts.
+ * Behind the last append may be what a file was given as room (wal-room.ts): zeros, or frames of another WAL, which have other salts. So after a loss of
+ * power each sector of the last append may be there or be what it was before, and a header that lies in two of them may be half of each.
  *
  * What is used of SQLite's WAL format (documented and frozen): a header of 32 bytes; frames of a header of 24 bytes and a page; the sums
  * over both go on from frame to frame. SQLite writes the pages of one commit in ascending order.
@@ -27,6 +28,8 @@ const FRAME_HEADER_BYTES = 24;
 const MAGIC = 0x377f0682;
 const FORMAT = 3_007_000;
 const PAGE_BYTES_MIN = 512;
+/** What a disk writes as a whole at least. */
+const SECTOR_BYTES = 512;
 const PAGE_BYTES_MAX = 65_536;
 const READ_FRAMES = 32;
 /** Bits in which the salts of a frame may differ from those of its WAL. */
@@ -179,12 +182,29 @@ class WalCheck {
     for (let frame = bad; ; frame++) {
       if (readSync(this.#file, header, 0, FRAME_HEADER_BYTES, this.#at(frame)) < header.byteLength)
         return undefined;
-      if (!this.#isOurs(header)) continue;
+      if (!this.#isOurs(header) || !this.#isProof(frame)) continue;
       const page = header.getUint32(PAGE_NUMBER_AT);
       if (frame > bad && (hasEnded || page <= lastPage)) return frame;
       lastPage = page;
       if (header.getUint32(COMMIT_AT) !== 0) hasEnded = true;
     }
+  }
+
+  /** Whether the header of a frame was written as a whole: in one sector, or with a page that fits what the frame before says its sums are. */
+  #isProof(frame: number): boolean {
+    if ((this.#at(frame) % SECTOR_BYTES) + FRAME_HEADER_BYTES <= SECTOR_BYTES) return true;
+    if (frame === 0) return false;
+    const before = new DataView(new ArrayBuffer(FRAME_HEADER_BYTES));
+    readSync(this.#file, before, 0, FRAME_HEADER_BYTES, this.#at(frame - 1));
+    const view = new DataView(new ArrayBuffer(this.#pageBytes + FRAME_HEADER_BYTES));
+    const bytes = readSync(this.#file, view, 0, view.byteLength, this.#at(frame));
+    if (bytes < view.byteLength) return false;
+    const sums = [this.#sum0, this.#sum1] as const;
+    this.#sum0 = before.getInt32(SUM_AT);
+    this.#sum1 = before.getInt32(SUM_AT + 4);
+    const isWhole = this.#isWhole(view, new Int32Array(view.buffer), 0);
+    [this.#sum0, this.#sum1] = sums;
+    return isWhole;
   }
 
   /** Whether a frame is one of this WAL, also when its salts were hit by a few flips: 64 random bits of another one are not that near. */

@@ -1,6 +1,7 @@
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -111,8 +112,15 @@ describe('the WAL of a sealed segment', () => {
     expect([existsSync(kept), walBytes(segment)]).toEqual([false, 100_000]);
     rmSync(`${segment}-wal`);
     writeFileSync(kept, 'something else');
-    takeKeptWal(directory, segment);
+    expect(takeKeptWal(directory, segment)).toBeUndefined();
     expect([existsSync(kept), existsSync(`${segment}-wal`)]).toEqual([false, false]);
+    // Whatever is wrong with it, a segment does without.
+    mkdirSync(kept);
+    expect(takeKeptWal(directory, segment)).toContain('segment-kept.wal cannot be used');
+    expect(existsSync(`${segment}-wal`)).toBe(false);
+    writeFileSync(`${segment}-wal`, '');
+    growWal(segment, 4096);
+    expect(walBytes(segment)).toBe(0);
   });
 
   test('is not read any more as that of the segment that had it', () => {

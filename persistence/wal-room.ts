@@ -14,6 +14,7 @@ import {
   constants,
   existsSync,
   fdatasyncSync,
+  fstatSync,
   openSync,
   readSync,
   renameSync,
@@ -50,26 +51,40 @@ export function keepWal(spent: string, directory: string): boolean {
     writeSync(file, KEPT_HEADER, 0, WAL_HEADER_BYTES, 0);
     fdatasyncSync(file);
   });
-  if (isThere) renameSync(spent, kept);
+  try {
+    if (isThere) renameSync(spent, kept);
+  } catch (error: unknown) {
+    // A shard that begins anew removes what it finds of spent WALs.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
   return isThere;
 }
 
-/** Gives the kept WAL, if there is one, to a segment that has none and that nobody has open. The caller fsyncs the directory. */
-export function takeKeptWal(directory: string, segment: string): void {
+/**
+ * Gives the kept WAL, if there is one, to a segment that has none and that nobody has open. The caller fsyncs the directory. Returns a sentence for the
+ * log when it cannot be used, and the segment does without.
+ */
+export function takeKeptWal(directory: string, segment: string): string | undefined {
   const kept = join(directory, KEPT_WAL_NAME);
   const header = new Uint8Array(WAL_HEADER_BYTES);
-  const isThere = withFile(kept, constants.O_RDONLY, (file) => {
-    readSync(file, header, 0, WAL_HEADER_BYTES, 0);
-  });
-  if (!isThere) return;
-  if (isKeptHeader(header)) renameSync(kept, `${segment}-wal`);
-  else rmSync(kept);
+  try {
+    const isThere = withFile(kept, constants.O_RDWR, (file) => {
+      readSync(file, header, 0, WAL_HEADER_BYTES, 0);
+    });
+    if (isThere && isKeptHeader(header)) renameSync(kept, `${segment}-wal`);
+    else if (isThere) rmSync(kept);
+    return undefined;
+  } catch (error: unknown) {
+    return `${kept} cannot be used and should be removed; commits take longer without: ${String(error)}`;
+  }
 }
 
 /** Adds zeros to the WAL of a live segment, durably (I2). Nothing where there is no WAL any more. */
 export function growWal(segment: string, bytes: number): void {
   const zeros = new Uint8Array(PIECE_BYTES);
   withFile(`${segment}-wal`, constants.O_WRONLY | constants.O_APPEND, (file) => {
+    // An empty one is a sealed segment's, and is to stay empty.
+    if (fstatSync(file).size === 0) return;
     for (let left = bytes; left > 0; left -= PIECE_BYTES) {
       writeSync(file, zeros, 0, Math.min(left, PIECE_BYTES), null);
       fdatasyncSync(file);

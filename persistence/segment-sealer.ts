@@ -27,8 +27,7 @@ import { GROW_BYTES, growWal, keepWal } from './wal-room.ts';
 
 /**
  * From a journal. `prepare` has no answer: the journal takes what is there when it needs it. `flush` moves what the WAL of a live segment has by
- * now, `grow` gives that WAL more room, `sync` is for the head witness, and
- * `report` for the log.
+ * now, `grow` gives that WAL more room, `sync` is for the head witness, `report` for the log.
  */
 export type ToSealer =
   | { readonly type: 'prepare'; readonly directory: string; readonly pageBytes: number }

@@ -11,8 +11,8 @@
  *    full one that nobody sealed is whole with its WAL, and sealed at the next opening.
  * I4 Nothing in the directory is changed before `begin`: not by opening, and not by reading. So a start that is refused leaves it as it was.
  *
- * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, at most one prepared segment without rows, and what is left of a
- * WAL that is being removed.
+ * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, at most one prepared segment without rows, one kept
+ * WAL (wal-room.ts), and what is left of a WAL that is being removed.
  */
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';

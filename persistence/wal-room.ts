@@ -119,7 +119,7 @@ export class WalFill {
   /** Where the file ends, when everything that was asked for has been added. */
   #roomBytes: number;
 
-  /** `published` says how many bytes have been committed, `roomBytes` how long the file is; it is never asked to become longer than `bytesMax`. */
+  /** `published` says how many bytes have been committed, `roomBytes` how long the file is; one of `bytesMax` and more is not made longer. */
   constructor(published: () => number, roomBytes: number, bytesMax: number) {
     this.#published = published;
     this.#bytes = published();

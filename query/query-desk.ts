@@ -1,6 +1,6 @@
 /**
  * Works on questions about the journals, several at a time, each for a slice and then the next: a page of an account's history does not wait for
- * a long search. What nobody asked for, bringing the indexes up to date, is one more such work, with pauses when it is alone.
+ * a long search. What nobody asked for, bringing the indexes up to date, goes on by one step at a time while nobody asks.
  *
  * Lives on the reader thread; `QueryThread` is its other end. A question is refused when its deadline passes, also in the middle.
  */
@@ -48,9 +48,13 @@ export interface QueryReplies {
 }
 
 const SLICE_MS = 4;
-/** Between two slices of bringing the indexes up to date when nobody waits: it takes a tenth of a core at most. */
-const REFRESH_PAUSE_MS = 36;
+/** After a step of bringing the indexes up to date, so many times as long there is none: it takes a tenth of a core at most. */
+const REFRESH_PAUSES = 9;
 const REFRESH_INTERVAL_MS = 1000;
+/** Who asks one page after the other does not wait for such a step between two of them, ... */
+const QUIET_MS = 10;
+/** ... but for one in so long: what is put off for ever would be paid by the first question that needs the index. */
+const REFRESH_PUT_OFF_MS = 400;
 const FILTERS_BYTES_MAX = 96 << 20;
 
 interface Job {
@@ -58,9 +62,6 @@ interface Job {
   readonly deadlineMs: number;
   readonly work: Generator<Pause, object>;
 }
-
-/** The number of the work that nobody asked for. */
-const REFRESH = 0;
 
 export class QueryDesk {
   readonly #options: QueryDeskOptions;
@@ -70,6 +71,10 @@ export class QueryDesk {
   readonly #memory = new FilterMemory(FILTERS_BYTES_MAX);
   readonly #jobs: Job[] = [];
   #turn: NodeJS.Immediate | NodeJS.Timeout | undefined;
+  #refreshing: Generator<Pause, void> | undefined;
+  /** By the monotonic clock, ms. */
+  #refreshFrom = 0;
+  #askedAt = 0;
   #isClosed = false;
 
   constructor(options: QueryDeskOptions, replies: QueryReplies) {
@@ -91,6 +96,7 @@ export class QueryDesk {
   close(): void {
     this.#isClosed = true;
     this.#clearTurn();
+    this.#refreshing?.return();
     for (const { work } of this.#jobs) work.return({});
     this.#jobs.length = 0;
     for (const reader of this.#readers ?? []) reader.close();
@@ -132,19 +138,14 @@ export class QueryDesk {
     return readers;
   }
 
-  *#refresh(): Generator<Pause, object> {
-    for (const { index } of this.#readers ?? []) yield* index.refresh();
-    return {};
-  }
-
   #schedule(): void {
     if (this.#isClosed) return;
     this.#clearTurn();
-    if (this.#jobs.some(({ id }) => id !== REFRESH)) {
+    if (this.#jobs.length > 0) {
       this.#turn = setImmediate(() => this.#run());
     } else {
-      const pause = this.#jobs.length > 0 ? REFRESH_PAUSE_MS : REFRESH_INTERVAL_MS;
-      this.#turn = setTimeout(() => this.#run(), pause).unref();
+      const due = Math.max(this.#refreshFrom, this.#askedAt + QUIET_MS);
+      this.#turn = setTimeout(() => this.#run(), due - performance.now()).unref();
     }
   }
 
@@ -155,26 +156,51 @@ export class QueryDesk {
     this.#turn = undefined;
   }
 
-  /** One slice of one job, which then goes to the end of the line. */
+  /** One slice of one question, which then goes to the end of the line; when there is none, a step for the indexes. */
   #run(): void {
-    if (this.#jobs.length === 0) {
-      this.#jobs.push({ id: REFRESH, deadlineMs: Infinity, work: this.#refresh() });
-    }
-    const job = this.#jobs.shift()!;
-    try {
-      const answer = slice(job);
-      if (answer === undefined) this.#jobs.push(job);
-      else if (job.id !== REFRESH) this.#replies.answered(job.id, answer);
-    } catch (error: unknown) {
-      // What brings the index up to date meets the same damage as the questions do, and these say it.
-      if (job.id !== REFRESH) this.#replies.failed(job.id, failureOf(error));
-    }
+    const job = this.#jobs.shift();
+    const isWanted = job === undefined || this.#answer(job) === 'waiting';
+    const now = performance.now();
+    if (isWanted || now > this.#refreshFrom + REFRESH_PUT_OFF_MS) this.#refresh(now);
     this.#schedule();
+  }
+
+  /** A question that is `waiting` needs the indexes, which are in the midst of being brought up to date. */
+  #answer(job: Job): Pause {
+    let answer: Pause | object;
+    try {
+      answer = slice(job);
+      if (typeof answer === 'object') this.#replies.answered(job.id, answer);
+      else this.#jobs.push(job);
+    } catch (error: unknown) {
+      this.#replies.failed(job.id, failureOf(error));
+      answer = undefined;
+    }
+    this.#askedAt = performance.now();
+    return typeof answer === 'object' ? undefined : answer;
+  }
+
+  #refresh(began: number): void {
+    this.#refreshing ??= this.#refreshAll();
+    let isDone: boolean;
+    try {
+      isDone = this.#refreshing.next().done === true;
+    } catch {
+      // Questions meet the same damage, and these say it.
+      isDone = true;
+    }
+    if (isDone) this.#refreshing = undefined;
+    const now = performance.now();
+    this.#refreshFrom = now + (isDone ? REFRESH_INTERVAL_MS : (now - began) * REFRESH_PAUSES);
+  }
+
+  *#refreshAll(): Generator<Pause, void> {
+    for (const { index } of this.#readers ?? []) yield* index.refresh();
   }
 }
 
-/** Undefined when there is more to do. */
-function slice({ work, deadlineMs }: Job): object | undefined {
+/** The answer, or why there is none yet. */
+function slice({ work, deadlineMs }: Job): object | Pause {
   if (Date.now() > deadlineMs) {
     work.return({});
     throw new SyceeError('deadline_exceeded', 'the deadline passed before the answer was found');
@@ -183,7 +209,7 @@ function slice({ work, deadlineMs }: Job): object | undefined {
   do {
     const step = work.next();
     if (step.done === true) return step.value;
-    if (step.value === 'waiting') return undefined;
+    if (step.value === 'waiting') return 'waiting';
   } while (performance.now() < end);
   return undefined;
 }

@@ -164,8 +164,13 @@ export class CreateRequests {
     const { accounts } = this.#rules;
     if (i < accounts.aheadTo) return accounts.aheadTo;
     this.#group.onBlock();
-    const end = Math.min(i + BLOCK_ROWS, this.#columns.n);
-    this.#ledger.transferIndex.touchFree(this.#hashes, firstRow + i, firstRow + end);
+    const { words, at, step, n } = this.#columns;
+    const end = Math.min(i + BLOCK_ROWS, n);
+    const stride = step[Transfer.id]!;
+    const start = at[Transfer.id]! + i * stride;
+    const [from, to] = [firstRow + i, firstRow + end];
+    const { transferIndex } = this.#ledger;
+    transferIndex.seekFree(words, start, stride, this.#hashes, from, to, accounts.freeAhead);
     if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);
     else accounts.lookAhead(i, end, this.#ledger.shards === 1 ? null : this.#shardsOf);
     return end;
@@ -230,7 +235,9 @@ export class CreateRequests {
     ledger.tick();
     const id = columns.at[Transfer.id]! + i * columns.step[Transfer.id]!;
     const hash = this.#hashes[firstRow + i]!;
-    const place = ledger.transferIndex.search(columns.words, id, hash);
+    const { freeAhead, aheadFrom } = this.#rules.accounts;
+    const free = freeAhead[i - aheadFrom]!;
+    const place = ledger.transferIndex.searchFrom(free, columns.words, id, hash);
     const status = this.#rules.create(i, firstRow + i, this.#marks[i]!, hash, place);
     counters[status] = counters[status]! + 1;
     this.#settleRow(firstRow, i, status);

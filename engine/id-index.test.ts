@@ -86,6 +86,34 @@ describe('an id index', () => {
     }
   });
 
+  test.each([1, 2, 3])('what was sought ahead is what a search finds, seed %i', (seed) => {
+    const prng = new Prng(seed);
+    const ids = randomIds(20_000, seed);
+    const index = new IdIndex(seed);
+    const hashes = new Int32Array(64);
+    const free = new Int32Array(64);
+    let known = 0;
+    for (let from = 0; from + 64 <= 20_000; from += 64) {
+      // Some ids of the block were added earlier, and some are twice in it.
+      for (let i = 0; i < 64; i++) {
+        const copied = prng.below(8) === 0 ? prng.below(from + i + 1) : from + i;
+        ids.copyWithin((from + i) * 4, copied * 4, copied * 4 + 4);
+        hashes[i] = index.hash(ids, (from + i) * 4);
+      }
+      index.seekFree(ids, from * 4, 4, hashes, 0, 64, free);
+      for (let i = 0; i < 64; i++) {
+        const at = (from + i) * 4;
+        const place = index.search(ids, at, hashes[i]!);
+        expect(index.searchFrom(free[i]!, ids, at, hashes[i]!)).toBe(place);
+        if (free[i]! >= 0 && place === -1 - free[i]!) known++;
+        if (place < 0) index.insertAt(place, ids, at, hashes[i]!, from + i, 1);
+        else if (prng.below(20) === 0) index.remove(place);
+      }
+    }
+    expect(index.buckets).toBeGreaterThan(4);
+    expect(known).toBeGreaterThan(10_000);
+  });
+
   test('is the same after it was loaded slab by slab, and can be added to', () => {
     const ids = randomIds(IDS);
     const index = fill(ids);

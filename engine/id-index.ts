@@ -21,6 +21,8 @@ export class IdIndex {
   readonly #places = new Int32Array(TOUCHED_MAX);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
+  /** How many buckets there were when `seekFree` looked for empty slots; -1 when these are not to be relied on. */
+  #soughtIn = -1;
 
   constructor(seed: number, images?: BeforeImages) {
     this.#seed = seed | 0;
@@ -78,6 +80,17 @@ export class IdIndex {
   }
 
   /**
+   * The same for an id that `seekFree` has looked for: where it was not, it is not now, and its place is still empty, unless an insert has taken that
+   * since, as one of the same id would have, or a bucket was split.
+   */
+  // Hot path.
+  searchFrom(free: number, words: Uint32Array, at: number, hash: number): number {
+    const buckets = this.#buckets;
+    const isKnown = free >= 0 && this.#soughtIn === buckets.buckets && buckets.marks[free] === 0;
+    return isKnown ? -1 - free : this.search(words, at, hash);
+  }
+
+  /**
    * Reads the places where the searches for the hashes from..to-1 of a list begin, for the cache's sake only; see `AccountTable.touchAll`.
    * At most TOUCHED_MAX hashes.
    */
@@ -108,6 +121,42 @@ export class IdIndex {
     let { touched } = this;
     for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
     this.touched = touched;
+  }
+
+  /**
+   * The same, and puts these empty slots into `free`, for `searchFrom`; -1 where a slot on the way may have the id. The ids lie at word `start` and every
+   * `step` words from there on, row `from` of the list first.
+   */
+  // Hot path.
+  // oxlint-disable-next-line max-params -- A column, hashes, and rows.
+  seekFree(
+    words: Uint32Array,
+    start: number,
+    step: number,
+    hashes: Int32Array,
+    from: number,
+    to: number,
+    free: Int32Array,
+  ): void {
+    this.touchAll(hashes, from, to);
+    const places = this.#places;
+    const { words: slots, marks } = this.#buckets;
+    const n = to - from;
+    for (let i = 0; i < n; i++) {
+      const wanted = markOf(words, start + i * step);
+      let slot = places[i]!;
+      let like = 0;
+      for (let mark = marks[slot]!; mark !== 0; mark = marks[slot]!) {
+        if (mark === wanted) like = -1;
+        slot = nextSlot(slot);
+      }
+      places[i] = slot;
+      free[i] = slot | like;
+    }
+    let { touched } = this;
+    for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
+    this.touched = touched;
+    this.#soughtIn = this.#buckets.buckets;
   }
 
   /** Reads the slots from..to-1 of a list, -1 for none, for the cache's sake only; says what is there, which means nothing. */
@@ -199,6 +248,7 @@ export class IdIndex {
 
   /** Takes an id out again that a broken chain has added. */
   remove(slot: number): void {
+    this.#soughtIn = -1;
     this.#buckets.remove(slot);
   }
 

@@ -53,7 +53,7 @@ export class PlainPendings {
     const { transferIndex, pendings, accounts: table, shards } = ledger;
     const balances = table.words;
     const { statuses, previous, sequence } = group;
-    const { rowsAhead: rows, aheadFrom: ahead } = accounts;
+    const { rowsAhead: rows, freeAhead: free, aheadFrom: ahead } = accounts;
     const hasUserData = mayHaveUserData(columns);
     const low = sequence >>> 0;
     const high = positionHigh(sequence, 0, 0);
@@ -83,7 +83,7 @@ export class PlainPendings {
       const upper = upperWords(balances, drAt, crAt) | words[amount + 3]!;
       if (upper < 0 || upper > UPPER_WORD_MAX) break;
       const hash = hashes[firstRow + i]!;
-      const place = transferIndex.search(words, id, hash);
+      const place = transferIndex.searchFrom(free[i - ahead]!, words, id, hash);
       if (place >= 0) break;
       // After this point the transfer must succeed.
       clockLow += shards;

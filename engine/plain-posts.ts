@@ -71,7 +71,7 @@ export class PlainPosts {
     const balances = table.words;
     const entries = pendings.words;
     const { statuses, sequence } = group;
-    const { rowsAhead: rows, aheadFrom: ahead, slotsAhead: slots } = accounts;
+    const { rowsAhead: rows, freeAhead: free, slotsAhead: slots, aheadFrom: ahead } = accounts;
     const names = namesSomething(columns);
     const hasUserData = mayHaveUserData(columns);
     const low = sequence >>> 0;
@@ -112,7 +112,7 @@ export class PlainPosts {
       const isTimed = entries[entryAt + Entry.timeout] !== 0;
       if (isTimed && pendings.isOver(entry, stampLow, stampHigh)) break;
       const hash = hashes[firstRow + i]!;
-      const place = transferIndex.search(words, id, hash);
+      const place = transferIndex.searchFrom(free[i - ahead]!, words, id, hash);
       if (place >= 0) break;
       // After this point the transfer must succeed.
       clockLow = stampLow;

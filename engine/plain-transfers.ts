@@ -145,7 +145,7 @@ export class PlainTransfers {
     const { transferIndex, accounts: table, shards } = ledger;
     const balances = table.words;
     const { statuses, previous, sequence } = group;
-    const { rowsAhead: rows, aheadFrom: ahead } = accounts;
+    const { rowsAhead: rows, freeAhead: free, aheadFrom: ahead } = accounts;
     const low = sequence >>> 0;
     const high = positionHigh(sequence, 0, 0);
     let { clockLow, clockHigh } = ledger;
@@ -172,7 +172,7 @@ export class PlainTransfers {
       const upper = upperWords(balances, drAt, crAt) | words[amount + 3]!;
       if (upper < 0 || upper > upperMax) break;
       const hash = hashes[firstRow + i]!;
-      const place = transferIndex.search(words, id, hash);
+      const place = transferIndex.searchFrom(free[i - ahead]!, words, id, hash);
       if (place >= 0) break;
       if (isTrial) continue;
       // After this point the transfer must succeed.

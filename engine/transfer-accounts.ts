@@ -80,6 +80,8 @@ export class TransferAccounts {
    * An insert may have moved it since.
    */
   readonly slotsAhead = new Int32Array(BLOCK_ROWS);
+  /** For each row from `aheadFrom` on the slot of the transfer index where its id belongs, see `IdIndex.seekFree`. */
+  readonly freeAhead = new Int32Array(BLOCK_ROWS);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 

@@ -63,7 +63,7 @@ export class PlainWalk {
   ): number {
     const { ledger, group, carried, units } = this.#parts;
     const { accounts: table, transferIndex, newestTransfer, shard } = ledger;
-    const { rowsAhead: rows, aheadFrom: ahead } = units.transferRules.accounts;
+    const { rowsAhead: rows, freeAhead: free, aheadFrom: ahead } = units.transferRules.accounts;
     const { statuses, stamps } = units;
     const { hashes } = walk;
     const { home: homes, away: aways } = walk.shards;
@@ -100,7 +100,9 @@ export class PlainWalk {
       if (upper < 0 || upper > UPPER_WORD_MAX) break;
       const home = homes[i]!;
       const isHome = home === shard;
-      const place = isHome ? transferIndex.search(body, event, hashes[i]!) : -1;
+      const place = isHome
+        ? transferIndex.searchFrom(free[i - ahead]!, body, event, hashes[i]!)
+        : -1;
       if (place >= 0) break;
       if (!isHome && carried.transferState(body, event, home) !== 0) break;
       // After this point the transfer must succeed.

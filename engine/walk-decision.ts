@@ -125,7 +125,9 @@ export class WalkDecision {
     const { accounts } = units.transferRules;
     group.onBlock();
     const to = Math.min(from + BLOCK_ROWS, body[LinkHead.rows]!);
-    this.#parts.ledger.transferIndex.touchFree(this.#hashes, from, to);
+    const { transferIndex } = this.#parts.ledger;
+    const start = LINK_HEAD_WORDS + from * ROW_WORDS;
+    transferIndex.seekFree(body, start, ROW_WORDS, this.#hashes, from, to, accounts.freeAhead);
     accounts.lookAhead(from, to, this.#shards);
     accounts.lookAheadPendings();
   }

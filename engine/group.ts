@@ -39,8 +39,9 @@ export class Group {
   readonly words: Uint32Array;
   readonly halves: Uint16Array;
   readonly bytes: Uint8Array;
+  readonly inputRowsMax: number;
   /** By frame row: outcome, and the timestamp it was given (two words). */
-  readonly statuses = new Uint16Array(GROUP_ROWS_MAX + 1);
+  readonly statuses: Uint16Array;
   readonly #columns = new Columns();
   /** Word offsets of the inputs. */
   readonly inputAt: number[] = [];
@@ -49,7 +50,7 @@ export class Group {
   #pledgedRows = 0;
   #length = HEAD_WORDS;
   /** These wait here until the frame is sealed: they lie behind the outcomes. */
-  readonly previous = new PreviousPositions();
+  readonly previous: PreviousPositions;
   readonly #derived = new DerivedRows();
   readonly #balances = new WordList();
   sequence = 0;
@@ -57,7 +58,15 @@ export class Group {
   onBlock: () => void = () => undefined;
   #sealed = false;
 
-  constructor(bytesMax = GROUP_BYTES_MAX) {
+  /** `inputRowsMax`: who makes thousands of groups that are small can have them with less room. */
+  constructor(
+    bytesMax = GROUP_BYTES_MAX,
+    { inputRowsMax = GROUP_ROWS_MAX }: { readonly inputRowsMax?: number } = {},
+  ) {
+    assert(inputRowsMax <= GROUP_ROWS_MAX, 'rows of a group are within their bound');
+    this.inputRowsMax = inputRowsMax;
+    this.statuses = new Uint16Array(inputRowsMax + 1);
+    this.previous = new PreviousPositions(inputRowsMax);
     this.words = new Uint32Array(bytesMax / 4);
     this.halves = new Uint16Array(this.words.buffer);
     this.bytes = new Uint8Array(this.words.buffer);
@@ -116,7 +125,7 @@ export class Group {
     const first = this.inputRows;
     this.words[at + Input.firstRow] = first;
     this.inputRows += batchRows(this.words, at);
-    assert(this.inputRows <= GROUP_ROWS_MAX, 'rows of a group are within their bound');
+    assert(this.inputRows <= this.inputRowsMax, 'rows of a group are within their bound');
     this.previous.clear(first, this.inputRows);
   }
 
@@ -337,7 +346,7 @@ export class Group {
       this.#length = at + bytes / 4;
       if (isRequest(this.words[at]!)) {
         if (requestDefect(this.words, at) !== null) return 'an input holds no well-formed batch';
-        if (this.inputRows + batchRows(this.words, at) > GROUP_ROWS_MAX) {
+        if (this.inputRows + batchRows(this.words, at) > this.inputRowsMax) {
           return 'more rows than a group can have';
         }
         this.#openRequest(at);

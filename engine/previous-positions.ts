@@ -2,18 +2,23 @@
  * For each input row of a group the positions of the previous transfers of its two accounts, by column as they lie in its frame (see frame.ts):
  * 13 bytes a row where all sequences are below 2^32, else 15.
  */
-import { GROUP_ROWS_MAX } from './limits.ts';
-
 export class PreviousPositions {
   /** By row and side. */
-  readonly lows = new Uint32Array(2 * GROUP_ROWS_MAX);
-  readonly rows = new Uint16Array(2 * GROUP_ROWS_MAX);
-  readonly uppers = new Uint8Array(2 * GROUP_ROWS_MAX);
+  readonly lows: Uint32Array;
+  readonly rows: Uint16Array;
+  readonly uppers: Uint8Array;
   /** By row: the debit account's side there in the lower half, the credit account's in the upper. */
-  readonly sides = new Uint8Array(GROUP_ROWS_MAX);
+  readonly sides: Uint8Array;
   /** Some row has any; some sequence has an upper byte. */
   isUsed = false;
   hasUpper = false;
+
+  constructor(rowsMax: number) {
+    this.lows = new Uint32Array(2 * rowsMax);
+    this.rows = new Uint16Array(2 * rowsMax);
+    this.uppers = new Uint8Array(2 * rowsMax);
+    this.sides = new Uint8Array(rowsMax);
+  }
 
   /** Forgets those of the rows from..to-1. */
   clear(from: number, to: number): void {

@@ -74,7 +74,7 @@ export class StateMachine {
     this.#units = units;
     this.#walks = walks;
     this.#waiting = waiting;
-    this.#wanted = new WantedRecords(ledger, shelf);
+    this.#wanted = new WantedRecords(ledger, shelf, group.inputRowsMax);
     const { hashes, pendingSlots } = this.#wanted;
     this.#creates = new CreateRequests({ ...shared, walks, waiting, shelf, hashes, pendingSlots });
   }

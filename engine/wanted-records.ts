@@ -8,7 +8,6 @@ import { BatchKind, type Columns, ROW_WORDS, Transfer } from './batch.ts';
 import { RESOLVING } from './flags.ts';
 import type { Ledger } from './ledger.ts';
 import { positionRow, positionSequence, positionState, TransferState } from './ledger.ts';
-import { GROUP_ROWS_MAX } from './limits.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind, WalkHead } from './link-message.ts';
 import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import type { RecordShelf } from './record-shelf.ts';
@@ -18,12 +17,14 @@ export class WantedRecords {
   readonly #shelf: RecordShelf;
   readonly #lookAhead: LookAhead;
   /** Hashes of the transfer ids of requests, by frame row. */
-  readonly hashes = new Int32Array(GROUP_ROWS_MAX + 1);
+  readonly hashes: Int32Array;
   /** Slots of what posts and voids of requests end, by frame row, -1 for none; those of other rows mean nothing. Inserts may move them. */
-  readonly pendingSlots = new Int32Array(GROUP_ROWS_MAX + 1);
+  readonly pendingSlots: Int32Array;
   readonly #pendingHashes = new Int32Array(BLOCK_ROWS);
 
-  constructor(ledger: Ledger, shelf: RecordShelf) {
+  constructor(ledger: Ledger, shelf: RecordShelf, inputRowsMax: number) {
+    this.hashes = new Int32Array(inputRowsMax + 1);
+    this.pendingSlots = new Int32Array(inputRowsMax + 1);
     this.#ledger = ledger;
     this.#lookAhead = new LookAhead(ledger);
     this.#shelf = shelf;

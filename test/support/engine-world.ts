@@ -34,7 +34,9 @@ import type { History, LedgerEvent, Recorded } from './serial-order.ts';
 import { WorldRouter, type RoutedPart, type WorldBatch } from './world-router.ts';
 import { checkLimits, digestText, resultOf, storedAccounts } from './world-state.ts';
 
-const GROUP_BYTES = 4 << 20;
+/** What the few small batches of a world need: machines are made by the thousand, and room is most of what each takes. */
+const GROUP_BYTES = 1 << 20;
+const GROUP_INPUT_ROWS = 2048;
 /** Shards' clocks differ by up to so many nanoseconds. */
 const SKEW_NS_MAX = 2000;
 /** Now and then the clock jumps, so that pending transfers expire. */
@@ -131,7 +133,7 @@ export class EngineWorld {
   }
 
   #fresh(shard: number, shards: number, store: MemoryJournalStore) {
-    const group = new Group(GROUP_BYTES);
+    const group = new Group(GROUP_BYTES, { inputRowsMax: GROUP_INPUT_ROWS });
     const machine = new StateMachine({ shard, shards, seed: 7 }, group);
     const journal = new MemoryJournal({ clusterId: 'world', shard, shards }, store);
     return { group, machine, journal, records: new RecordReader(journal, shards) };

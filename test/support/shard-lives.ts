@@ -21,7 +21,9 @@ import { placementOf } from './placement.ts';
 import type { Part } from './scenario-plans.ts';
 import { transferText } from './world-state.ts';
 
+/** Lives are made by the thousand: what a group and its machine have room for is most of what each takes. */
 const GROUP_BYTES = 1 << 16;
+const GROUP_INPUT_ROWS = 256;
 const LIVE_MACHINES_MAX = 24;
 const TIME_NS = 1_000_000_000n;
 /** Lower shards are ahead, so that only the clocks in link messages keep causes before effects. */
@@ -216,7 +218,7 @@ export class ShardLives {
 
   #fresh(shard: number, rows: readonly (MemoryJournalRow | undefined)[]): Machine {
     const shards = this.#shards;
-    const group = this.#groups.pop() ?? new Group(GROUP_BYTES);
+    const group = this.#groups.pop() ?? new Group(GROUP_BYTES, { inputRowsMax: GROUP_INPUT_ROWS });
     const machine = new StateMachine({ shard, shards, seed: 7 }, group);
     const store = { rows: rows.slice() };
     const journal = new MemoryJournal({ clusterId: 'world', shard, shards }, store);

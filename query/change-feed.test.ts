@@ -103,8 +103,9 @@ function expected(built: BuiltJournals): Event[] {
     if (isClosed) closed.add(debit);
     else closed.delete(debit);
   };
+  const watermark = built.watermark();
   return built.changes
-    .filter(({ key }) => key < built.watermark())
+    .filter(({ key }) => key < watermark)
     .toSorted((one, two) => (one.key < two.key ? -1 : 1))
     .map(({ type, key, transfer }) => {
       const { debit, credit, pending } = transfer;

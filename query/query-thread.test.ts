@@ -74,7 +74,8 @@ describe('the reader of journals', () => {
     expect(balances.n).toBe(0);
     expect(transfers.n).toBe(built.transfersOf.flat().length);
     expect(accounts.n).toBe(built.accounts.length);
-    expect(changes.n).toBe(built.changes.filter(({ key }) => key < built.watermark()).length);
+    const watermark = built.watermark();
+    expect(changes.n).toBe(built.changes.filter(({ key }) => key < watermark).length);
     expect(transfers.positions.map(({ sequence }) => sequence)).toEqual(
       built.frames.map((frames) => frames.length),
     );

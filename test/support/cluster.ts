@@ -31,9 +31,11 @@ const ROOM_FOR_A_START = '--min-semi-space-size=16';
 
 /** The placement of a system with so many shards. */
 export function placementOf(shards: number): ShardOf {
-  const words = new Uint32Array(4);
+  const lanes = new BigUint64Array(2);
+  const words = new Uint32Array(lanes.buffer);
   return (accountId) => {
-    for (let w = 0; w < 4; w++) words[w] = Number((accountId >> BigInt(32 * w)) & 0xffffffffn);
+    lanes[0] = accountId;
+    lanes[1] = accountId >> 64n;
     return shardOf(words, 0, shards);
   };
 }

@@ -14,7 +14,7 @@ import type { AccountInput, TransferInput } from './model-ledger.ts';
 const GROUP_BYTES = 4 << 20;
 
 export function wordsOf(id: bigint): Uint32Array {
-  return Uint32Array.from({ length: 4 }, (_, w) => Number((id >> BigInt(32 * w)) & 0xffffffffn));
+  return new Uint32Array(BigUint64Array.of(id, id >> 64n).buffer);
 }
 
 /** The n-th id, counted from 1, of an account on that shard. */

@@ -4,9 +4,11 @@ import type { ShardOf } from './ledger-records.ts';
 
 /** The placement of a system with so many shards. */
 export function placementOf(shards: number): ShardOf {
-  const words = new Uint32Array(4);
+  const lanes = new BigUint64Array(2);
+  const words = new Uint32Array(lanes.buffer);
   return (accountId) => {
-    for (let w = 0; w < 4; w++) words[w] = Number((accountId >> BigInt(32 * w)) & 0xffffffffn);
+    lanes[0] = accountId;
+    lanes[1] = accountId >> 64n;
     return shardOf(words, 0, shards);
   };
 }

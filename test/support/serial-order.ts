@@ -207,14 +207,13 @@ export function explainedBySearch(
 
   const search = (mask: number, order: readonly number[], ledger: ModelLedger): Verdict | null => {
     const isComplete = (mask & due) === due;
-    if (isComplete && (digest === undefined || digestOf(ledger) === digest)) {
-      return { isExplained: true, order, ledger };
-    }
+    if (isComplete && digest === undefined) return { isExplained: true, order, ledger };
+    const state = isComplete || hasOpenOnes ? digestOf(ledger) : '';
     if (isComplete) {
-      const next = `the final state is ${digest}, not ${digestOf(ledger)}`;
-      longest = { length: order.length, next };
+      if (state === digest) return { isExplained: true, order, ledger };
+      longest = { length: order.length, next: `the final state is ${digest}, not ${state}` };
     }
-    const key = hasOpenOnes ? `${mask} ${digestOf(ledger)}` : `${mask}`;
+    const key = hasOpenOnes ? `${mask} ${state}` : `${mask}`;
     if (seen.has(key)) return null;
     seen.add(key);
     for (const i of candidates(history, mask)) {

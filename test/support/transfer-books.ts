@@ -43,6 +43,8 @@ export class TransferBooks {
   readonly #prng: Prng;
   readonly #banks: readonly bigint[];
   readonly #customers: readonly bigint[];
+  /** By the account that is debited: whom it may pay. */
+  readonly #others: ReadonlyMap<bigint, Record<'all' | 'customers', readonly bigint[]>>;
   readonly #open = new Set<Entry>();
   /** What all transfers that are known to be created come to. */
   readonly #balances = new Map<bigint, { debits: bigint; credits: bigint }>();
@@ -61,6 +63,12 @@ export class TransferBooks {
     this.#banks = ids.slice(0, shards);
     this.#customers = ids.slice(shards);
     for (const id of ids) this.#balances.set(id, { debits: 0n, credits: 0n });
+    this.#others = new Map(
+      ids.map((own) => {
+        const all = ids.filter((id) => id !== own);
+        return [own, { all, customers: this.#customers.filter((id) => id !== own) }];
+      }),
+    );
     this.accounts = ids.map((id, i) => ({
       id,
       ledger: LEDGER,
@@ -108,13 +116,11 @@ export class TransferBooks {
     const prng = this.#prng;
     const isFunding = prng.chance(35);
     const debitAccountId = prng.pick(isFunding ? this.#banks : this.#customers);
-    const all = [...this.#banks, ...this.#customers].filter((id) => id !== debitAccountId);
+    const { all, customers } = this.#others.get(debitAccountId)!;
     const transfer = {
       id: BigInt(this.entries.length + 1),
       debitAccountId,
-      creditAccountId: prng.pick(
-        prng.chance(15) ? all : this.#customers.filter((id) => id !== debitAccountId),
-      ),
+      creditAccountId: prng.pick(prng.chance(15) ? all : customers),
       amount: BigInt(prng.between(1, isFunding ? 60 : 40)),
       ledger: LEDGER,
       code: CODE,

@@ -1,21 +1,16 @@
 #!/usr/bin/env node
 /** The command line: picks a verb and hands over. Verbs do their work in serve.ts and bench/run.ts; settings are read in config.ts. */
-import { BACKUP_HELP, RESTORE_HELP } from './backup/options.ts';
-import { HELP as BENCH_USAGE } from './bench/options.ts';
 import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config.ts';
-import { SNAPSHOT_HELP } from './control/snapshot-help.ts';
 import { mindLostOutput } from './lib/lost-output.ts';
 import { shortenNearImports } from './lib/near-imports.ts';
 import { nearest } from './lib/nearest.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
-import { INSPECT_HELP } from './tools/inspect-options.ts';
-import { REPLAY_HELP } from './tools/replay-options.ts';
-import { VERIFY_HELP } from './tools/verify-options.ts';
 
 interface Verb {
   readonly line: string;
-  readonly usage: () => string;
+  /** Behind what it needs: who serves does not load what the other verbs can be asked. */
+  readonly usage: () => string | Promise<string>;
   readonly run: (args: readonly string[], output: Output) => Promise<number>;
 }
 
@@ -38,7 +33,7 @@ export async function main(args: readonly string[], output: Output): Promise<num
   }
   const verb = VERBS[name];
   if (rest.includes('--help') || rest.includes('-h')) {
-    output.out(verb.usage());
+    output.out(await verb.usage());
     return 0;
   }
   try {
@@ -58,37 +53,37 @@ const VERBS = {
   init: { line: 'make a data directory', usage: initUsage, run: runInit },
   snapshot: {
     line: 'write every shard down, so that the next start is short',
-    usage: () => SNAPSHOT_HELP,
+    usage: async () => (await import('./control/snapshot-help.ts')).SNAPSHOT_HELP,
     run: runSnapshotVerb,
   },
   backup: {
     line: 'copy a data directory, live or stopped',
-    usage: () => BACKUP_HELP,
+    usage: async () => (await import('./backup/options.ts')).BACKUP_HELP,
     run: runBackupVerb,
   },
   restore: {
     line: 'bring a backup back, to a moment if asked',
-    usage: () => RESTORE_HELP,
+    usage: async () => (await import('./backup/options.ts')).RESTORE_HELP,
     run: runRestoreVerb,
   },
   bench: {
     line: 'measure, and verify what was measured',
-    usage: () => BENCH_USAGE,
+    usage: async () => (await import('./bench/options.ts')).HELP,
     run: runBenchVerb,
   },
   replay: {
     line: 'rebuild the state of any moment: balances, differences, statements',
-    usage: () => REPLAY_HELP,
+    usage: async () => (await import('./tools/replay-options.ts')).REPLAY_HELP,
     run: runReplayVerb,
   },
   verify: {
     line: 'prove that a ledger is sound',
-    usage: () => VERIFY_HELP,
+    usage: async () => (await import('./tools/verify-options.ts')).VERIFY_HELP,
     run: runVerifyVerb,
   },
   inspect: {
     line: 'show what is in a data directory',
-    usage: () => INSPECT_HELP,
+    usage: async () => (await import('./tools/inspect-options.ts')).INSPECT_HELP,
     run: runInspectVerb,
   },
   version: { line: 'print the version', usage: versionUsage, run: runVersion },
@@ -195,19 +190,19 @@ function runVersion(args: readonly string[], output: Output): Promise<number> {
   return Promise.resolve(0);
 }
 
-function runHelp(args: readonly string[], output: Output): Promise<number> {
+async function runHelp(args: readonly string[], output: Output): Promise<number> {
   const [name = 'help'] = args.filter((one) => !one.startsWith('-'));
   if (!isVerb(name)) {
     const why = `unknown verb "${name}"${nearest(name, Object.keys(VERBS), '')}`;
-    return Promise.resolve(refuse(output, why));
+    return refuse(output, why);
   }
   if (args.includes('--json')) {
     const verbs = Object.entries(VERBS).map(([verb, { line }]) => ({ verb, line }));
     output.out(JSON.stringify({ type: 'help', verbs }));
   } else {
-    output.out(VERBS[name].usage());
+    output.out(await VERBS[name].usage());
   }
-  return Promise.resolve(0);
+  return 0;
 }
 
 function helpText(): string {

@@ -9,7 +9,7 @@ import type { AccountHead } from './journal-queries.ts';
 import { type RecordThread, WANTED_WORDS } from './record-thread.ts';
 import type { Call } from './router.ts';
 import type { InFlight } from './shard-client.ts';
-import { POSITION_WORDS } from './shard-reads.ts';
+import { POSITION_WORDS } from './shard-protocol.ts';
 
 abstract class ReadCall<Result> implements Call {
   readonly promise: Promise<Result>;

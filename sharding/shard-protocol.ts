@@ -11,6 +11,12 @@ import { ReplyKind } from '../engine/open-requests.ts';
 import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import type { SnapshotChannel } from './snapshot-source.ts';
 
+/**
+ * Words of a position in a reply: {row of the request, sequence low, second position word, pending status}; of an account's head the last one is
+ * its flags.
+ */
+export const POSITION_WORDS = 4;
+
 /** Frames in the request ring beside the journalled inputs. */
 export const RequestType = {
   ...InputType,

@@ -14,7 +14,7 @@ import type { StateMachine } from '../engine/state-machine.ts';
 import { CODE_FLAGS } from '../engine/transfer-accounts.ts';
 import type { ReplyOutbox } from './reply-outbox.ts';
 import type { RingReader } from './ring.ts';
-import { RequestType } from './shard-protocol.ts';
+import { POSITION_WORDS, RequestType } from './shard-protocol.ts';
 
 /** By `TransferState`. */
 const STATUS_OF = [
@@ -32,12 +32,6 @@ interface Read {
   readonly request: number;
   readonly ids: Uint32Array;
 }
-
-/**
- * Words of a position in a reply: {row of the request, sequence low, second position word, pending status}; of an account's head the last one is
- * its flags.
- */
-export const POSITION_WORDS = 4;
 
 export class ShardReads {
   readonly #machine: StateMachine;

@@ -108,7 +108,7 @@ export class Group {
     if (this.inputAt.length === 0) return true;
     return (
       this.byteLength + bytes <= GROUP_BYTES_TARGET &&
-      this.inputRows + this.#pledgedRows + rows <= GROUP_INPUT_ROWS_MAX
+      this.inputRows + this.#pledgedRows + rows <= Math.min(GROUP_INPUT_ROWS_MAX, this.inputRowsMax)
     );
   }
 

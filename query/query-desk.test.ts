@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import type { AccountFilter, QueryFilter } from '../engine/query.ts';
 import { BuiltDirectory } from '../test/support/built-directory.ts';
@@ -105,5 +105,23 @@ describe('the desk of questions', () => {
     const { n } = await asked.transfers();
     expect(n).toBe(asked.built.transfersOf[0]!.length);
     expect(asked.indexes()).toBeGreaterThan(0);
+  });
+
+  test('and does not wait long for that beside others', async () => {
+    let now = 0;
+    using _ = vi.spyOn(performance, 'now').mockImplementation(() => (now += 0.1));
+    using asked = new Asked(100, 1_000_000);
+    await asked.page();
+    await pause(15);
+    const waiting = new Set([1]);
+    const answered = asked.transfers().finally(() => waiting.clear());
+    let pages = 0;
+    for (; waiting.size > 0; pages++) {
+      await asked.page();
+      await turn();
+    }
+    await answered;
+    // As many steps as there are frames, of which a slice has about forty.
+    expect(pages).toBeLessThan(20);
   });
 });

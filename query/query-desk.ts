@@ -48,12 +48,13 @@ export interface QueryReplies {
 }
 
 const SLICE_MS = 4;
-/** After a step of bringing the indexes up to date, so many times as long there is none: it takes a tenth of a core at most. */
+/** So long the indexes are brought up to date at a time while nobody asks, and then for nine times as long not: a tenth of a core at most. */
+const REFRESH_MS = 1;
 const REFRESH_PAUSES = 9;
 const REFRESH_INTERVAL_MS = 1000;
-/** Who asks one page after the other does not wait for such a step between two of them, ... */
+/** Who asks one page after the other does not wait for that between two of them, ... */
 const QUIET_MS = 10;
-/** ... but for one in so long: what is put off for ever would be paid by the first question that needs the index. */
+/** ... but for a slice in so long: a hundredth of the time. The rest is paid by the first question that needs the index. */
 const REFRESH_PUT_OFF_MS = 400;
 const FILTERS_BYTES_MAX = 96 << 20;
 
@@ -71,9 +72,9 @@ export class QueryDesk {
   readonly #memory = new FilterMemory(FILTERS_BYTES_MAX);
   readonly #jobs: Job[] = [];
   #turn: NodeJS.Immediate | NodeJS.Timeout | undefined;
-  #refreshing: Generator<Pause, void> | undefined;
+  #refreshing: Generator<Pause, object> | undefined;
   /** By the monotonic clock, ms. */
-  #refreshFrom = 0;
+  #refreshFrom = performance.now();
   #askedAt = 0;
   #isClosed = false;
 
@@ -96,7 +97,7 @@ export class QueryDesk {
   close(): void {
     this.#isClosed = true;
     this.#clearTurn();
-    this.#refreshing?.return();
+    this.#refreshing?.return({});
     for (const { work } of this.#jobs) work.return({});
     this.#jobs.length = 0;
     for (const reader of this.#readers ?? []) reader.close();
@@ -145,7 +146,8 @@ export class QueryDesk {
       this.#turn = setImmediate(() => this.#run());
     } else {
       const due = Math.max(this.#refreshFrom, this.#askedAt + QUIET_MS);
-      this.#turn = setTimeout(() => this.#run(), due - performance.now()).unref();
+      const wait = Math.ceil(Math.max(due - performance.now(), 1));
+      this.#turn = setTimeout(() => this.#run(), wait).unref();
     }
   }
 
@@ -156,16 +158,19 @@ export class QueryDesk {
     this.#turn = undefined;
   }
 
-  /** One slice of one question, which then goes to the end of the line; when there is none, a step for the indexes. */
+  /** One slice of one question, which then goes to the end of the line; when there is none, something for the indexes. */
   #run(): void {
     const job = this.#jobs.shift();
-    const isWanted = job === undefined || this.#answer(job) === 'waiting';
-    const now = performance.now();
-    if (isWanted || now > this.#refreshFrom + REFRESH_PUT_OFF_MS) this.#refresh(now);
+    if (job === undefined) this.#refresh(REFRESH_MS);
+    else {
+      const isWaiting = this.#answer(job) === 'waiting';
+      const isPutOff = performance.now() > this.#refreshFrom + REFRESH_PUT_OFF_MS;
+      // What a question waits for may be what was begun here, and nobody else would go on with that.
+      if (isPutOff || (isWaiting && this.#refreshing !== undefined)) this.#refresh(SLICE_MS);
+    }
     this.#schedule();
   }
 
-  /** A question that is `waiting` needs the indexes, which are in the midst of being brought up to date. */
   #answer(job: Job): Pause {
     let answer: Pause | object;
     try {
@@ -180,22 +185,25 @@ export class QueryDesk {
     return typeof answer === 'object' ? undefined : answer;
   }
 
-  #refresh(began: number): void {
+  #refresh(sliceMs: number): void {
+    const began = performance.now();
     this.#refreshing ??= this.#refreshAll();
-    let isDone: boolean;
+    let isOver: boolean;
     try {
-      isDone = this.#refreshing.next().done === true;
+      isOver = typeof goOn(this.#refreshing, began + sliceMs) === 'object';
     } catch {
       // Questions meet the same damage, and these say it.
-      isDone = true;
+      isOver = true;
     }
-    if (isDone) this.#refreshing = undefined;
+    if (isOver) this.#refreshing = undefined;
     const now = performance.now();
-    this.#refreshFrom = now + (isDone ? REFRESH_INTERVAL_MS : (now - began) * REFRESH_PAUSES);
+    const pause = (now - began) * REFRESH_PAUSES;
+    this.#refreshFrom = now + (isOver ? Math.max(pause, REFRESH_INTERVAL_MS) : pause);
   }
 
-  *#refreshAll(): Generator<Pause, void> {
+  *#refreshAll(): Generator<Pause, object> {
     for (const { index } of this.#readers ?? []) yield* index.refresh();
+    return {};
   }
 }
 
@@ -205,7 +213,11 @@ function slice({ work, deadlineMs }: Job): object | Pause {
     work.return({});
     throw new SyceeError('deadline_exceeded', 'the deadline passed before the answer was found');
   }
-  const end = performance.now() + SLICE_MS;
+  return goOn(work, performance.now() + SLICE_MS);
+}
+
+/** Steps until it is done, has to wait, or it is time for others; at least one. */
+function goOn(work: Generator<Pause, object>, end: number): object | Pause {
   do {
     const step = work.next();
     if (step.done === true) return step.value;

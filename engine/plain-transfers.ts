@@ -115,13 +115,16 @@ export class PlainTransfers {
 
   /** Whether the ids of the rows are free, and no two of them are the same. */
   #areFree(columns: Columns, firstRow: number, from: number, to: number): boolean {
-    const { ledger, hashes } = this.#parts;
+    const { ledger, accounts, hashes } = this.#parts;
+    const { freeAhead: free, aheadFrom: ahead } = accounts;
+    const { transferIndex } = ledger;
     const { words } = columns;
     const start = columns.at[Transfer.id]!;
     const step = columns.step[Transfer.id]!;
     for (let i = from; i < to; i++) {
       const id = start + i * step;
-      if (ledger.transferIndex.search(words, id, hashes[firstRow + i]!) >= 0) return false;
+      const hash = hashes[firstRow + i]!;
+      if (transferIndex.searchFrom(free[i - ahead]!, words, id, hash) >= 0) return false;
       for (let other = from; other < i; other++) {
         if (equals(words, id, words, start + other * step)) return false;
       }

@@ -1,7 +1,7 @@
 /**
  * `npm test`: every check and every test, and one line at the end that counts them. Arguments go to vitest (a file name, `--project unit`).
  *
- * Owns the order (types, lint, and format side by side, then tests), the search for a nats-server, and the counting; what is checked lies in the
+ * Owns the order (types, lint, and format beside the tests), the search for a nats-server, and the counting; what is checked lies in the
  * configuration of each tool. Nothing stops early: a failed check is counted and the rest still runs.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
@@ -57,9 +57,11 @@ async function main(): Promise<void> {
     process.env['NO_COLOR'] = '1';
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const failures: string[] = [];
-  await runChecks(counts, failures);
+  // Tests often wait for a disk or a process, and leave room beside them.
+  const checks = startChecks();
   runNatsServerSearch(counts, failures);
   await runTests(counts, failures);
+  await reportChecks(checks, counts, failures);
 
   for (const failure of failures) console.log(`failed: ${failure}`);
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
@@ -67,13 +69,29 @@ async function main(): Promise<void> {
   if (counts.failed > 0) process.exitCode = 1;
 }
 
-/** Side by side: the type checker leaves a core idle that the linter can use. What they say is shown check by check. */
-async function runChecks(counts: Counts, failures: string[]): Promise<void> {
-  const checked = CHECKS.map(async ({ name, commands }) => ({
+/** What a check has said, and how its commands ended. */
+interface Checked {
+  readonly name: string;
+  readonly ends: readonly { readonly code: number; readonly output: string }[];
+}
+
+function startChecks(): readonly Promise<Checked>[] {
+  const checks = CHECKS.map(async ({ name, commands }) => ({
     name,
     ends: await Promise.all(commands.map(runQuietly)),
   }));
-  for (const check of checked) {
+  // One that cannot even be started is told of where it is reported, not in the midst of the tests.
+  for (const check of checks) check.catch(() => undefined);
+  return checks;
+}
+
+/** Behind the tests, so that what they say is not cut in two. */
+async function reportChecks(
+  checks: readonly Promise<Checked>[],
+  counts: Counts,
+  failures: string[],
+): Promise<void> {
+  for (const check of checks) {
     const { name, ends } = await check;
     const failed = ends.some(({ code }) => code !== 0);
     console.log(`\n== ${name}`);

@@ -6,24 +6,14 @@ import { bigintOfUint128, bigintOfUint64 } from '../engine/uint128.ts';
 import { Prng } from '../lib/prng.ts';
 import { BuiltDirectory } from '../test/support/built-directory.ts';
 import { BuiltJournals } from '../test/support/built-journals.ts';
+import { EVERY_ROW } from '../test/support/query-filter.ts';
 import { queryAccountIds } from './account-query.ts';
 import { PAGED_BYTES_MIN } from './frame-store.ts';
 import { FilterMemory } from './segment-index.ts';
 import { ShardReader } from './shard-reader.ts';
 import { queryTransfers } from './transfer-query.ts';
 
-const NO_FILTER: QueryFilter = {
-  userData128: 0n,
-  userData64: 0n,
-  userData32: 0,
-  ledger: 0,
-  code: 0,
-  timestampMin: 0n,
-  timestampMax: 0n,
-  limit: 10,
-  reversed: false,
-  cursor: '',
-};
+const NO_FILTER: QueryFilter = { ...EVERY_ROW, limit: 10 };
 
 interface Row {
   readonly id: bigint;

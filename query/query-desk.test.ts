@@ -1,25 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
-import type { AccountFilter, QueryFilter } from '../engine/query.ts';
+import type { AccountFilter } from '../engine/query.ts';
 import { BuiltDirectory } from '../test/support/built-directory.ts';
 import { BuiltJournals } from '../test/support/built-journals.ts';
+import { EVERY_ROW } from '../test/support/query-filter.ts';
 import type { HistoryPage } from './account-history.ts';
 import { QueryDesk } from './query-desk.ts';
 
 const NEVER = 8_640_000_000_000_000;
-const FILTER: QueryFilter = {
-  userData128: 0n,
-  userData64: 0n,
-  userData32: 0,
-  ledger: 0,
-  code: 0,
-  timestampMin: 0n,
-  timestampMax: 0n,
-  limit: 8189,
-  reversed: false,
-  cursor: '',
-};
 
 /** A desk over one shard's journal, with promises for its answers. */
 class Asked implements Disposable {
@@ -46,7 +35,7 @@ class Asked implements Disposable {
     const [accountId] = this.built.histories.keys();
     const head = { shard: 0, ...this.built.heads.get(accountId!)!, flags: 0 };
     const filter: AccountFilter = {
-      ...FILTER,
+      ...EVERY_ROW,
       accountId: accountId!,
       debits: true,
       credits: true,
@@ -57,7 +46,7 @@ class Asked implements Disposable {
   }
 
   transfers(): Promise<{ readonly n: number }> {
-    return this.#ask({ type: 'transfers', filter: FILTER }) as Promise<{ readonly n: number }>;
+    return this.#ask({ type: 'transfers', filter: EVERY_ROW }) as Promise<{ readonly n: number }>;
   }
 
   /** Files of indexes that are there. */

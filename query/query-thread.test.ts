@@ -1,23 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import type { AccountFilter, QueryFilter } from '../engine/query.ts';
+import type { AccountFilter } from '../engine/query.ts';
 import { BuiltDirectory } from '../test/support/built-directory.ts';
 import { BuiltJournals } from '../test/support/built-journals.ts';
+import { EVERY_ROW } from '../test/support/query-filter.ts';
 import type { AccountHead } from './account-history.ts';
 import { QueryThread } from './query-thread.ts';
 
 const NEVER = 8_640_000_000_000_000;
-const FILTER: QueryFilter = {
-  userData128: 0n,
-  userData64: 0n,
-  userData32: 0,
-  ledger: 0,
-  code: 0,
-  timestampMin: 0n,
-  timestampMax: 0n,
-  limit: 8189,
-  reversed: false,
-  cursor: '',
-};
 
 class Ledger implements AsyncDisposable {
   readonly built = new BuiltJournals(31, 3);
@@ -38,7 +27,7 @@ class Ledger implements AsyncDisposable {
     const { shard, row } = this.built.accounts.find(({ id }) => id === accountId)!;
     const head = { shard, ...this.built.heads.get(accountId)!, flags: row[29]! >>> 16 };
     return {
-      filter: { ...FILTER, accountId, debits: true, credits: true },
+      filter: { ...EVERY_ROW, accountId, debits: true, credits: true },
       head,
       n: entries.length,
     };
@@ -62,8 +51,8 @@ describe('the reader of journals', () => {
     const [history, balances, transfers, accounts, changes] = await Promise.all([
       thread.accountTransfers(filter, head, NEVER),
       thread.accountBalances(filter, { ...head, flags: 0 }, NEVER),
-      thread.transfers(FILTER, NEVER),
-      thread.accountIds(FILTER, NEVER),
+      thread.transfers(EVERY_ROW, NEVER),
+      thread.accountIds(EVERY_ROW, NEVER),
       thread.changes(
         { timestampMin: 0n, timestampMax: 0n, limit: 8189, cursor: '' },
         built.watermark(),
@@ -87,13 +76,13 @@ describe('the reader of journals', () => {
   test('refuses what is late, unusable, or too much, each with its code', async () => {
     await using ledger = new Ledger(20);
     const { thread } = ledger;
-    await expect(thread.transfers(FILTER, 1)).rejects.toEqual(rejected('deadline_exceeded'));
-    await expect(thread.transfers({ ...FILTER, cursor: 'no' }, NEVER)).rejects.toMatchObject({
+    await expect(thread.transfers(EVERY_ROW, 1)).rejects.toEqual(rejected('deadline_exceeded'));
+    await expect(thread.transfers({ ...EVERY_ROW, cursor: 'no' }, NEVER)).rejects.toMatchObject({
       code: 'malformed_request',
       field: 'cursor',
       rule: 'cursor',
     });
-    const many = Array.from({ length: 300 }, () => thread.transfers(FILTER, NEVER));
+    const many = Array.from({ length: 300 }, () => thread.transfers(EVERY_ROW, NEVER));
     const codes = (await Promise.allSettled(many)).map((one) =>
       one.status === 'rejected' ? (one.reason as { code: string }).code : 'answered',
     );
@@ -104,10 +93,10 @@ describe('the reader of journals', () => {
   test('refuses what it did not get to when it stops, and everything after', async () => {
     await using ledger = new Ledger(20);
     const { thread } = ledger;
-    const waiting = thread.transfers(FILTER, NEVER);
+    const waiting = thread.transfers(EVERY_ROW, NEVER);
     const [refused] = await Promise.allSettled([waiting, thread.stop()]);
     expect(refused).toEqual({ status: 'rejected', reason: rejected('shard_unavailable') });
-    await expect(thread.transfers(FILTER, NEVER)).rejects.toEqual(rejected('shard_unavailable'));
+    await expect(thread.transfers(EVERY_ROW, NEVER)).rejects.toEqual(rejected('shard_unavailable'));
   });
 
   test('a journal that cannot be read is a question to ask again', async () => {
@@ -116,7 +105,7 @@ describe('the reader of journals', () => {
       clusterId: 'x'.repeat(32),
       shards: 1,
     });
-    await expect(thread.transfers(FILTER, NEVER)).rejects.toEqual(rejected('shard_unavailable'));
+    await expect(thread.transfers(EVERY_ROW, NEVER)).rejects.toEqual(rejected('shard_unavailable'));
     await thread.stop();
   });
 });

@@ -135,6 +135,18 @@ describe('a group', () => {
     ]);
   });
 
+  test('one with little room takes no more rows than it has, and loads none', () => {
+    const group = new Group(BYTES, { inputRowsMax: 8 });
+    group.reset(12);
+    const frame = requestFrame(InputType.createTransfers, transfers(100n, 5), { request: 1 });
+    group.addRequest(frame, 0, frame.length);
+    expect([group.takes(8, 3), group.takes(8, 4)]).toEqual([true, false]);
+    const large = sealedGroup().frame().slice();
+    expect(new Group(BYTES, { inputRowsMax: 6 }).load(large, 12)).toBeNull();
+    const refused = 'more rows than a group can have';
+    expect(new Group(BYTES, { inputRowsMax: 5 }).load(large, 12)).toBe(refused);
+  });
+
   test('takes its first input whatever its size, and then only what keeps it within its bounds', () => {
     const group = new Group();
     group.reset(1);

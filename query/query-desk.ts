@@ -1,6 +1,6 @@
 /**
  * Works on questions about the journals, several at a time, each for a slice and then the next: a page of an account's history does not wait for
- * a long search. What nobody asked for, bringing the indexes up to date, goes on by one step at a time while nobody asks.
+ * a long search. What nobody asked for, bringing the indexes up to date, goes on a millisecond at a time while nobody asks.
  *
  * Lives on the reader thread; `QueryThread` is its other end. A question is refused when its deadline passes, also in the middle.
  */

@@ -10,8 +10,9 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { connect } from '../../client/nats-client.ts';
 import { BATCH_EVENTS_MAX } from '../../engine/limits.ts';
 import { findNatsServer, startNatsServer } from '../../lib/nats-server.ts';
-import { placementOf, startProcess, type ServeProcess } from '../support/cluster.ts';
+import { startProcess, type ServeProcess } from '../support/cluster.ts';
 import { needNatsServer } from '../support/nats.ts';
+import { placementOf } from '../support/placement.ts';
 
 const SHARDS = 2;
 const packr = new Packr({ useRecords: false });

@@ -4,8 +4,9 @@ import { connectHttp } from '../../client/http-client.ts';
 import { connect } from '../../client/nats-client.ts';
 import { type NatsServer, startNatsServer } from '../../lib/nats-server.ts';
 import { Prng } from '../../lib/prng.ts';
-import { placementOf, startProcess } from '../support/cluster.ts';
+import { startProcess } from '../support/cluster.ts';
 import { needNatsServer } from '../support/nats.ts';
+import { placementOf } from '../support/placement.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 
 const SHARDS = 2;

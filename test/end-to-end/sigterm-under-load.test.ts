@@ -5,7 +5,8 @@ import { connectHttp } from '../../client/http-client.ts';
 import { connect } from '../../client/nats-client.ts';
 import { findNatsServer, startNatsServer } from '../../lib/nats-server.ts';
 import { Prng } from '../../lib/prng.ts';
-import { placementOf, startProcess, TempDirectory } from '../support/cluster.ts';
+import { startProcess, TempDirectory } from '../support/cluster.ts';
+import { placementOf } from '../support/placement.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 
 const SHARDS = 2;

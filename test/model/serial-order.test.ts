@@ -1,8 +1,8 @@
 /** The checker itself: it accepts what some serial order explains, and nothing else. */
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../../lib/prng.ts';
-import { placementOf } from '../support/cluster.ts';
 import { ModelLedger, type Result } from '../support/model-ledger.ts';
+import { placementOf } from '../support/placement.ts';
 import {
   History,
   SEARCH_EVENTS_MAX,

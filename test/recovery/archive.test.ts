@@ -13,8 +13,9 @@ import { assert } from '../../engine/assert.ts';
 import type { SyceeError } from '../../lib/sycee-error.ts';
 import { pointToArchive } from '../../persistence/archiver.ts';
 import { Supervisor } from '../../sharding/supervisor.ts';
-import { placementOf, TempDirectory } from '../support/cluster.ts';
+import { TempDirectory } from '../support/cluster.ts';
 import { readMeta, shardDirectory } from '../support/journal-surgery.ts';
+import { placementOf } from '../support/placement.ts';
 import { replayDirectory } from '../support/replay-directory.ts';
 
 const SHARDS = 2;

@@ -22,7 +22,8 @@ import { restoreBackup, type RestoreStep } from '../../backup/restore.ts';
 import type { Client } from '../../client/client.ts';
 import { connectHttp } from '../../client/http-client.ts';
 import { Prng } from '../../lib/prng.ts';
-import { placementOf, startProcess, startSystem, TempDirectory } from '../support/cluster.ts';
+import { startProcess, startSystem, TempDirectory } from '../support/cluster.ts';
+import { placementOf } from '../support/placement.ts';
 import { digestPairs } from '../support/replay-directory.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 

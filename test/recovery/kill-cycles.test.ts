@@ -14,12 +14,12 @@ import { snapshotLive } from '../../control/snapshot-verb.ts';
 import { findNatsServer, type NatsServer, startNatsServer } from '../../lib/nats-server.ts';
 import { Prng } from '../../lib/prng.ts';
 import {
-  placementOf,
   type ServeProcess,
   spawnProcess,
   startProcess,
   TempDirectory,
 } from '../support/cluster.ts';
+import { placementOf } from '../support/placement.ts';
 import { digestPairs } from '../support/replay-directory.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 

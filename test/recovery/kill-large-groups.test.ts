@@ -8,7 +8,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { connectHttp } from '../../client/http-client.ts';
 import { Prng } from '../../lib/prng.ts';
-import { placementOf, type ServeProcess, startProcess, TempDirectory } from '../support/cluster.ts';
+import { type ServeProcess, startProcess, TempDirectory } from '../support/cluster.ts';
+import { placementOf } from '../support/placement.ts';
 import { digestPairs } from '../support/replay-directory.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 

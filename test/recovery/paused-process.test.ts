@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { connectHttp } from '../../client/http-client.ts';
 import { Prng } from '../../lib/prng.ts';
-import { placementOf, startProcess } from '../support/cluster.ts';
+import { startProcess } from '../support/cluster.ts';
+import { placementOf } from '../support/placement.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 
 const PAUSES = 3;

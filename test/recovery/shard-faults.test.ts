@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import type { Client, TransferInput } from '../../client/client.ts';
 import { Prng } from '../../lib/prng.ts';
 import type { SyceeError } from '../../lib/sycee-error.ts';
-import { placementOf } from '../support/cluster.ts';
+import { placementOf } from '../support/placement.ts';
 import { digestPairs, replayDirectory } from '../support/replay-directory.ts';
 import { Supervised } from '../support/supervised.ts';
 import { TransferBooks } from '../support/transfer-books.ts';

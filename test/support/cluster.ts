@@ -14,9 +14,9 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { open, type InProcessClient } from '../../client/in-process-client.ts';
-import { shardOf } from '../../engine/placement.ts';
 import { makeMemoryDirectory } from './memory-directory.ts';
 import type { ShardOf } from './model-ledger.ts';
+import { placementOf } from './placement.ts';
 
 const READY_MS_MAX = 20_000;
 const PROBE_MS = 200;
@@ -28,17 +28,6 @@ const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
  * heaps grow, for 0.06 s of processor time; one that lives longer has grown as far by itself.
  */
 const ROOM_FOR_A_START = '--min-semi-space-size=16';
-
-/** The placement of a system with so many shards. */
-export function placementOf(shards: number): ShardOf {
-  const lanes = new BigUint64Array(2);
-  const words = new Uint32Array(lanes.buffer);
-  return (accountId) => {
-    lanes[0] = accountId;
-    lanes[1] = accountId >> 64n;
-    return shardOf(words, 0, shards);
-  };
-}
 
 /** A fresh directory, removed with all that is in it, and with the head witness beside it. */
 export class TempDirectory implements AsyncDisposable {

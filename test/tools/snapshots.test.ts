@@ -35,8 +35,9 @@ import { replayMoment } from '../../tools/replay-moment.ts';
 import { type ShardRequest, taskOf } from '../../tools/shard-pool.ts';
 import { replayShardTask } from '../../tools/shard-replay.ts';
 import type { ShardAnswer, ShardState } from '../../tools/shard-task.ts';
-import { placementOf, TempDirectory } from '../support/cluster.ts';
+import { TempDirectory } from '../support/cluster.ts';
 import { readMeta, rewriteJournal, shardDirectory } from '../support/journal-surgery.ts';
+import { placementOf } from '../support/placement.ts';
 import { Supervised } from '../support/supervised.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 

@@ -3,11 +3,11 @@
  * claimed, but for those that come again or whose events have failed. So the row is nearly always at hand, and no index is asked.
  */
 import { equals } from './arithmetic.ts';
+import { KEY_WORDS } from './claims.ts';
 import { KeyKind } from './event-keys.ts';
 import type { Ledger } from './ledger.ts';
 import { BLOCK_ROWS } from './look-ahead.ts';
 import type { Walk } from './walk-image.ts';
-import { KEY_WORDS } from './walk-load.ts';
 
 /** How many claimed accounts are looked at before the index is asked. */
 const LOOKED_AT = 4;

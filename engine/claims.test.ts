@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BatchKind, ROW_WORDS } from './batch.ts';
-import { AWAITED, Claims, OWNER_AWAY } from './claims.ts';
+import { AWAITED, Claims, NEWCOMER, OWNER_AWAY } from './claims.ts';
 import { EventKeys, KeyKind } from './event-keys.ts';
 import { EventMark } from './event-marks.ts';
 
@@ -18,17 +18,25 @@ function keysOf(kind: BatchKind, id: number): EventKeys {
 const ALICE = keysOf(BatchKind.accounts, 1);
 const BOB = keysOf(BatchKind.accounts, 2);
 const TRANSFER = keysOf(BatchKind.transfers, 1);
-const ALICE_ID = Uint32Array.of(1, 0, 0, 0);
+const ALICE_KEY = Uint32Array.of(1, 0, 0, 0, KeyKind.account);
+
+const [FIRST, SECOND] = [0, 1];
+
+/** Has a parked item wait for the first of each of these keys. */
+function park(claims: Claims, item: number, ...all: readonly EventKeys[]): void {
+  claims.queues.open(item);
+  for (const keys of all) claims.await(keys, 0, item);
+}
 
 describe('claims', () => {
   test('an account and a transfer id of the same number are two keys', () => {
     const claims = new Claims(SEED);
     expect(claims.claim(ALICE, 0, 7)).toBe(true);
-    expect(claims.isFree(TRANSFER, 0, false)).toBe(true);
-    expect(claims.isFree(ALICE, 0, false)).toBe(false);
+    expect(claims.isFree(TRANSFER, 0, NEWCOMER)).toBe(true);
+    expect(claims.isFree(ALICE, 0, NEWCOMER)).toBe(false);
     expect([
-      claims.ownerUnlessAwaited(ALICE, 0, false),
-      claims.ownerUnlessAwaited(TRANSFER, 0, false),
+      claims.ownerUnlessAwaited(ALICE, 0, NEWCOMER),
+      claims.ownerUnlessAwaited(TRANSFER, 0, NEWCOMER),
     ]).toEqual([7, 0]);
   });
 
@@ -37,43 +45,58 @@ describe('claims', () => {
     expect(claims.claim(ALICE, 0, OWNER_AWAY)).toBe(true);
     expect(claims.claim(ALICE, 0, OWNER_AWAY)).toBe(false);
     expect(() => claims.claim(ALICE, 0, 1)).toThrow('one owner');
-    claims.release(ALICE_ID, 0, KeyKind.account);
+    claims.releaseAll(ALICE_KEY);
     expect(claims.count).toBe(0);
-    expect(() => claims.release(ALICE_ID, 0, KeyKind.account)).toThrow('was claimed');
+    expect(() => claims.releaseAll(ALICE_KEY)).toThrow('was claimed');
     expect(claims.claim(ALICE, 0, 1)).toBe(true);
   });
 
   test('who waits for a key holds back those who come, also when its owner has gone', () => {
     const claims = new Claims(SEED);
     claims.claim(ALICE, 0, 3);
-    claims.await(ALICE, 0);
-    claims.await(ALICE, 0);
-    claims.release(ALICE_ID, 0, KeyKind.account);
-    expect(claims.isFree(ALICE, 0, false)).toBe(false);
-    expect(claims.ownerUnlessAwaited(ALICE, 0, false)).toBe(AWAITED);
-    claims.leave(ALICE, 0);
-    expect(claims.isFree(ALICE, 0, false)).toBe(false);
-    claims.leave(ALICE, 0);
-    expect(claims.isFree(ALICE, 0, false)).toBe(true);
+    park(claims, FIRST, ALICE);
+    park(claims, SECOND, ALICE);
+    claims.releaseAll(ALICE_KEY);
+    expect(claims.isFree(ALICE, 0, NEWCOMER)).toBe(false);
+    expect(claims.ownerUnlessAwaited(ALICE, 0, NEWCOMER)).toBe(AWAITED);
+    claims.leave(ALICE, 0, FIRST);
+    expect(claims.isFree(ALICE, 0, NEWCOMER)).toBe(false);
+    claims.leave(ALICE, 0, SECOND);
+    expect(claims.isFree(ALICE, 0, NEWCOMER)).toBe(true);
     expect(claims.count).toBe(0);
-    expect(() => claims.leave(ALICE, 0)).toThrow('was awaited');
+    expect(() => claims.leave(ALICE, 0, SECOND)).toThrow('was awaited');
   });
 
-  test('in a scan only those hold back who were passed in this scan', () => {
+  test('a key without an owner is free for the first who waits for it, and for nobody else', () => {
     const claims = new Claims(SEED);
-    claims.await(ALICE, 0);
-    claims.await(BOB, 0);
-    claims.beginScan();
-    expect(claims.isFree(ALICE, 0, true)).toBe(true);
-    claims.mark(ALICE, 0);
-    expect(claims.isFree(ALICE, 0, true)).toBe(false);
-    expect(claims.ownerUnlessAwaited(ALICE, 0, true)).toBe(AWAITED);
-    expect(claims.isFree(BOB, 0, true)).toBe(true);
-    claims.beginScan();
-    expect(claims.isFree(ALICE, 0, true)).toBe(true);
+    park(claims, FIRST, ALICE);
+    park(claims, SECOND, ALICE, BOB);
+    expect([FIRST, SECOND].map((item) => claims.isFree(ALICE, 0, item))).toEqual([true, false]);
+    expect(claims.ownerUnlessAwaited(ALICE, 0, SECOND)).toBe(AWAITED);
+    expect(claims.ownerUnlessAwaited(BOB, 0, SECOND)).toBe(0);
+    claims.leave(ALICE, 0, FIRST);
+    expect(claims.isFree(ALICE, 0, SECOND)).toBe(true);
     claims.claim(BOB, 0, 1);
-    expect(claims.isFree(BOB, 0, true)).toBe(false);
-    expect(() => claims.mark(keysOf(BatchKind.accounts, 9), 0)).toThrow('awaits its keys');
+    expect(claims.isFree(BOB, 0, SECOND)).toBe(false);
+    expect(claims.ownerUnlessAwaited(BOB, 0, SECOND)).toBe(1);
+  });
+
+  test('is due who has become the first at a key, or whose first key has lost its owner', () => {
+    const claims = new Claims(SEED);
+    const { queues } = claims;
+    claims.claim(ALICE, 0, 3);
+    park(claims, FIRST, ALICE, BOB);
+    park(claims, SECOND, BOB);
+    const due = (): readonly boolean[] => [FIRST, SECOND].map((item) => queues.isDue(item));
+    expect(due()).toEqual([false, false]);
+    claims.releaseAll(ALICE_KEY);
+    expect(due()).toEqual([true, false]);
+    queues.clearDue(FIRST);
+    claims.leave(BOB, 0, FIRST);
+    expect(due()).toEqual([false, true]);
+    // A place that is used again begins anew.
+    park(claims, SECOND);
+    expect(due()).toEqual([false, false]);
   });
 
   test('the digest is that of the keys, in whatever order they were claimed', () => {

@@ -69,6 +69,7 @@ export class CreateRequests {
   readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
   /** Of the open request, on a ledger of several shards. */
   readonly #shardsOf = new EventShards();
+  readonly #known = { marks: this.#marks, shards: this.#shardsOf };
   /** A unit that cannot be executed where it lies: one object, set anew for each. */
   readonly #unit: { -readonly [Field in keyof WalkingUnit]: WalkingUnit[Field] } = {
     kind: BatchKind.transfers,
@@ -327,11 +328,9 @@ export class CreateRequests {
       if (!this.#isHere(i)) isWalking = true;
     }
     open.waiting += to - from;
-    const unit = this.#copyUnit(from, to);
-    const request = { slot: open.slot, row: from, isScan: false };
-    if (!isWalking || !this.#walks.start(unit, request)) {
-      this.#waiting.park(unit, request, isWalking);
-    }
+    const { slot } = open;
+    if (isWalking && this.#walks.startRows(this.#columns, from, to, this.#known, slot)) return;
+    this.#waiting.park(this.#copyUnit(from, to), { slot, row: from }, isWalking);
   }
 
   /** The same for a single row that spans shards. */
@@ -341,8 +340,7 @@ export class CreateRequests {
     this.#ledger.tick();
     this.#settleRow(this.#group.words[at + Input.firstRow]!, i, EventState.waiting);
     open.waiting++;
-    const columns = this.#columns;
-    if (this.#walks.startRow(columns, i, this.#marks[i]!, this.#shardsOf, open.slot)) return;
+    if (this.#walks.startRows(this.#columns, i, i + 1, this.#known, open.slot)) return;
     const request = { slot: open.slot, row: i };
     this.#waiting.park(this.#copyUnit(i, i + 1), request, true);
   }
@@ -358,10 +356,12 @@ export class CreateRequests {
       this.#ledger.tick();
       this.#settleRow(firstRow, i, EventState.waiting);
     }
-    const unit = this.#copyUnit(0, n);
+    // What was looked ahead at was of another batch.
+    this.#units.open(columns, null);
     const slot = this.#requests.open(head);
-    const request = { slot, row: 0, isScan: false };
-    if (!this.#walks.start(unit, request)) this.#waiting.park(unit, request, true);
+    if (!this.#walks.startRows(columns, 0, n, this.#known, slot)) {
+      this.#waiting.park(this.#copyUnit(0, n), { slot, row: 0 }, true);
+    }
     this.#answer(head, firstRow, { slot, waiting: n });
   }
 

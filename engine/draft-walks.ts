@@ -3,8 +3,8 @@
  * one walk, in order of arrival, so that a hot account costs a walk for each group commit and not for each transfer.
  */
 import { assert } from './assert.ts';
-import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
-import { AWAITED, OWNER_AWAY, type Claims } from './claims.ts';
+import { BatchKind, type Columns, ROW_WORDS } from './batch.ts';
+import { AWAITED, NEWCOMER, OWNER_AWAY, type Claims } from './claims.ts';
 import { addPath, addShard, EventKeys } from './event-keys.ts';
 import type { EventShards } from './event-shards.ts';
 import type { Ledger } from './ledger.ts';
@@ -33,6 +33,12 @@ interface DraftParts {
   readonly ledger: Ledger;
   readonly claims: Claims;
   readonly units: Units;
+}
+
+/** Of the rows of an open batch. */
+export interface RowsKnown {
+  readonly marks: Uint8Array;
+  readonly shards: EventShards;
 }
 
 /** The shards of a walk, as a mask of two words. */
@@ -65,15 +71,15 @@ export class DraftWalks {
 
   /**
    * Takes a unit into the walk that begins in this group, if its keys are free or that walk's own. False when it has to wait. This shard is the
-   * lowest that the unit spans.
+   * lowest that the unit spans. `item`: which parked one it is, or NEWCOMER.
    */
-  start(unit: WalkingUnit, request: WalkingRequest): boolean {
+  start(unit: WalkingUnit, request: WalkingRequest, item: number): boolean {
     const path = this.#pathOf(unit);
     const keys = this.#keys;
     let draft: Draft | null = null;
     for (let i = 0; i < unit.n; i++) {
       keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
-      const found = this.#ownerOfKeys(draft, request.isScan);
+      const found = this.#ownerOfKeys(draft, item);
       if (found === MUST_WAIT) return false;
       draft = found;
     }
@@ -83,35 +89,59 @@ export class DraftWalks {
     return true;
   }
 
-  /** The same for a single row of an open batch, of request `slot`. */
+  /** The same for the rows from..to-1 of an open batch, of request `slot`. */
   // Hot path.
-  // oxlint-disable-next-line max-params -- A row and what is known of it.
-  startRow(columns: Columns, i: number, mark: number, shards: EventShards, slot: number): boolean {
-    const keys = this.#keys;
+  // oxlint-disable-next-line max-params -- Rows and what is known of them.
+  startRows(
+    columns: Columns,
+    from: number,
+    to: number,
+    { marks, shards }: RowsKnown,
+    slot: number,
+  ): boolean {
     const path = this.#path;
-    keys.collectRow(columns, i, mark, shards);
-    const found = this.#ownerOfKeys(null, false);
-    if (found === MUST_WAIT) return false;
     path.low = 0;
     path.high = 0;
-    addShard(path, shards.home[i]!);
-    addShard(path, shards.away[i]!);
-    if (found !== null && !fits(found, columns.kind, 1, path)) return false;
-    const draft = found ?? this.#draftFor(columns.kind, 1, path);
-    const at = draft.events.extend(ROW_WORDS);
-    columns.copyRow(i, draft.events.words, at);
-    draft.load.claim(keys, draft.number);
-    this.#note(draft, mark, slot, i);
+    let found: Draft | null = null;
+    for (let i = from; i < to; i++) {
+      addShard(path, shards.home[i]!);
+      addShard(path, shards.away[i]!);
+      this.#collectRow(columns, i, marks[i]!, shards);
+      const owner = this.#ownerOfKeys(found, NEWCOMER);
+      if (owner === MUST_WAIT) return false;
+      found = owner;
+    }
+    const n = to - from;
+    if (found !== null && !fits(found, columns.kind, n, path)) return false;
+    const draft = found ?? this.#draftFor(columns.kind, n, path);
+    for (let i = from; i < to; i++) {
+      if (n > 1) this.#collectRow(columns, i, marks[i]!, shards);
+      const at = draft.events.extend(ROW_WORDS);
+      columns.copyRow(i, draft.events.words, at);
+      draft.load.claim(this.#keys, draft.number);
+      this.#note(draft, marks[i]!, slot, i);
+    }
     return true;
+  }
+
+  /** With the rows of the accounts, where these have been looked ahead at. */
+  // Hot path.
+  #collectRow(columns: Columns, i: number, mark: number, shards: EventShards): void {
+    const keys = this.#keys;
+    const { rowsAhead, aheadFrom, aheadTo } = this.#parts.units.transferRules.accounts;
+    const isAhead = columns.kind === BatchKind.transfers && i >= aheadFrom && i < aheadTo;
+    keys.debitRow = isAhead ? rowsAhead[2 * (i - aheadFrom)]! : -1;
+    keys.creditRow = isAhead ? rowsAhead[2 * (i - aheadFrom) + 1]! : -1;
+    keys.collectRow(columns, i, mark, shards);
   }
 
   /** The draft that has some of the collected keys, as `draft` may have others; null when none has. */
   // Hot path.
-  #ownerOfKeys(draft: Draft | null, isScan: boolean): Draft | null | typeof MUST_WAIT {
+  #ownerOfKeys(draft: Draft | null, item: number): Draft | null | typeof MUST_WAIT {
     const keys = this.#keys;
     let found = draft;
     for (let key = 0; key < keys.count; key++) {
-      const owner = this.#parts.claims.ownerUnlessAwaited(keys, key, isScan);
+      const owner = this.#parts.claims.ownerUnlessAwaited(keys, key, item);
       if (owner === 0) continue;
       if (owner === AWAITED) return MUST_WAIT;
       const one = this.#draftOf(owner);

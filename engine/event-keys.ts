@@ -31,6 +31,11 @@ export class EventKeys {
   readonly kinds = new Uint8Array(KEYS_MAX);
   /** As the table of claims hashes them. */
   readonly hashes = new Int32Array(KEYS_MAX);
+  /** Of accounts: the likely row, -1 for unknown. */
+  readonly rows = new Int32Array(KEYS_MAX);
+  /** Likely rows of the accounts of the next `collectRow`, -1 for unknown. */
+  debitRow = -1;
+  creditRow = -1;
 
   constructor(here: { readonly shard: number; readonly shards: number }, seed: number) {
     this.#here = here;
@@ -75,7 +80,7 @@ export class EventKeys {
     if (home[i] === shard) {
       this.#add(words, id, KeyKind.transfer);
       const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-      this.#add(words, dr, KeyKind.account);
+      this.#add(words, dr, KeyKind.account, this.debitRow);
       if (isResolving) {
         this.#addPending(words, at[Transfer.pendingId]! + i * step[Transfer.pendingId]!);
       }
@@ -83,7 +88,8 @@ export class EventKeys {
     }
     if (away[i] !== shard) return;
     const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-    if (!isResolving || !isZero(words, cr)) this.#add(words, cr, KeyKind.account);
+    if (isResolving && isZero(words, cr)) return;
+    this.#add(words, cr, KeyKind.account, this.creditRow);
   }
 
   #collectAccount(words: Uint32Array, id: number, mark: number): void {
@@ -101,9 +107,10 @@ export class EventKeys {
   }
 
   // Hot path.
-  #add(words: Uint32Array, at: number, kind: number): void {
+  #add(words: Uint32Array, at: number, kind: number, row = -1): void {
     this.words[this.count] = words;
     this.at[this.count] = at;
+    this.rows[this.count] = row;
     this.hashes[this.count] = hashId(words, at, this.#seed ^ kind);
     this.kinds[this.count++] = kind;
   }

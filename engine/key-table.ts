@@ -83,6 +83,16 @@ export class KeyTable {
     return word;
   }
 
+  /** Reads where the first `count` keys of a list of hashes are most likely, so that their cache misses overlap; what is there means nothing. */
+  // Hot path.
+  touchAll(hashes: Int32Array, count: number): number {
+    const { words } = this;
+    const mask = this.#capacity - 1;
+    let touched = 0;
+    for (let i = 0; i < count; i++) touched ^= words[(hashes[i]! & mask) * ENTRY_WORDS]!;
+    return touched;
+  }
+
   #grow(): void {
     const old = this.words;
     this.#capacity *= 2;
@@ -127,9 +137,14 @@ export class KeyTable {
     }
   }
 
-  save(out: StateWriter): void {
+  /** With the first `count` words of each entry, the rest being 0. */
+  save(out: StateWriter, count: number): void {
     out.put(this.#count);
-    this.forEach((words, at) => out.putList(words.subarray(at, at + ENTRY_WORDS)));
+    const entry = new Uint32Array(ENTRY_WORDS);
+    this.forEach((words, at) => {
+      entry.set(words.subarray(at, at + count));
+      out.putList(entry);
+    });
   }
 
   load(from: StateReader): void {

@@ -11,6 +11,7 @@ import { WordList } from './link-message.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 
 export const REPLY_HEAD_WORDS = 8;
+const WORD = 4294967296;
 /**
  * `late`: the request's deadline had passed; `overloaded`: too much waits on the shard; `storageFull`: there is no room on its disk; `archived`: a
  * record that it needs lies in a segment that was moved away. Nothing of the request was started.
@@ -105,6 +106,12 @@ export class OpenRequests {
   addWaiting(slot: number, rows: number): void {
     this.#at(slot).waiting += rows;
     this.waitingRows += rows;
+  }
+
+  /** ns, to a quarter of a microsecond; Infinity for none. */
+  deadline(slot: number): number {
+    const { deadlineLow, deadlineHigh } = this.#at(slot).head;
+    return (deadlineLow | deadlineHigh) === 0 ? Infinity : deadlineHigh * WORD + deadlineLow;
   }
 
   isLate(slot: number): boolean {

@@ -335,6 +335,38 @@ describe('a state machine of two shards', () => {
     expect(again!.statuses).toEqual([TransferStatus.created]);
   });
 
+  test('a walk that is late before it began is given up when there are turns, also while its account is claimed', () => {
+    const shard = claimedShard();
+    expect(shard.run([transfersFrame([transferOf(2n, second, high)], 8)], TIME)).toEqual([]);
+    const batch = batchOfObjects(BatchKind.transfers, [transferOf(3n, second, high)]);
+    for (const [request, deadline] of [[9, TIME * 2n] as const, [10, TIME * 4n] as const]) {
+      const frame = requestFrame(InputType.createTransfers, batch, { request, deadline });
+      expect(shard.run([frame], TIME)).toEqual([]);
+    }
+    const told = shard.run([], TIME * 3n, [failed(TransferStatus.code_must_not_be_zero, TIME)]);
+    expect(told.map(({ request, statuses }) => [request, statuses])).toEqual([
+      [7, [TransferStatus.code_must_not_be_zero]],
+      [9, [EventState.notStarted]],
+    ]);
+    expect(shard.machine.parkedCount).toBe(1);
+    expect(shard.replayed().digest).toBe(shard.digest);
+  });
+
+  test('many that wait for one account have their turns in the order in which they came', () => {
+    const shard = claimedShard();
+    const many = 3000;
+    const transfers = Array.from({ length: many }, (_, i) =>
+      transferOf(BigInt(10 + i), i % 2 === 0 ? low : second, i % 2 === 0 ? second : low),
+    );
+    expect(shard.run([transfersFrame(transfers, 8)], TIME)).toEqual([]);
+    expect(shard.machine.parkedCount).toBe(many);
+    const told = shard.run([], TIME, [failed(TransferStatus.code_must_not_be_zero, 77n)]);
+    const { statuses, timestamps } = told.at(-1)!;
+    expect(new Set(statuses)).toEqual(new Set([TransferStatus.created]));
+    expect(timestamps).toEqual(timestamps.toSorted((a, b) => (a < b ? -1 : 1)));
+    expect(shard.machine.claimedCount).toBe(0);
+  });
+
   test('a message that comes twice, or before its turn, is a bug', () => {
     const shard = claimedShard();
     const message = failed(TransferStatus.code_must_not_be_zero, 77n);

@@ -12,7 +12,7 @@
 import { assert } from './assert.ts';
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
 import { Carried } from './carried.ts';
-import { Claims } from './claims.ts';
+import { Claims, NEWCOMER } from './claims.ts';
 import { CreateRequests } from './create-requests.ts';
 import { digestTail, StateDigest, stateDigest } from './digest.ts';
 import { EventMark } from './event-marks.ts';
@@ -229,14 +229,14 @@ export class StateMachine {
 
   #expireHere(unit: WalkingUnit): void {
     const request = { slot: NO_REQUEST, row: 0 };
-    if (this.#claims.count === 0 || this.#waiting.isFree(unit, false)) {
+    if (this.#claims.count === 0 || this.#waiting.isFree(unit, NEWCOMER)) {
       this.#waiting.executeHere(unit, request);
     } else this.#waiting.park(unit, request, false);
   }
 
   #beginExpiry(unit: WalkingUnit): void {
-    const request = { slot: NO_REQUEST, row: 0, isScan: false };
-    if (!this.#walks.start(unit, request)) this.#waiting.park(unit, request, true);
+    const request = { slot: NO_REQUEST, row: 0 };
+    if (!this.#walks.start(unit, request, NEWCOMER)) this.#waiting.park(unit, request, true);
   }
 
   // ---- Links.
@@ -260,11 +260,11 @@ export class StateMachine {
       const end = at + words[at + Input.bytes]! / 4;
       const body = words.subarray(message, end);
       const hasRoom = this.#group.rowsLeft > BATCH_EVENTS_MAX;
-      if (hasRoom && this.#walks.canVisit(body, false)) {
+      if (hasRoom && this.#walks.canVisit(body, NEWCOMER)) {
         this.#walks.visit(body);
         return;
       }
-      this.#waiting.parkWalk(body.slice());
+      this.#waiting.parkWalk(body.slice(), !hasRoom);
       if (!hasRoom) this.#waiting.pumpAgain = true;
     }
   }

@@ -1,10 +1,10 @@
 /**
  * What waits for its turn: units whose keys are claimed by a walk or awaited by somebody earlier, and walks that found their keys taken. First
- * come, first served for each key. When claims have been freed, every parked item has its turn, in order, at the end of the group; one that
- * still waits holds back the later ones with a common key.
+ * come, first served for each key. At the end of a group in which claims were freed every parked item has its turn, in order, for which
+ * something has changed (key-queues.ts); one that still waits holds back the later ones with a common key.
  */
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
-import { type Claims } from './claims.ts';
+import { type Claims, NEWCOMER } from './claims.ts';
 import { EventKeys } from './event-keys.ts';
 import type { EventShards } from './event-shards.ts';
 import type { Group } from './group.ts';
@@ -29,7 +29,8 @@ interface WaitingParts {
   readonly outcomes: Outcomes;
 }
 
-type Request = Pick<WalkingRequest, 'slot' | 'row'>;
+/** More than the clock is moved on by all that one group may execute, ns. */
+const GROUP_TICKS = 1e7;
 
 export class Waiting {
   readonly #parts: WaitingParts;
@@ -42,6 +43,8 @@ export class Waiting {
   #halves: Uint16Array = new Uint16Array(0);
   /** The last pump ended for want of room in its frame: the next group goes on, even without inputs. */
   pumpAgain = false;
+  /** No deadline of what is parked is before this time, ns. */
+  #earliest = Infinity;
 
   constructor(parts: WaitingParts) {
     this.#parts = parts;
@@ -55,39 +58,45 @@ export class Waiting {
   // ---- Parking.
 
   /** Parks a unit of a request: events of this shard alone, or such as are to walk. */
-  park(unit: WalkingUnit, request: Request, isWalking: boolean): void {
+  park(unit: WalkingUnit, request: WalkingRequest, isWalking: boolean): void {
     const parked = this.#parked;
+    let item: number;
+    if (request.slot !== NO_REQUEST) {
+      const deadline = this.#parts.requests.deadline(request.slot);
+      this.#earliest = Math.min(this.#earliest, deadline);
+    }
     if (unit.n === 1) {
       const kind = isWalking ? ParkedKind.start : ParkedKind.event;
-      const item = parked.add(kind, unit.kind, request);
+      item = parked.add(kind, unit.kind, request);
       parked.setMark(item, unit.marks[0]!);
       parked
         .page(item)
         .set(unit.events.subarray(unit.at, unit.at + ROW_WORDS), parked.offset(item));
     } else {
       const kind = isWalking ? ParkedKind.together : ParkedKind.chain;
-      const item = parked.add(kind, unit.kind, request);
+      item = parked.add(kind, unit.kind, request);
       const events = unit.events.slice(unit.at, unit.at + unit.n * ROW_WORDS);
       parked.setBody(item, { events, marks: unit.marks.slice(0, unit.n) });
     }
-    this.#forKeys(unit, 'await');
+    this.#await(item, unit);
   }
 
-  /** Parks a walk that has come over a link. */
-  parkWalk(body: Uint32Array): void {
+  /** Parks a walk that has come over a link. `isDue`: its keys may be free, there was no room for it. */
+  parkWalk(body: Uint32Array, isDue: boolean): void {
     const kind = body[WalkHead.batchKind]! as BatchKind;
     const item = this.#parked.add(ParkedKind.walk, kind, { slot: NO_REQUEST, row: 0 });
     this.#parked.setBody(item, { events: body, marks: NO_MARKS });
-    this.#forKeys(unitOfWalk(body), 'await');
+    this.#await(item, unitOfWalk(body));
+    if (isDue) this.#parts.claims.queues.setDue(item);
   }
 
-  /** Whether the own keys of a unit are neither claimed nor awaited. */
-  isFree(unit: WalkingUnit, isScan: boolean): boolean {
+  /** Whether the own keys of a unit are neither claimed nor awaited by somebody before this item, or NEWCOMER. */
+  isFree(unit: WalkingUnit, item: number): boolean {
     const keys = this.#keys;
     for (let i = 0; i < unit.n; i++) {
       keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
       for (let key = 0; key < keys.count; key++) {
-        if (!this.#parts.claims.isFree(keys, key, isScan)) return false;
+        if (!this.#parts.claims.isFree(keys, key, item)) return false;
       }
     }
     return true;
@@ -99,39 +108,67 @@ export class Waiting {
     const keys = this.#keys;
     keys.collectRow(columns, i, mark, shards);
     for (let key = 0; key < keys.count; key++) {
-      if (!this.#parts.claims.isFree(keys, key, false)) return false;
+      if (!this.#parts.claims.isFree(keys, key, NEWCOMER)) return false;
     }
     return true;
   }
 
-  /** Does something with every own key of a unit. */
-  #forKeys(unit: WalkingUnit, what: 'await' | 'leave' | 'mark'): void {
+  #await(item: number, unit: WalkingUnit): void {
+    const { claims } = this.#parts;
+    claims.queues.open(item);
     const keys = this.#keys;
     for (let i = 0; i < unit.n; i++) {
       keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
-      for (let key = 0; key < keys.count; key++) {
-        this.#parts.claims[what](keys, key);
-      }
+      for (let key = 0; key < keys.count; key++) claims.await(keys, key, item);
+    }
+  }
+
+  #leave(item: number, unit: WalkingUnit): void {
+    const { claims } = this.#parts;
+    const keys = this.#keys;
+    for (let i = unit.n - 1; i >= 0; i--) {
+      keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
+      for (let key = keys.count - 1; key >= 0; key--) claims.leave(keys, key, item);
     }
   }
 
   // ---- Turns.
 
-  /** Gives every parked item its turn, in order, as far as its keys are free and the frame has room. */
+  /** Gives every parked item that is due its turn, in order, as far as the frame has room. */
   pump(): void {
     const parked = this.#parked;
+    const { queues } = this.#parts.claims;
     this.#parts.walks.freed = false;
     this.pumpAgain = false;
-    this.#parts.claims.beginScan();
+    this.#parts.claims.countScan();
+    this.#findLate();
     let next = parked.first;
     while (next !== -1) {
       const item = next;
       next = parked.next(item);
+      if (!queues.isDue(item)) continue;
       if (this.#parts.group.rowsLeft <= BATCH_EVENTS_MAX) {
         this.pumpAgain = true;
         return;
       }
+      queues.clearDue(item);
       this.#turn(item);
+    }
+  }
+
+  /** What is late, or may be before its turn, is due: one that is to walk is given up whatever blocks it. */
+  #findLate(): void {
+    const { ledger, claims, requests } = this.#parts;
+    const until = ledger.clockHigh * 4294967296 + ledger.clockLow + GROUP_TICKS;
+    if (this.#earliest > until) return;
+    const parked = this.#parked;
+    this.#earliest = Infinity;
+    for (let item = parked.first; item !== -1; item = parked.next(item)) {
+      const slot = parked.request(item);
+      if (slot === NO_REQUEST) continue;
+      const deadline = requests.deadline(slot);
+      if (deadline <= until) claims.queues.setDue(item);
+      this.#earliest = Math.min(this.#earliest, deadline);
     }
   }
 
@@ -164,23 +201,16 @@ export class Waiting {
 
   #turnWalk(item: number): void {
     const body = this.#parked.body(item).events;
-    const unit = unitOfWalk(body);
-    if (!this.#parts.walks.canVisit(body, true)) {
-      this.#forKeys(unit, 'mark');
-      return;
-    }
-    this.#forKeys(unit, 'leave');
+    if (!this.#parts.walks.canVisit(body, item)) return;
+    this.#leave(item, unitOfWalk(body));
     this.#parked.remove(item);
     this.#parts.walks.visit(body);
   }
 
   /** A unit of this shard alone. */
   #turnHere(item: number, unit: WalkingUnit): void {
-    if (!this.isFree(unit, true)) {
-      this.#forKeys(unit, 'mark');
-      return;
-    }
-    this.#forKeys(unit, 'leave');
+    if (!this.isFree(unit, item)) return;
+    this.#leave(item, unit);
     const parked = this.#parked;
     const request = { slot: parked.request(item), row: parked.requestRow(item) };
     if (this.#isLate(request.slot)) this.#giveUp(unit, request);
@@ -192,11 +222,8 @@ export class Waiting {
     const parked = this.#parked;
     const request = { slot: parked.request(item), row: parked.requestRow(item) };
     const isLate = this.#isLate(request.slot);
-    if (!isLate && !this.#parts.walks.start(unit, { ...request, isScan: true })) {
-      this.#forKeys(unit, 'mark');
-      return;
-    }
-    this.#forKeys(unit, 'leave');
+    if (!isLate && !this.#parts.walks.start(unit, request, item)) return;
+    this.#leave(item, unit);
     if (isLate) this.#giveUp(unit, request);
     parked.remove(item);
   }
@@ -206,7 +233,7 @@ export class Waiting {
   }
 
   /** Executes a unit of this shard whose keys are free, and settles its events. */
-  executeHere(unit: WalkingUnit, request: Request): void {
+  executeHere(unit: WalkingUnit, request: WalkingRequest): void {
     const { units, outcomes, requests } = this.#parts;
     const { kind, events, at, marks, n } = unit;
     if (events !== this.#events) {
@@ -230,7 +257,7 @@ export class Waiting {
   }
 
   /** The deadline of its request has passed: nothing of the unit is started. */
-  #giveUp(unit: WalkingUnit, request: Request): void {
+  #giveUp(unit: WalkingUnit, request: WalkingRequest): void {
     const { ledger, requests, outcomes } = this.#parts;
     for (let i = 0; i < unit.n; i++) {
       ledger.tick();
@@ -247,10 +274,17 @@ export class Waiting {
     this.#parked.save(out);
   }
 
-  /** The claims, in which parked items await their keys, are loaded for themselves. */
+  /** The claims have been loaded, the requests have not. Everybody is due once: a turn for which nothing has changed does nothing. */
   load(from: StateReader): void {
     this.pumpAgain = from.take() === 1;
-    this.#parked.load(from);
+    const parked = this.#parked;
+    parked.load(from);
+    for (let item = parked.first; item !== -1; item = parked.next(item)) {
+      const isWalk = parked.kind(item) === ParkedKind.walk;
+      this.#await(item, isWalk ? unitOfWalk(parked.body(item).events) : this.#unitOf(item));
+      this.#parts.claims.queues.setDue(item);
+    }
+    this.#earliest = 0;
   }
 
   /** Calls back with every parked transfer event: its buffer and where it lies. */

@@ -1,6 +1,6 @@
 /** Walks that are under way, and how a snapshot has them. */
+import { KEY_WORDS } from './claims.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
-import { KEY_WORDS } from './walk-load.ts';
 
 /** A walk that has claimed keys here. */
 export interface Walk {

@@ -4,14 +4,11 @@
  * walk is decided, so it is copied as it is claimed; only the newest timestamps are those of the end of the group.
  */
 import { ROW_WORDS } from './batch.ts';
-import type { Claims } from './claims.ts';
+import { type Claims, KEY_WORDS } from './claims.ts';
 import { KeyKind, type EventKeys } from './event-keys.ts';
 import { positionState, TransferState, type Ledger } from './ledger.ts';
 import { FAILED_WORDS, NEWEST_WORDS, RECORD_WORDS, WalkHead, WordList } from './link-message.ts';
 import type { Units } from './units.ts';
-
-/** {id 4, kind} */
-export const KEY_WORDS = 5;
 
 interface LoadParts {
   readonly ledger: Ledger;
@@ -96,16 +93,18 @@ export class WalkLoad {
       for (let w = 0; w < 4; w++) target[to + w] = words[at + w]!;
       target[to + 4] = kind;
       const row = this.rows.extend(1);
-      this.rows.words[row] = kind === KeyKind.account ? this.#addAccount(words, at) + 1 : 0;
+      this.rows.words[row] =
+        kind === KeyKind.account ? this.#addAccount(words, at, keys.rows[key]!) + 1 : 0;
       if (kind === KeyKind.transfer) this.#addTransfer(words, at);
       else if (kind !== KeyKind.account) this.#addNewest(kind);
     }
   }
 
   // Hot path.
-  #addAccount(words: Uint32Array, at: number): number {
+  #addAccount(words: Uint32Array, at: number, likely: number): number {
     const { accountIndex, accounts } = this.#parts.ledger;
-    const row = accountIndex.find(words, at, accountIndex.hash(words, at));
+    const isLikely = likely !== -1 && accounts.hasId(likely, words, at);
+    const row = isLikely ? likely : accountIndex.find(words, at, accountIndex.hash(words, at));
     if (row === -1) return -1;
     const to = this.#accounts.extend(ROW_WORDS);
     accounts.copyRow(row, this.#accounts.words, to);

@@ -12,9 +12,8 @@
 import { assert } from './assert.ts';
 import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
 import { OWNER_AWAY, type Claims } from './claims.ts';
-import { DraftWalks, type Draft } from './draft-walks.ts';
+import { DraftWalks, type Draft, type RowsKnown } from './draft-walks.ts';
 import { EventKeys } from './event-keys.ts';
-import type { EventShards } from './event-shards.ts';
 import {
   ApplyHead,
   countBits,
@@ -32,7 +31,7 @@ import type { StateReader, StateWriter } from './state-words.ts';
 import { WalkApply } from './walk-apply.ts';
 import { WalkDecision, type DecisionParts } from './walk-decision.ts';
 import { loadWalks, saveWalks, type Walk } from './walk-image.ts';
-import { KEY_WORDS, WalkLoad } from './walk-load.ts';
+import { WalkLoad } from './walk-load.ts';
 
 /** Events that set out together, with their marks; all accounts or all transfers. 32 words each at `at`. */
 export interface WalkingUnit {
@@ -47,7 +46,6 @@ export interface WalkingUnit {
 export interface WalkingRequest {
   readonly slot: number;
   readonly row: number;
-  readonly isScan: boolean;
 }
 
 type WalkParts = Omit<DecisionParts, 'outgoing'> & {
@@ -96,14 +94,14 @@ export class Walks {
   // ---- Start: events of this shard's requests join a draft, and claim their keys at once.
 
   /** See `DraftWalks`. */
-  start(unit: WalkingUnit, request: WalkingRequest): boolean {
-    return this.#drafts.start(unit, request);
+  start(unit: WalkingUnit, request: WalkingRequest, item: number): boolean {
+    return this.#drafts.start(unit, request, item);
   }
 
   // Hot path.
   // oxlint-disable-next-line max-params -- As there.
-  startRow(columns: Columns, i: number, mark: number, shards: EventShards, slot: number): boolean {
-    return this.#drafts.startRow(columns, i, mark, shards, slot);
+  startRows(columns: Columns, from: number, to: number, known: RowsKnown, slot: number): boolean {
+    return this.#drafts.startRows(columns, from, to, known, slot);
   }
 
   /** At the end of the group: the drafts set out. */
@@ -130,8 +128,8 @@ export class Walks {
 
   // ---- A walk on its way.
 
-  /** Whether the keys of an arriving walk are free here. */
-  canVisit(body: Uint32Array, isScan: boolean): boolean {
+  /** Whether the keys of a walk that arrives, or is parked as an item, are free here. */
+  canVisit(body: Uint32Array, item: number): boolean {
     const rows = body[LinkHead.rows]!;
     const kind = body[WalkHead.batchKind]! as BatchKind;
     const { claims } = this.#parts;
@@ -140,7 +138,7 @@ export class Walks {
     for (let i = 0; i < rows; i++) {
       keys.collect(kind, body, LINK_HEAD_WORDS + i * ROW_WORDS, markOf(body, i));
       for (let key = 0; key < keys.count; key++) {
-        if (!claims.isFree(keys, key, isScan)) return false;
+        if (!claims.isFree(keys, key, item)) return false;
       }
     }
     return true;
@@ -204,9 +202,7 @@ export class Walks {
     const key = walkKey(body[message + LinkHead.first]!, body[message + LinkHead.walk]!);
     const walk = this.#walks.get(key);
     assert(walk !== undefined, 'a decision comes back to a walk under way');
-    for (let at = 0; at < walk.keys.length; at += KEY_WORDS) {
-      claims.release(walk.keys, at, walk.keys[at + 4]!);
-    }
+    claims.releaseAll(walk.keys);
     this.freed = true;
     const at = this.#apply.apply(body, message, walk);
     if (walk.first === ledger.shard) {

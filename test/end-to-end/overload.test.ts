@@ -7,7 +7,7 @@ import { decodeCreate } from '../../gateway/columnar-codec.ts';
 import { startProcess, type ServeProcess } from '../support/cluster.ts';
 
 const ACCOUNTS = 64;
-const ROUNDS = 4;
+const ROUNDS = 3;
 /** Requests at once: three times what the bound lets in. */
 const REQUESTS = 3 * Math.ceil(SHARD_EVENTS_IN_FLIGHT_MAX / BATCH_EVENTS_MAX);
 const MEMORY_GROWTH_BYTES_MAX = 200 << 20;

@@ -11,7 +11,7 @@ import { Child, TempDirectory } from '../support/cluster.ts';
 import { ROOT, readText } from '../support/source-files.ts';
 
 const DOCUMENT = 'docs/ledger.md';
-const SHARDS = [1, 5];
+const SHARDS = [1, 3];
 /** A recipe that loses its fence would not be missed otherwise. */
 const RECIPES_MIN = 7;
 

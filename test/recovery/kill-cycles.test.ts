@@ -36,6 +36,8 @@ const KILLED_AT_START = 8;
  * in every later start, and a snapshot 0.1 s, so this is what takes least; a start still replays what one to three lives left behind it.
  */
 const CYCLES_BETWEEN_SNAPSHOTS = 3;
+/** In every second life there is NATS as well: what it takes at a start is a twentieth of a cycle. */
+const CYCLES_BETWEEN_NATS = 2;
 
 let nats: NatsServer | undefined;
 beforeAll(async () => {
@@ -48,11 +50,7 @@ test(
   { timeout: 60_000 + CYCLES * CYCLE_MS_MAX },
   async () => {
     await using directory = new TempDirectory();
-    const options = {
-      directory: directory.path,
-      shards: SHARDS,
-      ...(nats === undefined ? {} : { nats }),
-    };
+    const options = { directory: directory.path, shards: SHARDS };
     const prng = new Prng(SEED);
     const books = new TransferBooks({
       prng,
@@ -65,12 +63,15 @@ test(
       await startOrderly(options, books);
       for (; cycle < CYCLES; cycle++) {
         if (prng.chance(KILLED_AT_START)) await killAtStart(options, prng);
-        await using served = await startProcess(options);
+        const bus = cycle % CYCLES_BETWEEN_NATS === 0 ? nats : undefined;
+        await using served = await startProcess(
+          bus === undefined ? options : { ...options, nats: bus },
+        );
         await using client = connectHttp(served.url);
         await books.settle(client);
         await books.audit(client);
         if ((cycle + 1) % CYCLES_BETWEEN_SNAPSHOTS === 0) await snapshotLive(directory.path);
-        await loadUntilKilled(served, books, prng);
+        await loadUntilKilled(served, { books, prng, bus });
       }
       await using served = await startProcess(options);
       await using client = connectHttp(served.url);
@@ -108,16 +109,18 @@ async function killAtStart(options: Options, prng: Prng): Promise<void> {
   await served.exit;
 }
 
-/** Several clients over both edges, each with its next batch as soon as the last one is answered, until the process is gone. */
-async function loadUntilKilled(
-  served: ServeProcess,
-  books: TransferBooks,
-  prng: Prng,
-): Promise<void> {
+interface Load {
+  readonly books: TransferBooks;
+  readonly prng: Prng;
+  readonly bus: NatsServer | undefined;
+}
+
+/** Several clients over both edges, where there are two, each with its next batch as soon as the last one is answered, until the process is gone. */
+async function loadUntilKilled(served: ServeProcess, { books, prng, bus }: Load): Promise<void> {
   const clients: Client[] = [];
   for (let i = 0; i < HTTP_LOADS; i++) clients.push(connectHttp(served.url));
-  if (nats !== undefined) {
-    const { url } = nats;
+  if (bus !== undefined) {
+    const { url } = bus;
     clients.push(
       ...(await Promise.all(Array.from({ length: NATS_LOADS }, () => connect({ servers: url })))),
     );

@@ -15,7 +15,7 @@ import { TransferBooks } from '../support/transfer-books.ts';
 
 const SHARDS = 2;
 const SEED = Number(process.env['SEED'] ?? 9);
-const CYCLES = Number(process.env['CYCLES'] ?? 3);
+const CYCLES = Number(process.env['CYCLES'] ?? 2);
 const CYCLE_MS_MAX = 20_000;
 const LOADS = 4;
 /** Frames of such batches are larger than what an actor appends by itself. */

@@ -7,7 +7,6 @@ import { holdsAt } from './rule-table.ts';
 
 for (const { shards, firstShard } of [
   { shards: 1, firstShard: 0 },
-  { shards: 2, firstShard: 0 },
   { shards: 2, firstShard: 1 },
   { shards: 5, firstShard: 3 },
   { shards: 16, firstShard: 14 },

@@ -9,7 +9,7 @@ import { TransferState } from './ledger.ts';
 import { SHARDS_MAX } from './limits.ts';
 import { WordList } from './link-message.ts';
 
-const KEYS_AT_FIRST = 1 << 10;
+const KEYS_AT_FIRST = 1 << 8;
 const ACCOUNT = 1;
 /** Transfer ids are unique per home shard: the tag says which. */
 const TRANSFER = 2;

@@ -11,7 +11,6 @@ import { KeyTable } from './key-table.ts';
 import { BLOCK_ROWS } from './look-ahead.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 
-const KEYS_AT_FIRST = 1 << 12;
 /** Of a key in a list: {id 4, kind} */
 export const KEY_WORDS = 5;
 const OWNER = 5;
@@ -38,9 +37,10 @@ export class Claims {
   /** Of the hashes of the keys: an `EventKeys` made with it has them ready. */
   readonly seed: number;
 
-  constructor(seed: number) {
+  /** `keysAtFirst`: room to begin with, a power of two. */
+  constructor(seed: number, keysAtFirst = 256) {
     this.seed = seed;
-    this.#keys = new KeyTable(KEYS_AT_FIRST, seed);
+    this.#keys = new KeyTable(keysAtFirst, seed);
   }
 
   get count(): number {

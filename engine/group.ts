@@ -26,6 +26,7 @@ import {
   ZERO_WORD,
 } from './frame.ts';
 import {
+  BATCH_EVENTS_MAX,
   GROUP_BYTES_MAX,
   GROUP_BYTES_TARGET,
   GROUP_INPUT_ROWS_MAX,
@@ -70,6 +71,11 @@ export class Group {
     this.words = new Uint32Array(bytesMax / 4);
     this.halves = new Uint16Array(this.words.buffer);
     this.bytes = new Uint8Array(this.words.buffer);
+  }
+
+  /** Rows of the largest batch that may be an input. */
+  get batchRowsMax(): number {
+    return Math.min(BATCH_EVENTS_MAX, this.inputRowsMax);
   }
 
   get inputs(): number {

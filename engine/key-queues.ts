@@ -5,7 +5,7 @@
  * What blocks an item ends in one of two ways: a key that it is the first to wait for loses its owner, or it becomes the first at a key. Both say so
  * here, and so nobody needs to look at items for which nothing has changed.
  */
-const ROOM_AT_FIRST = 1024;
+const ROOM_AT_FIRST = 64;
 /** No node, no item. */
 export const NONE = -1;
 

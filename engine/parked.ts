@@ -19,7 +19,7 @@ export interface ParkedBody {
 
 const NONE = -1;
 const NO_MARKS = new Uint8Array(0);
-const PAGE_ROWS = 1024;
+const PAGE_ROWS = 64;
 
 export class Parked {
   /** Rows lie in pages, made when they are first needed. */

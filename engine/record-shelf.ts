@@ -6,7 +6,7 @@ import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
 import { KeyTable } from './key-table.ts';
 
-const KEYS_AT_FIRST = 1 << 10;
+const KEYS_AT_FIRST = 1 << 8;
 
 export class RecordShelf {
   readonly #keys: KeyTable;

@@ -63,7 +63,7 @@ export class StateMachine {
     this.sent = new Float64Array(options.shards);
     this.received = new Float64Array(options.shards);
     this.acknowledged = new Float64Array(options.shards);
-    this.#claims = new Claims(options.seed);
+    this.#claims = new Claims(options.seed, 2 ** Math.floor(Math.log2(group.batchRowsMax)));
     const { ledger, shelf, requests, outcomes } = this;
     const claims = this.#claims;
     const carried = new Carried(options.seed);

@@ -10,7 +10,7 @@ import { placementOf } from '../support/placement.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 
 const SHARDS = 2;
-const ROUNDS = 3;
+const ROUNDS = 2;
 const LOADS = 4;
 const EXIT_MS_MAX = 8000;
 

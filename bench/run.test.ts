@@ -9,13 +9,10 @@ afterEach(() => {
 });
 
 test.each([
-  'uniform',
   'uniform --rate 2000 --repeat 2',
   'zipfian --shards 2 --cross-shard 50',
-  'pending-post --repeat 2',
-  'pending-post --shards 2 --name-accounts',
-  'chains --chain 3',
-  'chains --shards 2 --legs apart',
+  'pending-post --shards 2 --name-accounts --repeat 2',
+  'chains --chain 3 --shards 2 --legs apart',
   'hot-account --shards 2 --hot-side credit',
   'cross-shard --rate 2000',
   'single-calls --callers 20',

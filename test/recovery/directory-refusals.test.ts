@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } fr
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { main } from '../../cli.ts';
 import { open } from '../../client/in-process-client.ts';
 import { Child, TempDirectory } from '../support/cluster.ts';
 import { contentOf } from '../support/directory-content.ts';
@@ -45,7 +46,17 @@ interface Refused {
 }
 
 async function init(directory: string, ...args: readonly string[]): Promise<Refused> {
-  await using child = new Child(process.execPath, [CLI, 'init', '--data', directory, ...args]);
+  const log: string[] = [];
+  const code = await main(['init', '--data', directory, ...args], {
+    out: () => undefined,
+    log: (line) => log.push(line),
+  });
+  return { code, sentence: log.join('\n') };
+}
+
+/** As a process of its own. */
+async function spawnedInit(directory: string): Promise<Refused> {
+  await using child = new Child(process.execPath, [CLI, 'init', '--data', directory]);
   const { code } = await child.exit;
   return { code, sentence: child.stderr.trim() };
 }
@@ -201,6 +212,16 @@ test.each(CASES)(
     expect(contentOf(directory)).toEqual(before);
   },
 );
+
+test('a process ends with the code, and says the sentence and no more', async () => {
+  await using own = new TempDirectory();
+  const directory = join(own.path, 'ledger');
+  cpSync(whole.path, directory, { recursive: true });
+  truncateSync(firstSegment(directory), 5000);
+  const refused = await init(directory);
+  expect(refused.code).toBe(3);
+  expect(await spawnedInit(directory)).toEqual(refused);
+});
 
 test('the same directory without damage is opened, and serves', async () => {
   expect(await init(whole.path)).toMatchObject({ code: 0 });

@@ -6,17 +6,16 @@
  */
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { main } from '../../cli.ts';
 import type { Client } from '../../client/client.ts';
 import { connectHttp } from '../../client/http-client.ts';
 import { Prng } from '../../lib/prng.ts';
-import { Child, startProcess, TempDirectory } from '../support/cluster.ts';
+import { startProcess, TempDirectory } from '../support/cluster.ts';
 import { coldStart, type Verdict } from '../support/cold-start.ts';
 import { copyDirectory, Judge, pathOf } from '../support/damaged-directory.ts';
 import { contentOf } from '../support/directory-content.ts';
 
-const CLI = fileURLToPath(new URL('../../cli.ts', import.meta.url));
 const SEED = Number(process.env['SEED'] ?? 5);
 const SHARDS = 2;
 const LOADS = 6;
@@ -207,10 +206,13 @@ test.each(CASES)(
     copyDirectory(killed, own);
     damage();
     const before = contentOf(own);
-    await using child = new Child(process.execPath, [CLI, 'init', '--data', own]);
-    expect({ ...(await child.exit), said: child.stderr }).toMatchObject({ code: 3 });
-    expect(child.stderr).toMatch(says);
-    expect(child.stderr).toContain('Nothing was changed');
+    const log: string[] = [];
+    const streams = { out: () => undefined, log: (line: string) => log.push(line) };
+    const code = await main(['init', '--data', own], streams);
+    const said = log.join('\n');
+    expect({ code, said }).toMatchObject({ code: 3 });
+    expect(said).toMatch(says);
+    expect(said).toContain('Nothing was changed');
     expect(contentOf(own)).toEqual(before);
   },
 );

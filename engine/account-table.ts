@@ -70,6 +70,11 @@ export class AccountTable {
     return this.#table.words;
   }
 
+  /** The timestamps of all rows, {low, high} each. */
+  get stamps(): Uint32Array {
+    return this.#stamps.words;
+  }
+
   /** Word offset of the row. */
   // Hot path.
   offset(row: number): number {
@@ -151,18 +156,6 @@ export class AccountTable {
     const to = this.offset(row);
     for (let w = 4; w < 20; w++) words[to + w] = source[at + w]!;
     words[to + 29] = source[at + 20]!;
-  }
-
-  /** The words of a chunk, and of the timestamps of its rows. */
-  chunkAt(chunk: number): Uint32Array {
-    return this.words.subarray(
-      chunk * CHUNK_ROWS * ROW_WORDS,
-      (chunk + 1) * CHUNK_ROWS * ROW_WORDS,
-    );
-  }
-
-  stampsAt(chunk: number): Uint32Array {
-    return this.#stamps.words.subarray(chunk * CHUNK_ROWS * 2, (chunk + 1) * CHUNK_ROWS * 2);
   }
 
   /** Makes so many rows in an empty table, whose words the caller fills in. */

@@ -73,11 +73,6 @@ export class BucketDirectory {
     return this.#buckets;
   }
 
-  slabAt(slab: number): Uint32Array {
-    const slabWords = SLAB_BUCKETS * this.#bucketWords;
-    return this.words.subarray(slab * slabWords, (slab + 1) * slabWords);
-  }
-
   get byteLength(): number {
     const slots = this.#buckets * BUCKET_SLOTS;
     return slots * (this.#slotWords * 4 + 1) + this.#directory.byteLength;

@@ -6,7 +6,7 @@ import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
 import type { Claims } from './claims.ts';
 import { SLOT_WORDS } from './id-index.ts';
-import { imageChunk, imagePieces, ImageSection, imageSizes, type TableSection } from './image.ts';
+import { imageWords, imagePieces, ImageSection, imageSizes, type TableSection } from './image.ts';
 import type { Ledger } from './ledger.ts';
 import { digestOfEntries, ENTRY_WORDS } from './pending-table.ts';
 import type { Walks } from './walk.ts';
@@ -180,8 +180,8 @@ export class StateDigest {
 /** The digest of a state machine's tables, and of the tail that is given. */
 export function stateDigest(ledger: Ledger, tail: Uint32Array): readonly [number, number] {
   const digest = new StateDigest(tail);
-  for (const { section, chunk, words } of imagePieces(imageSizes(ledger))) {
-    digest.add(section, imageChunk(ledger, section, chunk).subarray(0, words));
+  for (const piece of imagePieces(imageSizes(ledger))) {
+    digest.add(piece.section, imageWords(ledger, piece));
   }
   return digest.finish();
 }

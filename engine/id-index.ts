@@ -34,9 +34,9 @@ export class IdIndex {
     return this.#buckets.buckets;
   }
 
-  /** The words of a slab: so many buckets, one after the other. */
-  slabAt(slab: number): Uint32Array {
-    return this.#buckets.slabAt(slab);
+  /** The words of all slots, bucket after bucket. */
+  get words(): Uint32Array {
+    return this.#buckets.words;
   }
 
   save(out: StateWriter): void {

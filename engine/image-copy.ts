@@ -13,7 +13,14 @@ import {
   IMAGE_TABLE_WORDS,
   type ImageTable,
 } from './before-images.ts';
-import { ImageSection, type ImageParts, type ImagePiece, type TableSection } from './image.ts';
+import {
+  imagePieces,
+  ImageSection,
+  pieceOf,
+  type ImageParts,
+  type ImagePiece,
+  type TableSection,
+} from './image.ts';
 
 /** In which section the words of a table lie. Timestamps never change. */
 const SECTIONS = [
@@ -33,14 +40,16 @@ export class ImageCopy {
 
   constructor(parts: ImageParts) {
     this.#parts = parts;
+    const chunks = new Map<number, number>();
+    for (const { section, chunk } of imagePieces(parts.sizes)) chunks.set(section, chunk + 1);
     for (const section of new Set(SECTIONS)) {
-      this.#newest.set(section, new Uint32Array(parts.chunks[section].length));
+      this.#newest.set(section, new Uint32Array(chunks.get(section) ?? 0));
     }
   }
 
   /** Copies a piece as it is now into the beginning of `target`. */
-  copy({ section, chunk, words }: ImagePiece, target: Uint32Array): void {
-    target.set(this.#parts.chunks[section][chunk]!.subarray(0, words));
+  copy(piece: ImagePiece, target: Uint32Array): void {
+    target.set(pieceOf(this.#parts.tables[piece.section], piece));
   }
 
   /** Another page of the log. */

@@ -40,12 +40,24 @@ export interface ImagePiece {
 /** The largest piece: a slab of the transfer index. */
 export const PIECE_WORDS_MAX = SLAB_BUCKETS * BUCKET_WORDS;
 
-/** What another thread needs to read an image while its shard goes on. `chunks` are those of each section, in order. */
+/**
+ * What another thread needs to read an image while its shard goes on. A few large arrays: a shard stands still while they are sent, and an array for
+ * each chunk would take ten times as long.
+ */
 export interface ImageParts {
   readonly sizes: ImageSizes;
   readonly state: Uint32Array;
-  readonly chunks: Readonly<Record<TableSection, readonly Uint32Array[]>>;
+  readonly tables: Readonly<Record<TableSection, Uint32Array>>;
 }
+
+/** Words of a whole chunk. */
+const CHUNK_WORDS: Readonly<Record<TableSection, number>> = {
+  [ImageSection.accounts]: CHUNK_ROWS * ROW_WORDS,
+  [ImageSection.stamps]: CHUNK_ROWS * 2,
+  [ImageSection.slots]: SLAB_BUCKETS * BUCKET_WORDS,
+  [ImageSection.pendings]: CHUNK_ENTRIES * ENTRY_WORDS,
+  [ImageSection.users]: CHUNK_ENTRIES * USER_WORDS,
+};
 
 /** All pieces in the order in which an image has them; the timestamps of accounts follow their rows. */
 export function* imagePieces(sizes: ImageSizes): Generator<ImagePiece, void, undefined> {
@@ -82,22 +94,36 @@ export function imageSizes({ accounts, transferIndex, pendings }: Ledger): Image
   };
 }
 
-/** The chunk of a table in which a piece lies. */
-export function imageChunk(ledger: Ledger, section: TableSection, chunk: number): Uint32Array {
+/** All words of a table. */
+function tableOf(
+  { accounts, transferIndex, pendings }: Ledger,
+  section: TableSection,
+): Uint32Array {
   switch (section) {
     case ImageSection.accounts:
-      return ledger.accounts.chunkAt(chunk);
+      return accounts.words;
     case ImageSection.stamps:
-      return ledger.accounts.stampsAt(chunk);
+      return accounts.stamps;
     case ImageSection.slots:
-      return ledger.transferIndex.slabAt(chunk);
+      return transferIndex.words;
     case ImageSection.pendings:
-      return ledger.pendings.chunkAt(chunk);
+      return pendings.words;
     case ImageSection.users:
-      return ledger.pendings.userChunkAt(chunk);
+      return pendings.userWords;
     default:
       return unreachable(section);
   }
+}
+
+/** The words of a piece in its table. */
+export function pieceOf(table: Uint32Array, { section, chunk, words }: ImagePiece): Uint32Array {
+  const from = chunk * CHUNK_WORDS[section];
+  return table.subarray(from, from + words);
+}
+
+/** The same in a ledger. */
+export function imageWords(ledger: Ledger, piece: ImagePiece): Uint32Array {
+  return pieceOf(tableOf(ledger, piece.section), piece);
 }
 
 /** A piece, and the words of its table that it fills, in memory that other threads may share. */
@@ -107,16 +133,23 @@ export interface TablePiece extends Pick<ImagePiece, 'section' | 'chunk'> {
 
 /** All pieces of a ledger whose tables have their sizes. */
 export function tablePieces(ledger: Ledger): readonly TablePiece[] {
-  return Array.from(imagePieces(imageSizes(ledger)), ({ section, chunk, words }) => {
-    return { section, chunk, target: imageChunk(ledger, section, chunk).subarray(0, words) };
+  return Array.from(imagePieces(imageSizes(ledger)), (piece) => {
+    const { section, chunk } = piece;
+    return { section, chunk, target: imageWords(ledger, piece) };
   });
 }
 
 export function imageParts(ledger: Ledger, state: Uint32Array): ImageParts {
-  const sizes = imageSizes(ledger);
-  const chunks: Record<TableSection, Uint32Array[]> = { 3: [], 4: [], 5: [], 6: [], 7: [] };
-  for (const { section, chunk } of imagePieces(sizes)) {
-    chunks[section].push(imageChunk(ledger, section, chunk));
-  }
-  return { sizes, state, chunks };
+  const { accounts, stamps, slots, pendings, users } = ImageSection;
+  return {
+    sizes: imageSizes(ledger),
+    state,
+    tables: {
+      [accounts]: tableOf(ledger, accounts),
+      [stamps]: tableOf(ledger, stamps),
+      [slots]: tableOf(ledger, slots),
+      [pendings]: tableOf(ledger, pendings),
+      [users]: tableOf(ledger, users),
+    },
+  };
 }

@@ -291,14 +291,6 @@ export class PendingTable {
 
   // ---- For snapshots.
 
-  chunkAt(chunk: number): Uint32Array {
-    return chunkOf(this.words, chunk, ENTRY_WORDS);
-  }
-
-  userChunkAt(chunk: number): Uint32Array {
-    return chunkOf(this.#users.words, chunk, USER_WORDS);
-  }
-
   /** All but entries and user data. */
   save(out: StateWriter): void {
     out.put(this.#used);
@@ -408,11 +400,6 @@ export class PendingTable {
     assert(entry < this.#used, 'the entry exists');
     return entry * ENTRY_WORDS;
   }
-}
-
-function chunkOf(words: Uint32Array, chunk: number, entryWords: number): Uint32Array {
-  const chunkWords = CHUNK_ENTRIES * entryWords;
-  return words.subarray(chunk * chunkWords, (chunk + 1) * chunkWords);
 }
 
 const BILLION = 1_000_000_000;

@@ -5,6 +5,7 @@ import type { TransferInput } from '../test/support/model-ledger.ts';
 import {
   accountOf,
   accountsFrame,
+  idsWithOneHash,
   OneShard,
   requestFrame,
   transferOf,
@@ -236,24 +237,6 @@ test.each([1, 2, 3, 4])(
     expect(names).toEqual([]);
   },
 );
-
-/** Two account ids that the index of accounts has the same hash for: one is found where the other is looked for. */
-function idsWithOneHash(shard: OneShard): readonly [bigint, bigint] {
-  const { accountIndex } = shard.machine.ledger;
-  const prng = new Prng(1);
-  const ids = new Map<number, bigint>();
-  const words = new Uint32Array(4);
-  for (;;) {
-    // Of two words: one alone gives every id a hash of its own.
-    words[0] = prng.uint32();
-    words[1] = prng.uint32();
-    const id = (BigInt(words[1]) << 32n) | BigInt(words[0]);
-    const hash = accountIndex.hash(words, 0);
-    const other = ids.get(hash);
-    if (other !== undefined && other !== id) return [other, id];
-    ids.set(hash, id);
-  }
-}
 
 test('an account is not taken for another one with the same hash', () => {
   const [short, long] = [new OneShard(), new OneShard()];

@@ -41,8 +41,8 @@ export interface PlainParts {
 }
 
 /** Legs of a chain that goes the short way, and the bound for their balances: as above, however often an account is among them. */
-const LEGS_MAX = 8;
-const CHAIN_UPPER_WORD_MAX = UPPER_WORD_MAX >>> 9;
+export const LEGS_MAX = 8;
+export const CHAIN_UPPER_WORD_MAX = UPPER_WORD_MAX >>> 9;
 
 /** Whether no row of the batch has a flag, a pending id, a timeout, or a timestamp. */
 export function isPlainBatch(columns: Columns): boolean {

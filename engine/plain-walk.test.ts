@@ -11,14 +11,17 @@ import {
   wordsOf,
   type Told,
 } from '../test/support/one-shard.ts';
+import { ROW_WORDS } from './batch.ts';
 import { AccountFlags, TransferFlags } from './flags.ts';
 import { Input, InputFlag } from './frame.ts';
+import { LINK_HEAD_WORDS } from './link-message.ts';
 import { shardOf } from './placement.ts';
 import { PlainWalk } from './plain-walk.ts';
 import { TransferStatus } from './status.ts';
+import { CODE_FLAGS } from './transfer-accounts.ts';
 
 const SHARDS = 3;
-const ACCOUNTS_PER_SHARD = 12;
+const ACCOUNTS_PER_SHARD = 40;
 const MAX = 2n ** 128n - 1n;
 const NO_SUCH_ACCOUNT = 10n ** 6n;
 /** Of the first accounts of each shard: two with limits, one with a history of balances, one of another ledger. */
@@ -94,10 +97,23 @@ function drawTransfer(prng: Prng, used: bigint, isCalm: boolean): TransferInput 
   return prng.chance(2) ? { ...transfer, id: MAX } : transfer;
 }
 
-/** The lowest shard of the transfer's accounts, to which it is sent. */
-function firstShard({ debitAccountId, creditAccountId }: TransferInput): number {
-  const shards = [debitAccountId, creditAccountId].map((id) => shardOf(wordsOf(id), 0, SHARDS));
-  return Math.min(...shards);
+/** A chain of a few transfers, or a single one. */
+function drawUnit(prng: Prng, used: bigint, isCalm: boolean, isChain: boolean): TransferInput[] {
+  const legs = isChain ? prng.between(2, prng.chance(80) ? 4 : 10) : 1;
+  return Array.from({ length: legs }, (_, leg) => {
+    const transfer = drawTransfer(prng, used, isCalm);
+    if (leg === legs - 1) return transfer;
+    return { ...transfer, flags: (transfer.flags ?? 0) | TransferFlags.linked };
+  });
+}
+
+/** The lowest shard of the accounts of a unit, to which it is sent. */
+function firstShard(unit: readonly TransferInput[]): number {
+  const ids = unit.flatMap(({ debitAccountId, creditAccountId }) => [
+    debitAccountId,
+    creditAccountId,
+  ]);
+  return Math.min(...ids.map((id) => shardOf(wordsOf(id), 0, SHARDS)));
 }
 
 afterEach(() => {
@@ -110,12 +126,22 @@ test.each([1, 2, 3, 4, 5, 6])(
     const prng = new Prng(seed);
     const [short, long] = [new World(), new World()];
     let events = 0;
-    const both = (shard: number, frame: Uint32Array): Told[] => {
-      const through = vi.spyOn(PlainWalk.prototype, 'run');
-      const one = short.run(shard, frame);
-      for (const [i, [, , , , from]] of through.mock.calls.entries()) {
-        events += Number(through.mock.results[i]!.value) - from;
+    let linked = 0;
+    // oxlint-disable-next-line unbound-method -- It is given its `this`.
+    const { run } = PlainWalk.prototype;
+    function counted(this: PlainWalk, ...args: Parameters<typeof run>): number {
+      const [body, , , , from] = args;
+      const to = run.apply(this, args);
+      events += to - from;
+      for (let i = from; i < to; i++) {
+        const codeFlags = body[LINK_HEAD_WORDS + i * ROW_WORDS + CODE_FLAGS]!;
+        if (((codeFlags >>> 16) & TransferFlags.linked) !== 0) linked++;
       }
+      return to;
+    }
+    const both = (shard: number, frame: Uint32Array): Told[] => {
+      const through = vi.spyOn(PlainWalk.prototype, 'run').mockImplementation(counted);
+      const one = short.run(shard, frame);
       through.mockRestore();
       const off = vi.spyOn(PlainWalk.prototype, 'run').mockImplementation((...args) => args[4]);
       expect(long.run(shard, frame)).toEqual(one);
@@ -136,11 +162,12 @@ test.each([1, 2, 3, 4, 5, 6])(
     for (let round = 1; round <= 40; round++) {
       const isCalm = prng.chance(50);
       const n = prng.between(1, prng.chance(10) ? 600 : 40);
+      const chains = prng.pick([0, 30, 60]);
       const drawn = Array.from({ length: n }, () =>
-        drawTransfer(prng, BigInt(round * 1000), isCalm),
+        drawUnit(prng, BigInt(round * 1000), isCalm, prng.chance(chains)),
       );
       for (let shard = 0; shard < SHARDS; shard++) {
-        const own = drawn.filter((transfer) => firstShard(transfer) === shard);
+        const own = drawn.filter((unit) => firstShard(unit) === shard).flat();
         if (own.length === 0) continue;
         const frame = transfersFrame(own, round);
         if (prng.chance(5)) frame[Input.flags] = InputFlag.imported;
@@ -150,6 +177,7 @@ test.each([1, 2, 3, 4, 5, 6])(
     }
     expect(created).toBeGreaterThan(300);
     expect(events).toBeGreaterThan(150);
+    expect(linked).toBeGreaterThan(20);
     for (const shard of short.shards) expect(shard.replayed().digest).toBe(shard.digest);
   },
 );

@@ -182,7 +182,7 @@ export class TransferAccounts {
     this.touched ^= accounts.touchStamps(guesses, count);
   }
 
-  /** Rows that were brought along lie in the order in which the events have named them first. */
+  /** Rows that were brought along lie, for each shard, in the order in which the events have named them first. */
   // Hot path.
   #lookAheadAtBrought(from: number, to: number, { home, away }: EventShards): void {
     const { words, at, step } = this.#columns!;
@@ -207,7 +207,12 @@ export class TransferAccounts {
       this.#brought++;
       return BROUGHT - next;
     }
-    return -1;
+    // It comes again, or from another shard than the one before.
+    const at = carried.findAccount(words, id);
+    if (at < 0) return -1;
+    const row = at / ROW_WORDS;
+    this.#brought = row + 1;
+    return BROUGHT - row;
   }
 
   /**

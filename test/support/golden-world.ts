@@ -10,7 +10,7 @@ import { assert } from '../../engine/assert.ts';
 import { BatchKind } from '../../engine/batch.ts';
 import { digestText } from '../../engine/digest.ts';
 import { Input } from '../../engine/frame.ts';
-import { imageChunk, imagePieces, ImageSection, imageSizes } from '../../engine/image.ts';
+import { imagePieces, ImageSection, imageSizes, imageWords } from '../../engine/image.ts';
 import { Reply } from '../../engine/open-requests.ts';
 import { ACCOUNT_STATUS_NAMES, TRANSFER_STATUS_NAMES } from '../../engine/status.ts';
 import { metaChecksum, shardName, type DirectoryMeta } from '../../persistence/data-directory.ts';
@@ -231,8 +231,7 @@ export class GoldenWorld implements Disposable {
     being.image.write(ImageSection.links, begin.links);
     const { ledger } = actor.machine;
     for (const piece of imagePieces(imageSizes(ledger))) {
-      const chunk = imageChunk(ledger, piece.section, piece.chunk);
-      being.image.write(piece.section, chunk.subarray(0, piece.words));
+      being.image.write(piece.section, imageWords(ledger, piece));
     }
     being.publish({ chain, timestamp, digest: digestText(actor.machine.digest()) });
     Atomics.store(words, SnapshotWord.phase, SnapshotPhase.read);

@@ -6,8 +6,8 @@ import { assert } from '../../engine/assert.ts';
 import { StateDigest } from '../../engine/digest.ts';
 import { ImageCopy } from '../../engine/image-copy.ts';
 import {
-  imageChunk,
   imagePieces,
+  imageWords,
   type ImageParts,
   type ImagePiece,
   type TableSection,
@@ -55,7 +55,7 @@ export class ImageMaking {
   tear(): void {
     if (this.#copied.length === 0) return;
     const { piece, words } = this.#prng.pick(this.#copied);
-    const now = imageChunk(this.#machine.ledger, piece.section, piece.chunk);
+    const now = imageWords(this.#machine.ledger, piece);
     const from = this.#prng.below(words.length);
     for (let w = from; w < words.length; w += 1 + this.#prng.below(7)) words[w] = now[w]!;
   }

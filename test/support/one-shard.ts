@@ -6,6 +6,7 @@ import { Group } from '../../engine/group.ts';
 import { Reply, REPLY_HEAD_WORDS } from '../../engine/open-requests.ts';
 import { shardOf } from '../../engine/placement.ts';
 import { StateMachine } from '../../engine/state-machine.ts';
+import { Prng } from '../../lib/prng.ts';
 import { MemoryJournal, type MemoryJournalStore } from '../../persistence/memory-journal.ts';
 import { RecordReader } from '../../sharding/record-reader.ts';
 import { replayJournal } from '../../sharding/replay.ts';
@@ -163,5 +164,24 @@ export class OneShard {
 
   get digest(): string {
     return this.machine.digest().join();
+  }
+}
+
+/** Two account ids of the shard that its index of accounts has the same hash for: one is found where the other is looked for. */
+export function idsWithOneHash({ machine, shard, shards }: OneShard): readonly [bigint, bigint] {
+  const { accountIndex } = machine.ledger;
+  const prng = new Prng(1);
+  const ids = new Map<number, bigint>();
+  const words = new Uint32Array(4);
+  for (;;) {
+    // Of two words: one alone gives every id a hash of its own.
+    words[0] = prng.uint32();
+    words[1] = prng.uint32();
+    if (shardOf(words, 0, shards) !== shard) continue;
+    const id = (BigInt(words[1]) << 32n) | BigInt(words[0]);
+    const hash = accountIndex.hash(words, 0);
+    const other = ids.get(hash);
+    if (other !== undefined && other !== id) return [other, id];
+    ids.set(hash, id);
   }
 }

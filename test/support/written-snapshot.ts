@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestText } from '../../engine/digest.ts';
 import { TransferFlags } from '../../engine/flags.ts';
-import { imageChunk, imagePieces, ImageSection, imageSizes } from '../../engine/image.ts';
+import { imagePieces, ImageSection, imageSizes, imageWords } from '../../engine/image.ts';
 import type { SnapshotManifest } from '../../persistence/snapshot-manifest.ts';
 import { SnapshotBeing } from '../../persistence/snapshot-store.ts';
 import { accountOf, accountsFrame, OneShard, transferOf, transfersFrame } from './one-shard.ts';
@@ -38,8 +38,8 @@ export class WrittenSnapshots implements Disposable {
     using being = new SnapshotBeing(this.directory, { ...IDENTITY, sequence });
     being.image.write(ImageSection.state, parts.state);
     being.image.write(ImageSection.links, Uint32Array.of(1, 2, 3));
-    for (const { section, chunk, words } of imagePieces(imageSizes(machine.ledger))) {
-      being.image.write(section, imageChunk(machine.ledger, section, chunk).subarray(0, words));
+    for (const piece of imagePieces(imageSizes(machine.ledger))) {
+      being.image.write(piece.section, imageWords(machine.ledger, piece));
     }
     const digest = digestText(machine.digest());
     return being.publish({ chain: journal.checksum(sequence), timestamp: '7', digest });

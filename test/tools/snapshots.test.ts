@@ -17,7 +17,7 @@ import { main } from '../../cli.ts';
 import { TransportClient } from '../../client/client.ts';
 import { RouterTransport } from '../../client/router-transport.ts';
 import { Group } from '../../engine/group.ts';
-import { imageChunk, imagePieces, ImageSection, imageSizes } from '../../engine/image.ts';
+import { imagePieces, ImageSection, imageSizes, imageWords } from '../../engine/image.ts';
 import { Prng } from '../../lib/prng.ts';
 import {
   listSnapshots,
@@ -200,8 +200,8 @@ function disguise(directory: string, from: SnapshotFiles, to: SnapshotFiles): st
   using being = new SnapshotBeing(shardDirectory(directory, shard), { ...identity, sequence });
   being.image.write(ImageSection.state, parts.state);
   being.image.write(ImageSection.links, links);
-  for (const { section, chunk, words } of imagePieces(imageSizes(machine.ledger))) {
-    being.image.write(section, imageChunk(machine.ledger, section, chunk).subarray(0, words));
+  for (const piece of imagePieces(imageSizes(machine.ledger))) {
+    being.image.write(piece.section, imageWords(machine.ledger, piece));
   }
   being.publish({ chain, timestamp, digest });
   return `digest, numbers on the links`;

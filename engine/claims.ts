@@ -91,6 +91,12 @@ export class Claims {
     return true;
   }
 
+  /** Reads where keys of these hashes are most likely, so that their cache misses overlap; at most `count` of them. */
+  // Hot path.
+  touchAll(hashes: Int32Array, count: number): void {
+    this.touched ^= this.#keys.touchAll(hashes, count);
+  }
+
   /** Frees the keys of a walk: {id 4, kind} for each. */
   // Hot path.
   releaseAll(ids: Uint32Array): void {

@@ -173,7 +173,11 @@ export class CreateRequests {
     const { transferIndex } = this.#ledger;
     transferIndex.seekFree(words, start, stride, this.#hashes, from, to, accounts.freeAhead);
     if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);
-    else accounts.lookAhead(i, end, this.#ledger.shards === 1 ? null : this.#shardsOf);
+    else if (this.#ledger.shards === 1) accounts.lookAhead(i, end, null);
+    else {
+      accounts.lookAhead(i, end, this.#shardsOf);
+      this.#walks.lookAhead(this.#columns, i, end, this.#shardsOf);
+    }
     return end;
   }
 

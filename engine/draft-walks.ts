@@ -3,18 +3,21 @@
  * one walk, in order of arrival, so that a hot account costs a walk for each group commit and not for each transfer.
  */
 import { assert } from './assert.ts';
-import { BatchKind, type Columns, ROW_WORDS } from './batch.ts';
+import { BatchKind, type Columns, ROW_WORDS, Transfer } from './batch.ts';
 import { AWAITED, NEWCOMER, OWNER_AWAY, type Claims } from './claims.ts';
-import { addPath, addShard, EventKeys } from './event-keys.ts';
+import { addPath, addShard, EventKeys, KeyKind } from './event-keys.ts';
 import type { EventShards } from './event-shards.ts';
 import type { Ledger } from './ledger.ts';
 import { WALK_EVENTS_MAX } from './limits.ts';
 import { WordList } from './link-message.ts';
+import { BLOCK_ROWS } from './look-ahead.ts';
+import { hashId } from './placement.ts';
 import type { Units } from './units.ts';
 import { WalkLoad } from './walk-load.ts';
 import type { WalkingRequest, WalkingUnit } from './walk.ts';
 
 const SPARE_DRAFTS_MAX = 4;
+const LEGS_KEPT = 8;
 
 export interface Draft {
   number: number;
@@ -58,11 +61,16 @@ export class DraftWalks {
   /** Walks that began here, ever. */
   begun = 0;
   readonly #keys: EventKeys;
+  /** Of the rows of a unit; of a longer one they are collected again. */
+  readonly #legs: readonly EventKeys[];
   readonly #path: Path = { low: 0, high: 0 };
+  readonly #hashes = new Int32Array(3 * BLOCK_ROWS);
 
   constructor(parts: DraftParts) {
     this.#parts = parts;
-    this.#keys = new EventKeys(parts.ledger, parts.claims.seed);
+    const newKeys = (): EventKeys => new EventKeys(parts.ledger, parts.claims.seed);
+    this.#keys = newKeys();
+    this.#legs = Array.from({ length: LEGS_KEPT }, newKeys);
   }
 
   get count(): number {
@@ -79,7 +87,7 @@ export class DraftWalks {
     let draft: Draft | null = null;
     for (let i = 0; i < unit.n; i++) {
       keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, unit.marks[i]!);
-      const found = this.#ownerOfKeys(draft, item);
+      const found = this.#ownerOfKeys(draft, item, keys);
       if (found === MUST_WAIT) return false;
       draft = found;
     }
@@ -87,6 +95,30 @@ export class DraftWalks {
     draft ??= this.#draftFor(unit.kind, unit.n, path);
     this.#join(draft, unit, request);
     return true;
+  }
+
+  /** Looks ahead at where the keys of rows of an open batch are claimed; at most BLOCK_ROWS. */
+  // Hot path.
+  lookAhead(columns: Columns, from: number, to: number, { home, away }: EventShards): void {
+    const { claims, ledger } = this.#parts;
+    const { words, at, step } = columns;
+    const { shard } = ledger;
+    const { seed } = claims;
+    const hashes = this.#hashes;
+    let count = 0;
+    for (let i = from; i < to; i++) {
+      if (home[i] === shard) {
+        const id = at[Transfer.id]! + i * step[Transfer.id]!;
+        const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+        hashes[count++] = hashId(words, id, seed ^ KeyKind.transfer);
+        hashes[count++] = hashId(words, dr, seed ^ KeyKind.account);
+      }
+      if (away[i] === shard) {
+        const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
+        hashes[count++] = hashId(words, cr, seed ^ KeyKind.account);
+      }
+    }
+    claims.touchAll(hashes, count);
   }
 
   /** The same for the rows from..to-1 of an open batch, of request `slot`. */
@@ -106,8 +138,9 @@ export class DraftWalks {
     for (let i = from; i < to; i++) {
       addShard(path, shards.home[i]!);
       addShard(path, shards.away[i]!);
-      this.#collectRow(columns, i, marks[i]!, shards);
-      const owner = this.#ownerOfKeys(found, NEWCOMER);
+      const keys = this.#legs[(i - from) % LEGS_KEPT]!;
+      this.#collectRow(columns, i, marks[i]!, shards, keys);
+      const owner = this.#ownerOfKeys(found, NEWCOMER, keys);
       if (owner === MUST_WAIT) return false;
       found = owner;
     }
@@ -115,10 +148,11 @@ export class DraftWalks {
     if (found !== null && !fits(found, columns.kind, n, path)) return false;
     const draft = found ?? this.#draftFor(columns.kind, n, path);
     for (let i = from; i < to; i++) {
-      if (n > 1) this.#collectRow(columns, i, marks[i]!, shards);
+      const keys = this.#legs[(i - from) % LEGS_KEPT]!;
+      if (n > LEGS_KEPT) this.#collectRow(columns, i, marks[i]!, shards, keys);
       const at = draft.events.extend(ROW_WORDS);
       columns.copyRow(i, draft.events.words, at);
-      draft.load.claim(this.#keys, draft.number);
+      draft.load.claim(keys, draft.number);
       this.#note(draft, marks[i]!, slot, i);
     }
     return true;
@@ -126,8 +160,14 @@ export class DraftWalks {
 
   /** With the rows of the accounts, where these have been looked ahead at. */
   // Hot path.
-  #collectRow(columns: Columns, i: number, mark: number, shards: EventShards): void {
-    const keys = this.#keys;
+  // oxlint-disable-next-line max-params -- A row, what is known of it, and where its keys go.
+  #collectRow(
+    columns: Columns,
+    i: number,
+    mark: number,
+    shards: EventShards,
+    keys: EventKeys,
+  ): void {
     const { rowsAhead, aheadFrom, aheadTo } = this.#parts.units.transferRules.accounts;
     const isAhead = columns.kind === BatchKind.transfers && i >= aheadFrom && i < aheadTo;
     keys.debitRow = isAhead ? rowsAhead[2 * (i - aheadFrom)]! : -1;
@@ -137,8 +177,11 @@ export class DraftWalks {
 
   /** The draft that has some of the collected keys, as `draft` may have others; null when none has. */
   // Hot path.
-  #ownerOfKeys(draft: Draft | null, item: number): Draft | null | typeof MUST_WAIT {
-    const keys = this.#keys;
+  #ownerOfKeys(
+    draft: Draft | null,
+    item: number,
+    keys: EventKeys,
+  ): Draft | null | typeof MUST_WAIT {
     let found = draft;
     for (let key = 0; key < keys.count; key++) {
       const owner = this.#parts.claims.ownerUnlessAwaited(keys, key, item);

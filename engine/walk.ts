@@ -14,6 +14,7 @@ import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
 import { OWNER_AWAY, type Claims } from './claims.ts';
 import { DraftWalks, type Draft, type RowsKnown } from './draft-walks.ts';
 import { EventKeys } from './event-keys.ts';
+import type { EventShards } from './event-shards.ts';
 import {
   ApplyHead,
   countBits,
@@ -27,6 +28,7 @@ import {
 } from './link-message.ts';
 import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
+import { MessagePool } from './message-pool.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 import { WalkApply } from './walk-apply.ts';
 import { WalkDecision, type DecisionParts } from './walk-decision.ts';
@@ -57,6 +59,8 @@ export class Walks {
   readonly #parts: WalkParts;
   readonly outgoing: Outgoing[] = [];
   readonly #walks = new Map<number, Walk>();
+  /** The words that walks under way are remembered by. */
+  readonly #pool = new MessagePool();
   readonly #drafts: DraftWalks;
   /** Claims were freed in this group: somebody parked may have a turn. */
   freed = false;
@@ -98,6 +102,10 @@ export class Walks {
     return this.#drafts.start(unit, request, item);
   }
 
+  lookAhead(columns: Columns, from: number, to: number, shards: EventShards): void {
+    this.#drafts.lookAhead(columns, from, to, shards);
+  }
+
   // Hot path.
   // oxlint-disable-next-line max-params -- As there.
   startRows(columns: Columns, from: number, to: number, known: RowsKnown, slot: number): boolean {
@@ -123,7 +131,7 @@ export class Walks {
     out[WalkHead.batchKind] = draft.kind;
     out.set(events.view(), LINK_HEAD_WORDS);
     out.set(marks.view(), LINK_HEAD_WORDS + events.length);
-    this.#forward(out, from, load, requests.copy());
+    this.#forward(out, from, load, this.#copyOf(requests.view()));
   }
 
   // ---- A walk on its way.
@@ -182,8 +190,8 @@ export class Walks {
     this.#walks.set(walkKey(first, number), {
       first,
       number,
-      keys: load.keys.copy(),
-      rows: load.rows.copy(),
+      keys: this.#copyOf(load.keys.view()),
+      rows: this.#copyOf(load.rows.view()),
       requests,
       acknowledgements: countBits(low) + countBits(high) - 2,
       outcomes: null,
@@ -206,11 +214,12 @@ export class Walks {
     this.freed = true;
     const at = this.#apply.apply(body, message, walk);
     if (walk.first === ledger.shard) {
-      walk.outcomes = body.slice(at, at + body[message + ApplyHead.outcomes]! * OUTCOME_WORDS);
+      const end = at + body[message + ApplyHead.outcomes]! * OUTCOME_WORDS;
+      walk.outcomes = this.#copyOf(body.subarray(at, end));
       this.#answer(walk);
       return;
     }
-    this.#walks.delete(key);
+    this.#forget(walk);
     const ack = new Uint32Array(LINK_HEAD_WORDS);
     ack[LinkHead.kind] = LinkKind.ack;
     ack[LinkHead.first] = walk.first;
@@ -239,7 +248,20 @@ export class Walks {
       const high = outcomes[at + 2]!;
       this.#parts.requests.settle(requests[2 * i]!, requests[2 * i + 1]!, outcomes[at]!, low, high);
     }
-    this.#walks.delete(walkKey(walk.first, walk.number));
+    this.#forget(walk);
+  }
+
+  #copyOf(words: Uint32Array): Uint32Array {
+    const copy = this.#pool.take(words.length);
+    copy.set(words);
+    return copy;
+  }
+
+  #forget({ first, number, keys, rows, requests, outcomes }: Walk): void {
+    this.#walks.delete(walkKey(first, number));
+    for (const words of [keys, rows, requests, outcomes]) {
+      if (words !== null) this.#pool.give(words);
+    }
   }
 
   save(out: StateWriter): void {

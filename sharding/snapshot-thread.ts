@@ -184,9 +184,9 @@ class SnapshotWriting {
       this.#copy.restore(piece, words);
       this.#digest.add(piece.section, words);
       being.image.write(piece.section, words);
+      being.image.sync();
       this.#pace();
     }
-    being.image.sync();
   }
 
   /** Waits until the actor has ended two steps, and takes its log up to there. */

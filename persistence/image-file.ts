@@ -25,6 +25,8 @@ const HEADER_WORDS = 16;
 const BLOCK_HEAD_WORDS = 4;
 export const IMAGE_BLOCK_BYTES_MAX = 1 << 20;
 const TRAILER = 0xffffffff;
+/** So much is put onto the disk at a time: the commits of a journal wait behind it. */
+const UNSYNCED_BYTES_MAX = 1 << 20;
 
 /** Whose state an image is. */
 export interface ImageIdentity extends JournalIdentity {
@@ -46,6 +48,7 @@ export class ImageWriter {
   #number = 0;
   #checksum: number;
   bytes = 0;
+  #unsynced = 0;
 
   private constructor(file: number, identity: ImageIdentity) {
     this.#file = file;
@@ -81,6 +84,10 @@ export class ImageWriter {
     this.#checksum = crc32(payload, crc32(bytesOf(head.subarray(0, 3)), this.#checksum));
     head[3] = this.#checksum;
     this.#write([bytesOf(head), payload]);
+    this.#unsynced += payload.byteLength;
+    if (this.#unsynced < UNSYNCED_BYTES_MAX) return;
+    this.#unsynced = 0;
+    fdatasyncSync(this.#file);
   }
 
   #write(parts: readonly Uint8Array[]): void {
@@ -95,11 +102,6 @@ export class ImageWriter {
       }
       left = rest;
     }
-  }
-
-  /** Has what was written so far put onto the disk, so that not all of it is due at the end: a journal's commits would wait behind it. */
-  sync(): void {
-    fdatasyncSync(this.#file);
   }
 
   /** Ends the file, durably. Says the checksum over all of it. */

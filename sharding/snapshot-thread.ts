@@ -184,7 +184,6 @@ class SnapshotWriting {
       this.#copy.restore(piece, words);
       this.#digest.add(piece.section, words);
       being.image.write(piece.section, words);
-      being.image.sync();
       this.#pace();
     }
   }

@@ -9,6 +9,8 @@ import { hashId } from './placement.ts';
 
 /** {hash, row + 1}. */
 const SLOT_WORDS = 2;
+/** Lower than that of the index of transfers, which is in images and has most of the memory: searches end sooner, mostly at their first slot. */
+const FILL_MAX = 0.5;
 
 export class AccountIndex {
   readonly #seed: number;
@@ -17,6 +19,7 @@ export class AccountIndex {
     SLOT_WORDS,
     ACCOUNT_SLOTS_BYTES_MAX,
     (words, at) => words[at]! | 0,
+    { fillMax: FILL_MAX },
   );
 
   constructor(accounts: AccountTable, seed: number) {

@@ -22,7 +22,7 @@ import { TableWords } from './table-words.ts';
 export const BUCKET_SHIFT = 11;
 export const BUCKET_SLOTS = 1 << BUCKET_SHIFT;
 const SLOT_MASK = BUCKET_SLOTS - 1;
-const FILL_MAX = BUCKET_SLOTS * 0.875;
+const FILL_MAX = 0.875;
 /** Buckets of a slab, which is what an image takes at a time. */
 export const SLAB_BUCKETS = 64;
 /** Slot numbers stay below 2^31: about a billion. */
@@ -36,6 +36,7 @@ export function nextSlot(slot: number): number {
 
 export class BucketDirectory {
   readonly #slotWords: number;
+  readonly #fillMax: number;
   readonly #bucketWords: number;
   readonly #hashOf: (words: Uint32Array, at: number) => number;
   readonly #images: BeforeImages;
@@ -54,9 +55,13 @@ export class BucketDirectory {
     slotWords: number,
     bytesMax: number,
     hashOf: (words: Uint32Array, at: number) => number,
-    images = new BeforeImages(),
+    {
+      images = new BeforeImages(),
+      fillMax = FILL_MAX,
+    }: { readonly images?: BeforeImages | undefined; readonly fillMax?: number } = {},
   ) {
     this.#images = images;
+    this.#fillMax = fillMax * BUCKET_SLOTS;
     this.#table = new TableWords(bytesMax);
     this.#marks = new TableWords(bytesMax / slotWords / 4);
     this.#slotWords = slotWords;
@@ -109,7 +114,7 @@ export class BucketDirectory {
 
   // Hot path.
   hasRoom(bucket: number): boolean {
-    return this.#fills[bucket]! < FILL_MAX;
+    return this.#fills[bucket]! < this.#fillMax;
   }
 
   /** Keeps a slot as it is for the snapshot under way, if there is one. */

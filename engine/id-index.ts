@@ -27,7 +27,7 @@ export class IdIndex {
   constructor(seed: number, images?: BeforeImages) {
     this.#seed = seed | 0;
     const hashOf = (words: Uint32Array, at: number): number => hashId(words, at, this.#seed);
-    this.#buckets = new BucketDirectory(SLOT_WORDS, TRANSFER_SLOTS_BYTES_MAX, hashOf, images);
+    this.#buckets = new BucketDirectory(SLOT_WORDS, TRANSFER_SLOTS_BYTES_MAX, hashOf, { images });
   }
 
   get buckets(): number {

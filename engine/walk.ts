@@ -27,8 +27,8 @@ import {
   type Outgoing,
 } from './link-message.ts';
 import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
-import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
 import { MessagePool } from './message-pool.ts';
+import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 import { WalkApply } from './walk-apply.ts';
 import { WalkDecision, type DecisionParts } from './walk-decision.ts';

@@ -5,6 +5,7 @@
 import { BatchingClient } from '../client/batching-client.ts';
 import type { TransferInput } from '../client/client.ts';
 import { HEADER_BYTES } from '../engine/batch.ts';
+import { bigintOfUint128 } from '../engine/uint128.ts';
 import { type Load, runSteps } from './load.ts';
 import { warmAndMeasure } from './runs.ts';
 import {
@@ -88,8 +89,5 @@ class Rows {
 }
 
 function idAt({ batch }: Slot, row: number): bigint {
-  const at = HEADER_BYTES / 4 + row * 4;
-  let id = 0n;
-  for (let word = 3; word >= 0; word--) id = (id << 32n) | BigInt(batch.words[at + word]!);
-  return id;
+  return bigintOfUint128(batch.words, HEADER_BYTES / 4 + row * 4);
 }

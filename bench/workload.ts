@@ -14,6 +14,7 @@ import {
   type WireColumn,
 } from '../engine/batch.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
+import { bigintOfUint128 } from '../engine/uint128.ts';
 import { Prng } from '../lib/prng.ts';
 import { type PairRules, Pairs } from './pairs.ts';
 import {
@@ -148,11 +149,7 @@ export class Workload implements SlotSource {
   }
 
   accountId(account: number): bigint {
-    let id = 0n;
-    for (let word = 3; word >= 0; word--) {
-      id = (id << 32n) | BigInt(this.accountIds[account * 4 + word]!);
-    }
-    return id;
+    return bigintOfUint128(this.accountIds, account * 4);
   }
 
   /** Batches that create the accounts, as large as they may be. */

@@ -9,7 +9,7 @@
  *
  * What waits is bounded: beyond `waitingMax` a call is rejected at once (`overloaded`).
  */
-import { BatchKind, batchOfRows, ROW_BYTES, ROW_WORDS } from '../engine/batch.ts';
+import { BatchKind, batchOfRows, ROW_WORDS } from '../engine/batch.ts';
 import { TransferFlags } from '../engine/flags.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
@@ -32,12 +32,50 @@ export interface BatchingOptions extends CallOptions {
   readonly waitingMax?: number;
 }
 
+/** Who waits for what became of rows of a batch. */
 interface Caller {
-  /** Its rows in the batch: one, or those of a chain. */
-  readonly from: number;
-  readonly to: number;
-  readonly resolve: (results: readonly TransferResult[]) => void;
+  answer(results: readonly TransferResult[]): void;
   readonly reject: (error: unknown) => void;
+}
+
+class SingleCaller implements Caller {
+  readonly #row: number;
+  readonly #resolve: (result: TransferResult) => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(
+    row: number,
+    resolve: (result: TransferResult) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#row = row;
+    this.#resolve = resolve;
+    this.reject = reject;
+  }
+
+  answer(results: readonly TransferResult[]): void {
+    this.#resolve(results[this.#row]!);
+  }
+}
+
+class ChainCaller implements Caller {
+  readonly #rows: readonly [from: number, to: number];
+  readonly #resolve: (results: readonly TransferResult[]) => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(
+    rows: readonly [from: number, to: number],
+    resolve: (results: readonly TransferResult[]) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#rows = rows;
+    this.#resolve = resolve;
+    this.reject = reject;
+  }
+
+  answer(results: readonly TransferResult[]): void {
+    this.#resolve(results.slice(...this.#rows));
+  }
 }
 
 const WAITING_MAX = 65_536;
@@ -48,19 +86,32 @@ class Gathering {
   readonly callers: Caller[] = [];
   n = 0;
   #rows = new Uint32Array(ROWS_MIN * ROW_WORDS);
+  #view = new DataView(this.#rows.buffer);
 
   hasRoom(count: number): boolean {
     return this.n + count <= BATCH_EVENTS_MAX;
   }
 
+  /** Writes the row of one caller, or nothing. */
+  // Hot path.
+  write(transfer: TransferInput): void {
+    this.#reach(this.n + 1);
+    try {
+      writeObject(BatchKind.transfers, transfer, this.#view, this.n, 0);
+    } catch (error: unknown) {
+      this.#rows.fill(0, this.n * ROW_WORDS, (this.n + 1) * ROW_WORDS);
+      throw error;
+    }
+    this.n++;
+  }
+
   /** Writes the rows of one caller, all or none of them. */
-  write(transfers: readonly TransferInput[]): void {
+  writeChain(transfers: readonly TransferInput[]): void {
     this.#reach(this.n + transfers.length);
     const { n } = this;
-    const view = new DataView(this.#rows.buffer, n * ROW_BYTES);
     try {
       for (const [i, transfer] of transfers.entries()) {
-        writeObject(BatchKind.transfers, transfer, view, i);
+        writeObject(BatchKind.transfers, transfer, this.#view, n + i, i);
       }
     } catch (error: unknown) {
       this.#rows.fill(0, n * ROW_WORDS, (n + transfers.length) * ROW_WORDS);
@@ -78,6 +129,7 @@ class Gathering {
     const grown = new Uint32Array(Math.max(rows * ROW_WORDS, this.#rows.length * 2));
     grown.set(this.#rows);
     this.#rows = grown;
+    this.#view = new DataView(grown.buffer);
   }
 }
 
@@ -107,12 +159,19 @@ export class BatchingClient implements AsyncDisposable {
   }
 
   /** One transfer, which is not linked to others. */
-  async createTransfer(transfer: TransferInput): Promise<TransferResult> {
-    if (hasFlag(transfer, TransferFlags.linked)) {
-      throw refusal('flags', 'a linked transfer goes with its chain: use createChain');
-    }
-    const [result] = await this.#create([transfer]);
-    return result!;
+  // Hot path.
+  createTransfer(transfer: TransferInput): Promise<TransferResult> {
+    // What is thrown in here rejects the promise.
+    return new Promise((resolve, reject) => {
+      if (hasFlag(transfer, TransferFlags.linked)) {
+        throw refusal('flags', 'a linked transfer goes with its chain: use createChain');
+      }
+      refuseImported(transfer);
+      const gathering = this.#gathering(1);
+      gathering.write(transfer);
+      gathering.callers.push(new SingleCaller(gathering.n - 1, resolve, reject));
+      this.#entered(gathering, 1);
+    });
   }
 
   /** Transfers that take effect together or not at all: all but the last one have the flag `linked`. */
@@ -121,6 +180,7 @@ export class BatchingClient implements AsyncDisposable {
       if (hasFlag(transfer, TransferFlags.linked) === (i === transfers.length - 1)) {
         throw refusal('flags', 'all transfers of a chain are linked but the last one');
       }
+      refuseImported(transfer);
     }
     if (transfers.length === 0) return [];
     if (transfers.length > BATCH_EVENTS_MAX) {
@@ -130,7 +190,13 @@ export class BatchingClient implements AsyncDisposable {
         rule,
       });
     }
-    return this.#create(transfers);
+    return new Promise((resolve, reject) => {
+      const gathering = this.#gathering(transfers.length);
+      const from = gathering.n;
+      gathering.writeChain(transfers);
+      gathering.callers.push(new ChainCaller([from, gathering.n], resolve, reject));
+      this.#entered(gathering, transfers.length);
+    });
   }
 
   /** Takes nothing more, and resolves when everybody is answered. */
@@ -144,38 +210,23 @@ export class BatchingClient implements AsyncDisposable {
     await this.close();
   }
 
-  // Hot path.
-  #create(transfers: readonly TransferInput[]): Promise<readonly TransferResult[]> {
+  /** One that waits and has room for so many rows; it is among those that wait when something was entered. */
+  #gathering(count: number): Gathering {
     if (this.#isClosed) throw new SyceeError('malformed_request', 'this client is closed');
-    if (this.#waitingRows + transfers.length > this.#waitingMax) {
+    if (this.#waitingRows + count > this.#waitingMax) {
       throw new SyceeError(
         'overloaded',
         `${this.#waitingRows} transfers wait for their batch, and ${this.#waitingMax} may`,
       );
     }
-    // A batch is imported as a whole, so those of strangers do not mix.
-    if (transfers.some((transfer) => hasFlag(transfer, TransferFlags.imported))) {
-      throw refusal('flags', 'a batch is imported as a whole: use createTransfers');
-    }
-    let gathering = this.#waiting.at(-1);
-    if (gathering?.hasRoom(transfers.length) !== true) {
-      gathering = new Gathering();
-      this.#waiting.push(gathering);
-    }
-    const { callers } = gathering;
-    const from = gathering.n;
-    try {
-      gathering.write(transfers);
-    } catch (error: unknown) {
-      if (gathering.n === 0) this.#waiting.pop();
-      throw error;
-    }
-    const to = gathering.n;
-    this.#waitingRows += to - from;
+    const last = this.#waiting.at(-1);
+    return last?.hasRoom(count) === true ? last : new Gathering();
+  }
+
+  #entered(gathering: Gathering, count: number): void {
+    if (this.#waiting.at(-1) !== gathering) this.#waiting.push(gathering);
+    this.#waitingRows += count;
     this.#wake();
-    return new Promise((resolve, reject) => {
-      callers.push({ from, to, resolve, reject });
-    });
   }
 
   /** Calls that are made without a pause go together. */
@@ -196,7 +247,7 @@ export class BatchingClient implements AsyncDisposable {
     try {
       const reply = await this.#client.createTransfers(gathering.batch(), this.#options);
       const results = transferResults(reply);
-      for (const { from, to, resolve } of gathering.callers) resolve(results.slice(from, to));
+      for (const caller of gathering.callers) caller.answer(results);
     } catch (error: unknown) {
       for (const { reject } of gathering.callers) reject(error);
     }
@@ -207,6 +258,12 @@ export class BatchingClient implements AsyncDisposable {
       this.#idle = Promise.withResolvers();
     }
   }
+}
+
+/** A batch is imported as a whole, so those of strangers do not mix. */
+function refuseImported(transfer: TransferInput): void {
+  if (!hasFlag(transfer, TransferFlags.imported)) return;
+  throw refusal('flags', 'a batch is imported as a whole: use createTransfers');
 }
 
 /** What is no number is refused when it is written. */

@@ -29,20 +29,30 @@ export function batchOfObjects(kind: RecordKind, objects: readonly object[]): Ba
   assertCount(objects.length);
   const rows = new Uint32Array(objects.length * ROW_WORDS);
   const view = new DataView(rows.buffer);
-  for (let i = 0; i < objects.length; i++) writeObject(kind, objects[i]!, view, i);
+  for (let i = 0; i < objects.length; i++) writeObject(kind, objects[i]!, view, i, i);
   return batchOfRows(kind, rows, objects.length);
 }
 
-/** Writes an object into a row that is all zero. Throws SyceeError malformed_request, which counts from the view's first row; the row may be half written then. */
-export function writeObject(kind: RecordKind, object: object, view: DataView, row: number): void {
+/**
+ * Writes an object into a row that is all zero. Throws SyceeError malformed_request, which says that it is event number `event`; the row may be half
+ * written then.
+ */
+// oxlint-disable-next-line max-params -- An object, where it goes, and what it is called.
+export function writeObject(
+  kind: RecordKind,
+  object: object,
+  view: DataView,
+  row: number,
+  event: number,
+): void {
   const columnOf = COLUMN_OF[kind];
   const fields = object as Readonly<Record<string, unknown>>;
   for (const field of Object.keys(object)) {
     const value = fields[field];
     if (value === undefined) continue;
     const column = columnOf.get(field);
-    if (column === undefined) throw refusal(row, field, 'unknown field');
-    writeField(view, row, column, checkedValue(row, field, column, value));
+    if (column === undefined) throw refusal(event, field, 'unknown field');
+    writeField(view, row, column, checkedValue(event, field, column, value));
   }
 }
 

@@ -119,10 +119,10 @@ test('objects and columns go through the NATS edge and come back', async (contex
 
 async function refusals(client: Client, router: FakeRouter): Promise<void> {
   router.rejection = new SyceeError('overloaded', 'the shard has enough to do');
-  const call = client.createTransfers(transfers, { deadlineMs: 300 });
+  const call = client.createTransfers(transfers, { deadlineMs: 800 });
   await expect(call).rejects.toMatchObject({ code: 'overloaded', retryable: true });
   expect(router.batches.length).toBeGreaterThan(1);
-  expect(router.deadlines.every((one) => one > 0 && one <= Date.now() + 300)).toBe(true);
+  expect(router.deadlines.every((one) => one > 0 && one <= Date.now() + 800)).toBe(true);
   router.rejection = undefined;
   // What never answers is unknown when the deadline has passed.
   const { promise, resolve } = Promise.withResolvers<void>();

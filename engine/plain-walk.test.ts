@@ -97,14 +97,28 @@ function drawTransfer(prng: Prng, used: bigint, isCalm: boolean): TransferInput 
   return prng.chance(2) ? { ...transfer, id: MAX } : transfer;
 }
 
-/** A chain of a few transfers, or a single one. */
+/**
+ * A chain of a few transfers, or a single one. Legs of a chain may have an account or, wrongly, an id in common, or amounts of which one fits into a
+ * balance and not all of them.
+ */
 function drawUnit(prng: Prng, used: bigint, isCalm: boolean, isChain: boolean): TransferInput[] {
-  const legs = isChain ? prng.between(2, prng.chance(80) ? 4 : 10) : 1;
-  return Array.from({ length: legs }, (_, leg) => {
+  if (!isChain) return [drawTransfer(prng, used, isCalm)];
+  const legs = prng.between(2, prng.chance(80) ? 4 : 10);
+  const isLarge = prng.chance(5);
+  const drawn: TransferInput[] = [];
+  for (let leg = 0; leg < legs; leg++) {
     const transfer = drawTransfer(prng, used, isCalm);
-    if (leg === legs - 1) return transfer;
-    return { ...transfer, flags: (transfer.flags ?? 0) | TransferFlags.linked };
-  });
+    const first = drawn[0] ?? transfer;
+    const isLinked = leg < legs - 1;
+    drawn.push({
+      ...transfer,
+      id: prng.chance(4) ? first.id : transfer.id,
+      debitAccountId: isLarge || prng.chance(30) ? first.debitAccountId : transfer.debitAccountId,
+      amount: isLarge ? 2n ** 125n : transfer.amount,
+      flags: (transfer.flags ?? 0) | (isLinked ? TransferFlags.linked : 0),
+    });
+  }
+  return drawn;
 }
 
 /** The lowest shard of the accounts of a unit, to which it is sent. */

@@ -16,7 +16,7 @@ import {
 import { BatchKind } from './batch.ts';
 import { InputType } from './frame.ts';
 import { BATCH_EVENTS_MAX, GROUP_ROWS_MAX } from './limits.ts';
-import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
+import { LINK_HEAD_WORDS, LinkHead, LinkKind, WalkHead } from './link-message.ts';
 import { EventState, TransferStatus } from './status.ts';
 
 const TIME = 1_000_000n;
@@ -113,7 +113,9 @@ test('a walk does not take an account along for another one with the same hash',
   first!.run([accountsFrame([accountOf(there)])], TIME);
   last!.run([accountsFrame([accountOf(HIGH)])], TIME);
   first!.run([transfersFrame([transferOf(1n, missing, HIGH), transferOf(2n, there, HIGH)])], TIME);
-  last!.run([], TIME, [arriving(first!, 1)]);
+  const walk = arriving(first!, 1);
+  expect(walk.body[WalkHead.accounts]).toBe(1);
+  last!.run([], TIME, [walk]);
   const [told] = first!.run([], TIME, [arriving(last!, 1)]);
   expect(told!.statuses).toEqual([TransferStatus.debit_account_not_found, TransferStatus.created]);
 });

@@ -4,13 +4,13 @@
  *
  * The hash is bent before it picks a bucket, so that the buckets' loads spread over a factor of two. With an even spread all of them
  * would fill up, and split, at the same moment, and the memory per slot would swing between its best and twice that; so it stays near
- * (slot bytes + 1) / (0.72 * 0.875), always.
+ * (slot bytes + 1) / (0.72 * the greatest fill), always.
  *
  * Beside its words each slot has a mark, a byte that is 0 while it is empty. Searches go by the marks, of which a cache line has 64; an index that
  * puts bits of its keys into them hardly looks at a slot that is not the right one.
  *
  * Invariants: a slot is taken when its mark is not 0, and so is its last word; only what a broken chain had added is removed; the load of a bucket stays below
- * FILL_MAX, so that probing ends. Whoever changes a slot calls `beforeChange` first: a snapshot reads them, slab by slab. Hashes are seeded per
+ * its bound, so that probing ends. Whoever changes a slot calls `beforeChange` first: a snapshot reads them, slab by slab. Hashes are seeded per
  * data directory: nobody outside can choose ids that collide.
  */
 import { assert } from './assert.ts';

@@ -25,8 +25,12 @@ const HEADER_WORDS = 16;
 const BLOCK_HEAD_WORDS = 4;
 export const IMAGE_BLOCK_BYTES_MAX = 1 << 20;
 const TRAILER = 0xffffffff;
-/** So much is put onto the disk at a time: the commits of a journal wait behind it. */
-const UNSYNCED_BYTES_MAX = 1 << 20;
+/**
+ * So much is put onto the disk at a time: the commits of a journal wait behind it. Where no journal is written any more, more at a time takes half as
+ * long.
+ */
+export const UNSYNCED_BYTES_MAX = 1 << 20;
+export const UNSYNCED_BYTES_MAX_ALONE = 16 << 20;
 
 /** Whose state an image is. */
 export interface ImageIdentity extends JournalIdentity {
@@ -48,6 +52,7 @@ export class ImageWriter {
   #number = 0;
   #checksum: number;
   bytes = 0;
+  unsyncedMax = UNSYNCED_BYTES_MAX;
   #unsynced = 0;
 
   private constructor(file: number, identity: ImageIdentity) {
@@ -85,7 +90,7 @@ export class ImageWriter {
     head[3] = this.#checksum;
     this.#write([bytesOf(head), payload]);
     this.#unsynced += payload.byteLength;
-    if (this.#unsynced < UNSYNCED_BYTES_MAX) return;
+    if (this.#unsynced < this.unsyncedMax) return;
     this.#unsynced = 0;
     fdatasyncSync(this.#file);
   }

@@ -10,7 +10,7 @@ import { assert } from '../engine/assert.ts';
 import type { ImageParts } from '../engine/image.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
 
-/** Words of the shared memory of a shard's snapshots. `hurry`: 1 when the thread is not to rest between its windows. */
+/** Words of the shared memory of a shard's snapshots. `hurry`: 1 when nobody works beside the thread any more. */
 export const SnapshotWord = { phase: 0, steps: 1, log: 2, hurry: 3 } as const;
 export const SNAPSHOT_WORDS = 4;
 /** `read`: the thread needs the tables no more. `abandoned`: by whichever side, and both let go. */

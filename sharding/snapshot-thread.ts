@@ -24,6 +24,7 @@ import {
 import { StateReader } from '../engine/state-words.ts';
 import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import { lowerThreadPriority } from '../lib/thread-priority.ts';
+import { UNSYNCED_BYTES_MAX, UNSYNCED_BYTES_MAX_ALONE } from '../persistence/image-file.ts';
 import { SnapshotBeing } from '../persistence/snapshot-store.ts';
 import {
   SnapshotPhase,
@@ -180,6 +181,8 @@ class SnapshotWriting {
       return { piece, words };
     });
     this.#absorb();
+    const isAlone = Atomics.load(this.#words, SnapshotWord.hurry) === 1;
+    being.image.unsyncedMax = isAlone ? UNSYNCED_BYTES_MAX_ALONE : UNSYNCED_BYTES_MAX;
     for (const { piece, words } of copies) {
       this.#copy.restore(piece, words);
       this.#digest.add(piece.section, words);

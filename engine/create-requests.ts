@@ -2,7 +2,7 @@
  * Executes the requests of a group: unit by unit, each at once where its keys are free and this shard is all it spans; else it walks, or waits
  * for its turn. A request all of whose rows have their outcome is answered with the group; one with rows that wait stays open.
  */
-import { BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
+import { Account, BatchKind, Columns, ROW_WORDS, Transfer } from './batch.ts';
 import type { Claims } from './claims.ts';
 import type { TransferRules } from './create-transfer.ts';
 import { EventMark, markRows } from './event-marks.ts';
@@ -12,7 +12,7 @@ import { Input, InputFlag, marksAt } from './frame.ts';
 import { type Group } from './group.ts';
 import type { Ledger } from './ledger.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
-import { BLOCK_ROWS } from './look-ahead.ts';
+import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import type { OpenRequests, RequestHead } from './open-requests.ts';
 import type { Outcomes } from './outcomes.ts';
 import { isPlainPendingBatch, PlainPendings } from './plain-pendings.ts';
@@ -64,6 +64,7 @@ export class CreateRequests {
   readonly #plain: PlainTransfers;
   readonly #pendings: PlainPendings;
   readonly #posts: PlainPosts;
+  readonly #ahead: LookAhead;
   readonly #columns = new Columns();
   readonly #stamps = new Uint32Array(2 * BATCH_EVENTS_MAX);
   readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
@@ -81,6 +82,7 @@ export class CreateRequests {
 
   constructor(parts: RequestParts) {
     this.#ledger = parts.ledger;
+    this.#ahead = new LookAhead(parts.ledger);
     this.#group = parts.group;
     this.#claims = parts.claims;
     this.#units = parts.units;
@@ -116,7 +118,9 @@ export class CreateRequests {
     const head = this.#head(at, columns.n);
     this.#units.open(columns, null);
     const open = { slot: -1, waiting: 0 };
+    let ahead = 0;
     for (let from = 0; from < columns.n;) {
+      if (from >= ahead) ahead = this.#lookAheadAccounts(from);
       const to = this.#unitEnd(from);
       if (this.#mustWait(columns, from, to)) this.#enter(at, head, { from, to }, open);
       else {
@@ -126,6 +130,16 @@ export class CreateRequests {
       from = to;
     }
     this.#answer(head, firstRow, open);
+  }
+
+  /** Looks ahead at where the ids of a block of accounts belong. Returns where it ends. */
+  #lookAheadAccounts(from: number): number {
+    const { words, at, step, n } = this.#columns;
+    const to = Math.min(from + BLOCK_ROWS, n);
+    const stride = step[Account.id]!;
+    this.#group.onBlock();
+    this.#ahead.accounts(words, at[Account.id]! + from * stride, stride, to - from);
+    return to;
   }
 
   createTransfers(at: number): void {

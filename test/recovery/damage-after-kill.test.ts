@@ -21,6 +21,7 @@ const SHARDS = 2;
 const LOADS = 6;
 const ANSWERS_BEFORE_COPY = 40;
 const ANSWERS_BEFORE_KILL = 120;
+const ANSWERS_MORE = 10;
 const WAL_HEADER_BYTES = 32;
 const WAL_STRIDE = 8192 + 24;
 /** Commits of each WAL whose boundaries are tried, the last ones among them. */
@@ -35,11 +36,13 @@ const prng = new Prng(SEED);
 /** The newest sequence of each shard that an answer has named. */
 const answered = Array.from({ length: SHARDS }, () => 0);
 let nextId = 1n;
+let neededWal: string | undefined;
 
 beforeAll(async () => {
   await load('SIGTERM', ANSWERS_BEFORE_COPY);
   copyDirectory(killed, yesterday);
   await load('SIGKILL', ANSWERS_BEFORE_KILL);
+  while ((neededWal = findNeededWal()) === undefined) await load('SIGKILL', ANSWERS_MORE);
 }, 60_000);
 afterAll(() => temp[Symbol.asyncDispose]());
 
@@ -99,6 +102,13 @@ function liveWals(): readonly string[] {
       .findLast((name) => statSync(join(killed, directory, name)).size > 0);
     return join(directory, live!);
   });
+}
+
+/** A live WAL without which rows are missing: those that the sealer has moved, perhaps a moment before the kill, are in the segment's file. */
+function findNeededWal(): string | undefined {
+  copyDirectory(killed, own);
+  const judge = new Judge(own);
+  return liveWals().find((name) => judge.withFile(name, null, 'removed').type === 'refused');
 }
 
 /** Where the commits of a WAL end. */
@@ -170,8 +180,8 @@ interface Case {
 const CASES: readonly Case[] = [
   {
     what: 'the live WAL removed',
-    damage: () => rmSync(join(own, liveWals()[0]!)),
-    says: /shard 0 ends with sequence \d+, and the head witness .*head says that sequence \d+/,
+    damage: () => rmSync(join(own, neededWal!)),
+    says: /shard [01] ends with sequence \d+, and the head witness .*head says that sequence \d+/,
   },
   {
     what: 'a bit flipped in the middle of the live WAL',

@@ -65,6 +65,8 @@ const WINDOW_WORDS = 4 << 20;
  */
 const PACE_SLICE_US = 10_000;
 const PACE_RESTS = 3;
+/** With a longer log of before-images it does not rest until it has read everything. */
+const LOG_BYTES_CALM = 96 << 20;
 /** Of priority: where it has a core for itself it makes no difference. */
 const STEPS_BACK = 10;
 /** How long the thread waits for an actor to move before it rings again. */
@@ -168,7 +170,13 @@ class SnapshotWriting {
     const { user, system } = process.threadCpuUsage(this.#processor);
     const used = user + system;
     if (used < PACE_SLICE_US) return;
-    Atomics.wait(this.#words, SnapshotWord.hurry, 0, (used / 1000) * PACE_RESTS);
+    // What changes meanwhile costs memory: a shard that changes much would give the snapshot up before its end.
+    const words = this.#words;
+    const isRead = Atomics.load(words, SnapshotWord.phase) === SnapshotPhase.read;
+    const logBytes = (Atomics.load(words, SnapshotWord.log) >>> 0) * 4;
+    if (isRead || logBytes < LOG_BYTES_CALM) {
+      Atomics.wait(words, SnapshotWord.hurry, 0, (used / 1000) * PACE_RESTS);
+    }
     this.#processor = process.threadCpuUsage();
   }
 

@@ -3,6 +3,7 @@ import { batchOfObjects } from '../client/rows.ts';
 import {
   accountOf,
   accountsFrame,
+  failedWalk,
   idOn,
   OneShard,
   requestFrame,
@@ -14,7 +15,6 @@ import { TransferFlags } from './flags.ts';
 import { InputType } from './frame.ts';
 import { Group } from './group.ts';
 import { BATCH_EVENTS_MAX, EXPIRIES_MAX, GROUP_ROWS_MAX } from './limits.ts';
-import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
 import { StateMachine } from './state-machine.ts';
 import { AccountStatus, EventState, TransferStatus } from './status.ts';
 
@@ -255,16 +255,6 @@ describe('a state machine of two shards', () => {
     return shard;
   }
 
-  /** The decision of the last shard that the only transfer of walk 1 failed. */
-  function failed(status: number, clock: bigint) {
-    const body = new Uint32Array(LINK_HEAD_WORDS + 4);
-    body[LinkHead.kind] = LinkKind.apply;
-    body[LinkHead.walk] = 1;
-    body[6] = 1;
-    body.set([status, Number(clock), 0, 0], LINK_HEAD_WORDS);
-    return { from: 1, number: 1, clock, body };
-  }
-
   test('a transfer across shards claims its account and id, and is answered when its walk has come back', () => {
     const shard = claimedShard();
     expect([
@@ -277,7 +267,7 @@ describe('a state machine of two shards', () => {
     // `second` is awaited by the transfer before, so even what would fail waits.
     expect(free).toEqual([]);
     expect(shard.machine.parkedCount).toBe(2);
-    const told = shard.run([], TIME, [failed(TransferStatus.code_must_not_be_zero, 77n)]);
+    const told = shard.run([], TIME, [failedWalk(TransferStatus.code_must_not_be_zero, 77n)]);
     expect(told.map(({ request, statuses }) => [request, statuses])).toEqual([
       [7, [TransferStatus.code_must_not_be_zero]],
       [8, [TransferStatus.created]],
@@ -304,14 +294,14 @@ describe('a state machine of two shards', () => {
     expect(told!.statuses).toEqual([TransferStatus.pending_transfer_not_found]);
     const named = { ...transferOf(4n, second, low), ...post };
     expect(shard.run([transfersFrame([named], 8)], TIME)).toEqual([]);
-    const free = shard.run([], TIME, [failed(TransferStatus.code_must_not_be_zero, 77n)]);
+    const free = shard.run([], TIME, [failedWalk(TransferStatus.code_must_not_be_zero, 77n)]);
     expect(free.at(-1)!.statuses).toEqual([TransferStatus.created]);
   });
 
   test('the clock moves past that of whoever sends a message', () => {
     const shard = claimedShard();
     const clock = shard.clock + 1_000_001n;
-    shard.run([], 0n, [failed(TransferStatus.code_must_not_be_zero, clock)]);
+    shard.run([], 0n, [failedWalk(TransferStatus.code_must_not_be_zero, clock)]);
     expect(shard.clock).toBeGreaterThanOrEqual(clock);
     expect(shard.clock % 2n).toBe(0n);
   });
@@ -325,7 +315,7 @@ describe('a state machine of two shards', () => {
     });
     expect(shard.run([frame], TIME)).toEqual([]);
     const told = shard.run([], TIME * 3n, [
-      failed(TransferStatus.code_must_not_be_zero, TIME * 3n),
+      failedWalk(TransferStatus.code_must_not_be_zero, TIME * 3n),
     ]);
     expect(told.map(({ statuses }) => statuses)).toEqual([
       [TransferStatus.code_must_not_be_zero],
@@ -343,7 +333,7 @@ describe('a state machine of two shards', () => {
       const frame = requestFrame(InputType.createTransfers, batch, { request, deadline });
       expect(shard.run([frame], TIME)).toEqual([]);
     }
-    const told = shard.run([], TIME * 3n, [failed(TransferStatus.code_must_not_be_zero, TIME)]);
+    const told = shard.run([], TIME * 3n, [failedWalk(TransferStatus.code_must_not_be_zero, TIME)]);
     expect(told.map(({ request, statuses }) => [request, statuses])).toEqual([
       [7, [TransferStatus.code_must_not_be_zero]],
       [9, [EventState.notStarted]],
@@ -360,7 +350,7 @@ describe('a state machine of two shards', () => {
     );
     expect(shard.run([transfersFrame(transfers, 8)], TIME)).toEqual([]);
     expect(shard.machine.parkedCount).toBe(many);
-    const told = shard.run([], TIME, [failed(TransferStatus.code_must_not_be_zero, 77n)]);
+    const told = shard.run([], TIME, [failedWalk(TransferStatus.code_must_not_be_zero, 77n)]);
     const { statuses, timestamps } = told.at(-1)!;
     expect(new Set(statuses)).toEqual(new Set([TransferStatus.created]));
     expect(timestamps).toEqual(timestamps.toSorted((a, b) => (a < b ? -1 : 1)));
@@ -369,7 +359,7 @@ describe('a state machine of two shards', () => {
 
   test('a message that comes twice, or before its turn, is a bug', () => {
     const shard = claimedShard();
-    const message = failed(TransferStatus.code_must_not_be_zero, 77n);
+    const message = failedWalk(TransferStatus.code_must_not_be_zero, 77n);
     expect(() => shard.run([], TIME, [{ ...message, number: 2 }])).toThrow('once and in order');
     const other = claimedShard();
     expect(() => other.run([], TIME, [message, message])).toThrow('once and in order');

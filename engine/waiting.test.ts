@@ -5,6 +5,7 @@ import { ImageMaking, loadMade } from '../test/support/image-making.ts';
 import {
   accountOf,
   accountsFrame,
+  failedWalk,
   idOn,
   idsWithOneHash,
   OneShard,
@@ -16,11 +17,12 @@ import {
 import { BatchKind } from './batch.ts';
 import { InputType } from './frame.ts';
 import { BATCH_EVENTS_MAX, GROUP_ROWS_MAX } from './limits.ts';
-import { LINK_HEAD_WORDS, LinkHead, LinkKind, WalkHead } from './link-message.ts';
+import { LinkHead, LinkKind, WalkHead } from './link-message.ts';
 import { EventState, TransferStatus } from './status.ts';
 
 const TIME = 1_000_000n;
 const SHARDS = 2;
+const FAILED = TransferStatus.code_must_not_be_zero;
 const LOW = idOn(0, SHARDS);
 const HIGH = idOn(1, SHARDS);
 const OTHER = idOn(1, SHARDS, 2);
@@ -73,16 +75,6 @@ describe('a walk that finds no room in the group', () => {
   });
 });
 
-/** The decision of shard 1 that the only transfer of a walk of shard 0 failed; the only link message of its group. */
-function failed(walk: number, number: number): Arriving {
-  const body = new Uint32Array(LINK_HEAD_WORDS + 4);
-  body[LinkHead.kind] = LinkKind.apply;
-  body[LinkHead.walk] = walk;
-  body[6] = 1;
-  body.set([TransferStatus.code_must_not_be_zero, Number(TIME), 0, 0], LINK_HEAD_WORDS);
-  return { from: 1, number, clock: TIME, body };
-}
-
 test('after an image, what is late by then is given up in a turn that frees nothing of it', () => {
   const shard = new OneShard({ shard: 0, shards: SHARDS });
   const ids = [1, 2, 3].map((n) => idOn(0, SHARDS, n));
@@ -96,11 +88,11 @@ test('after an image, what is late by then is given up in a turn that frees noth
   const frame = requestFrame(InputType.createTransfers, batch, { request: 9, deadline });
   expect(shard.run([frame], TIME)).toEqual([]);
   const again = fromImage(shard);
-  const early = again.run([], TIME * 2n, [failed(2, 1)]);
+  const early = again.run([], TIME * 2n, [failedWalk(FAILED, TIME, { walk: 2, number: 1 })]);
   expect(early.map(({ request }) => request)).toEqual([2]);
-  const late = again.run([], deadline + TIME, [failed(3, 2)]);
+  const late = again.run([], deadline + TIME, [failedWalk(FAILED, TIME, { walk: 3, number: 2 })]);
   expect(late.map(({ request, statuses }) => [request, statuses])).toEqual([
-    [3, [TransferStatus.code_must_not_be_zero]],
+    [3, [FAILED]],
     [9, [EventState.notStarted]],
   ]);
   expect(again.machine.parkedCount).toBe(0);

@@ -3,6 +3,7 @@ import { batchOfObjects } from '../../client/rows.ts';
 import { BatchKind, type Batch } from '../../engine/batch.ts';
 import { Input, INPUT_WORDS, InputType } from '../../engine/frame.ts';
 import { Group } from '../../engine/group.ts';
+import { ApplyHead, LINK_HEAD_WORDS, LinkHead, LinkKind } from '../../engine/link-message.ts';
 import { Reply, REPLY_HEAD_WORDS } from '../../engine/open-requests.ts';
 import { shardOf } from '../../engine/placement.ts';
 import { StateMachine } from '../../engine/state-machine.ts';
@@ -87,6 +88,16 @@ export interface Arriving {
   readonly number: number;
   readonly clock: bigint;
   readonly body: Uint32Array;
+}
+
+/** The decision of shard 1 of two that the only transfer of a walk of shard 0 failed, as link message `number`. */
+export function failedWalk(status: number, clock: bigint, { walk = 1, number = 1 } = {}): Arriving {
+  const body = new Uint32Array(LINK_HEAD_WORDS + 4);
+  body[LinkHead.kind] = LinkKind.apply;
+  body[LinkHead.walk] = walk;
+  body[ApplyHead.outcomes] = 1;
+  body.set([status, Number(clock), 0, 0], LINK_HEAD_WORDS);
+  return { from: 1, number, clock, body };
 }
 
 export interface OneShardOptions {

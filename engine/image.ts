@@ -41,8 +41,8 @@ export interface ImagePiece {
 export const PIECE_WORDS_MAX = SLAB_BUCKETS * BUCKET_WORDS;
 
 /**
- * What another thread needs to read an image while its shard goes on. A few large arrays: a shard stands still while they are sent, and an array for
- * each chunk would take ten times as long.
+ * What another thread needs to read an image while its shard goes on. A few large arrays, and not one for each
+ * chunk: a shard stands still while they are sent.
  */
 export interface ImageParts {
   readonly sizes: ImageSizes;

@@ -3,7 +3,7 @@
  * queried columns (value-set.ts). A query reads only the frames of blocks that may hold what it asks for. Transfers count on the shard
  * where they are at home, accounts where they live.
  */
-import { COLUMN_BYTES, type Columns, Transfer } from '../engine/batch.ts';
+import type { Columns } from '../engine/batch.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { bigintOfUint64, UINT64_MAX } from '../engine/uint128.ts';
 import type { FrameInput } from './frame-input.ts';
@@ -157,9 +157,7 @@ export class BlockBuilder {
     this.#rowCount += columns.n;
     this.#transfers += columns.n;
     for (let c = 0; c < QUERIED_COLUMNS.length; c++) {
-      const column = QUERIED_COLUMNS[c]!;
-      const n = columns.step[column] === 0 ? 1 : columns.n;
-      for (let i = 0; i < n; i++) addValue(columns, i, column, this.#ofTransfers[c]!);
+      this.#ofTransfers[c]!.addRows(columns, QUERIED_COLUMNS[c]!, 0, columns.n);
     }
   }
 
@@ -194,7 +192,7 @@ export class BlockBuilder {
   // Hot path.
   #addValues(i: number, collectors: readonly ValueCollector[]): void {
     for (let c = 0; c < QUERIED_COLUMNS.length; c++) {
-      addValue(this.#rows.columns, i, QUERIED_COLUMNS[c]!, collectors[c]!);
+      collectors[c]!.addRows(this.#rows.columns, QUERIED_COLUMNS[c]!, i, i + 1);
     }
   }
 
@@ -224,22 +222,6 @@ export class BlockBuilder {
     for (const times of [this.#transferTimes, this.#accountTimes, this.#effects, this.#changes]) {
       times.clear();
     }
-  }
-}
-
-// Hot path.
-function addValue(
-  { at, step, words, halves }: Columns,
-  i: number,
-  column: number,
-  collector: ValueCollector,
-): void {
-  const from = at[column]! + i * step[column]!;
-  if (column === Transfer.code) collector.add(halves[from]!, 0, 0, 0);
-  else if (COLUMN_BYTES[column] === 4) collector.add(words[from]!, 0, 0, 0);
-  else if (COLUMN_BYTES[column] === 8) collector.add(words[from]!, words[from + 1]!, 0, 0);
-  else {
-    collector.add(words[from]!, words[from + 1]!, words[from + 2]!, words[from + 3]!);
   }
 }
 

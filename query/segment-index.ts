@@ -27,7 +27,7 @@ import type { FrameView } from './frame-view.ts';
 import { GrowingWords } from './value-set.ts';
 
 const MAGIC = 0x58495953;
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_WORDS = 16;
 const Word = {
   magic: 0,

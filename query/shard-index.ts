@@ -4,8 +4,9 @@
  * thread does when nobody asks. Files are written for sealed segments only, since these alone never change. They stay when their segment is
  * moved to the archive, so that what they rule out needs no archive.
  *
- * Frames of sealed segments are read whole and checked against their checksums. Of large ones in a WAL, which were written a moment ago, only the
- * queried columns are read: a tenth of the bytes, on a thread that takes its time from the actors.
+ * Frames of segments that were found sealed are read whole and checked against their checksums. Of large ones that were written or recovered
+ * since the reader began, in the segment that was the last one then or in a later one, only the queried columns are read: a tenth of the bytes,
+ * on a thread that takes its time from the actors.
  */
 import { join } from 'node:path';
 import { UINT64_MAX } from '../engine/uint128.ts';
@@ -33,9 +34,12 @@ export class ShardIndex {
   readonly #segments: SegmentIndex[] = [];
   #last = 0;
   #isBusy = false;
+  /** The first of the segments that are no older than this reader. */
+  readonly #freshFrom: number;
 
   constructor(options: ShardIndexOptions) {
     this.#options = options;
+    this.#freshFrom = options.journal.firsts.at(-1) ?? 1;
     this.#rows = new FrameRows(options.shard, options.shards);
   }
 
@@ -90,10 +94,10 @@ export class ShardIndex {
       this.#segments.push(new SegmentIndex(first, this.#rows, this.#options.memory));
     }
     const segment = this.#segments.at(-1)!;
-    const isInWal = !journal.isSealed(first);
+    const isFresh = first >= this.#freshFrom;
     const until = Math.min(end ?? last, last);
     while (this.#last < until) {
-      if (isInWal && this.#addPlain(segment)) {
+      if (isFresh && this.#addPlain(segment)) {
         yield;
         continue;
       }
@@ -101,7 +105,7 @@ export class ShardIndex {
         segment.add(sequence, wordsOf(frame));
         this.#last = sequence;
         yield;
-        if (isInWal && frame.byteLength >= PAGED_BYTES_MIN) break;
+        if (isFresh && frame.byteLength >= PAGED_BYTES_MIN) break;
       }
     }
     if (this.#last === end) segment.finish();

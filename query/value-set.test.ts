@@ -1,15 +1,28 @@
 import { describe, expect, test } from 'vitest';
+import { Columns, Transfer } from '../engine/batch.ts';
 import { Prng } from '../lib/prng.ts';
 import { GrowingWords, hashValue, mayHold, SUMMARY_WORDS, ValueCollector } from './value-set.ts';
 
-function collect(values: readonly Uint32Array[]): (value: Uint32Array) => boolean {
+function collect(
+  values: readonly Uint32Array[],
+  filters = new GrowingWords(),
+): (value: Uint32Array) => boolean {
   const collector = new ValueCollector();
   const heads = new Uint32Array(SUMMARY_WORDS * 2);
-  const filters = new GrowingWords();
   filters.extend(3);
-  for (const [a, b, c, d] of values) collector.add(a!, b!, c!, d!);
+  collector.addRows(columnOf(values), Transfer.userData128, 0, values.length);
   collector.finish(heads, SUMMARY_WORDS, filters);
   return (value) => mayHold(heads, SUMMARY_WORDS, filters.words, hashValue(value));
+}
+
+/** A column of 16 bytes with these values. */
+function columnOf(values: readonly Uint32Array[]): Columns {
+  const columns = new Columns();
+  columns.n = values.length;
+  columns.words = Uint32Array.from(values.flatMap((value) => [...value]));
+  columns.at[Transfer.userData128] = 0;
+  columns.step[Transfer.userData128] = 4;
+  return columns;
 }
 
 function randomValues(prng: Prng, count: number): Uint32Array[] {
@@ -28,6 +41,30 @@ describe('the values of a column', () => {
     const holds = collect(randomValues(prng, 8192));
     const wrong = randomValues(prng, 50_000).filter((value) => holds(value)).length;
     expect(wrong).toBeLessThan(150);
+  });
+
+  test.for([17, 40, 300, 2000])('%i that come again and again take no more room', (count) => {
+    const prng = new Prng(count);
+    const values = randomValues(prng, count);
+    const often = Array.from({ length: 8192 }, () => values[prng.below(count)]!);
+    const filters = new GrowingWords();
+    const holds = collect([...values, ...often], filters);
+    expect(filters.length - 3).toBeLessThanOrEqual(Math.max(count, 128));
+    expect(values.filter((value) => !holds(value))).toEqual([]);
+    const wrong = randomValues(prng, 20_000).filter((value) => holds(value)).length;
+    expect(wrong).toBeLessThan(60);
+  });
+
+  test.for([0, 1, 2, 3])('those that differ in word %i only are told apart', (word) => {
+    const count = 8000;
+    const values = Array.from({ length: 2 * count }, (_, i) => {
+      const value = new Uint32Array(4);
+      value[word] = i;
+      return value;
+    });
+    const holds = collect(values.filter((_, i) => i % 2 === 0));
+    const wrong = values.filter((value, i) => i % 2 === 1 && holds(value)).length;
+    expect(wrong).toBeLessThan(30);
   });
 
   test('few are told apart exactly, and what is below or above is never found', () => {

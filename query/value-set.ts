@@ -1,11 +1,12 @@
 /**
  * What is remembered of the values of one column over some rows: the least, the greatest, and a set that may hold more than was put in, never
- * less. Few values are a list of their hashes; many are a split-block Bloom filter: a block of 256 bits is chosen by one hash, and the other
- * sets a bit in each of its eight words. BITS_PER_VALUE gives about one wrong hit in a thousand: each costs the read of a megabyte.
+ * less. Few values are a list of their hashes; many are a split-block Bloom filter: a block of 256 bits is chosen by the upper half of a hash, and
+ * a second hash, made of the first, sets a bit in each of its eight words. BITS_PER_VALUE gives about one wrong hit in a thousand: each costs the
+ * read of a megabyte.
  */
 import { isGreater } from '../engine/arithmetic.ts';
 import { assert } from '../engine/assert.ts';
-import { hashId } from '../engine/placement.ts';
+import { COLUMN_BYTES, type Columns, Transfer } from '../engine/batch.ts';
 
 /** Words of a summary: {least 4, greatest 4, place of the set in the filters, its length, its form, 0}. */
 export const SUMMARY_WORDS = 12;
@@ -16,12 +17,13 @@ const SetForm = { none: 0, list: 1, bloom: 2 } as const;
 const LIST_MAX = 16;
 const BITS_PER_VALUE = 16;
 const BLOCK_WORDS = 8;
+const BLOCK_BITS = BLOCK_WORDS * 32;
+const BLOCK_VALUES = BLOCK_BITS / BITS_PER_VALUE;
+/** `blockOf` multiplies by 16 bits of a hash. */
+const BLOCKS_MAX = 1 << 15;
 const SALTS = new Int32Array([
   0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31,
 ]);
-const FIRST_SEED = 0x51ed270b;
-const SECOND_SEED = 0x2545f491;
-const TABLE_SLOTS = 1 << 15;
 
 /** Words that grow at their end. */
 export class GrowingWords {
@@ -45,83 +47,72 @@ export class GrowingWords {
   }
 }
 
-/** A value and its hashes, computed once for a question over many sets. */
+/** A value and its hash, computed once for a question over many sets. */
 export interface HashedValue {
   readonly value: Uint32Array;
-  readonly first: number;
-  readonly second: number;
+  readonly hash: number;
 }
 
 export function hashValue(value: Uint32Array): HashedValue {
-  return {
-    value,
-    first: hashId(value, 0, FIRST_SEED),
-    second: hashId(value, 0, SECOND_SEED),
-  };
+  return { value, hash: hashOf(value) };
 }
 
 /** Collects the values of one column. */
 export class ValueCollector {
-  readonly #value = new Uint32Array(4);
+  /** The last one, with zeros above its width, and the least and greatest ones. */
+  readonly #last = new Uint32Array(4);
   readonly #least = new Uint32Array(4);
   readonly #greatest = new Uint32Array(4);
-  #count = 0;
-  /** Pairs of hashes, each pair once, and where they are found: index + 1 by the first hash. */
+  /** Up to LIST_MAX of them are distinct; when there are more, a value may be among them several times. */
   #hashes = new Int32Array(2048);
-  #table = new Int32Array(TABLE_SLOTS);
-  #distinct = 0;
+  #count = 0;
+  #isList = true;
 
+  /** The values that a column has in rows `first` to `end` of a run. */
   // Hot path.
-  add(a: number, b: number, c: number, d: number): void {
-    const value = this.#value;
-    if (this.#count++ > 0 && value[0] === a && value[1] === b && value[2] === c && value[3] === d) {
-      return;
-    }
-    value[0] = a;
-    value[1] = b;
-    value[2] = c;
-    value[3] = d;
-    if (this.#count === 1) {
-      this.#least.set(value);
-      this.#greatest.set(value);
-    } else if (isGreater(value, 0, this.#greatest, 0)) this.#greatest.set(value);
-    else if (isGreater(this.#least, 0, value, 0)) this.#least.set(value);
-    this.#remember(hashId(value, 0, FIRST_SEED), hashId(value, 0, SECOND_SEED));
+  addRows({ at, step, words, halves }: Columns, column: number, first: number, end: number): void {
+    const by = step[column]!;
+    const rows = by === 0 ? Math.min(end - first, 1) : end - first;
+    const from = at[column]! + first * by;
+    if (column === Transfer.code) this.#addAll(halves, 1, { from, by, rows });
+    else this.#addAll(words, COLUMN_BYTES[column]! >> 2, { from, by, rows });
   }
 
+  /** So many values of a width of `width` parts, each `by` parts behind the one before. */
   // Hot path.
-  #remember(first: number, second: number): void {
-    const mask = this.#table.length - 1;
-    let slot = first & mask;
-    for (;;) {
-      const index = this.#table[slot]!;
-      if (index === 0) break;
-      const isKnown =
-        this.#hashes[index * 2 - 2] === first && this.#hashes[index * 2 - 1] === second;
-      if (isKnown) return;
-      slot = (slot + 1) & mask;
+  #addAll(
+    parts: Uint32Array | Uint16Array,
+    width: number,
+    { from, by, rows }: { readonly from: number; readonly by: number; readonly rows: number },
+  ): void {
+    this.#reserve(rows);
+    const last = this.#last;
+    const hashes = this.#hashes;
+    let count = this.#count;
+    for (let i = 0, value = from; i < rows; i++, value += by) {
+      if (count > 0 && isSame(last, parts, value, width)) continue;
+      for (let w = 0; w < width; w++) last[w] = parts[value + w]!;
+      if (count === 0) {
+        this.#least.set(last);
+        this.#greatest.set(last);
+      } else if (isAbove(parts, value, this.#greatest, width)) this.#greatest.set(last);
+      else if (isBelow(parts, value, this.#least, width)) this.#least.set(last);
+      const hash = hashOf(last);
+      if (this.#isList) {
+        if (isAmong(hash, hashes, count)) continue;
+        this.#isList = count < LIST_MAX;
+      }
+      hashes[count++] = hash;
     }
-    const at = this.#distinct * 2;
-    if (at === this.#hashes.length) {
-      const grown = new Int32Array(at * 2);
-      grown.set(this.#hashes);
-      this.#hashes = grown;
-    }
-    this.#hashes[at] = first;
-    this.#hashes[at + 1] = second;
-    this.#table[slot] = ++this.#distinct;
-    if (this.#distinct * 2 > this.#table.length) this.#growTable();
+    this.#count = count;
   }
 
-  #growTable(): void {
-    const table = new Int32Array(this.#table.length * 2);
-    const mask = table.length - 1;
-    for (let index = 1; index <= this.#distinct; index++) {
-      let slot = this.#hashes[index * 2 - 2]! & mask;
-      while (table[slot] !== 0) slot = (slot + 1) & mask;
-      table[slot] = index;
-    }
-    this.#table = table;
+  #reserve(values: number): void {
+    const needed = this.#count + values;
+    if (needed <= this.#hashes.length) return;
+    const grown = new Int32Array(Math.max(needed, this.#hashes.length * 2));
+    grown.set(this.#hashes);
+    this.#hashes = grown;
   }
 
   /** Writes the summary at a word of `heads`, its set behind `filters`, and begins anew. */
@@ -130,31 +121,15 @@ export class ValueCollector {
     if (this.#count === 0) return;
     heads.set(this.#least, at + Summary.least);
     heads.set(this.#greatest, at + Summary.greatest);
-    const isList = this.#distinct <= LIST_MAX;
-    const length = isList ? this.#distinct : blocksFor(this.#distinct) * BLOCK_WORDS;
-    const to = filters.extend(length);
+    const hashes = this.#hashes.subarray(0, this.#count);
+    const set = this.#isList ? hashes : filterOf(hashes);
+    const to = filters.extend(set.length);
+    filters.words.set(set, to);
     heads[at + Summary.at] = to;
-    heads[at + Summary.length] = length;
-    heads[at + Summary.form] = isList ? SetForm.list : SetForm.bloom;
-    const { words } = filters;
-    for (let i = 0; i < this.#distinct; i++) {
-      const first = this.#hashes[i * 2]!;
-      if (isList) words[to + i] = first;
-      else setBits(words, to + blockOf(first, length), this.#hashes[i * 2 + 1]!);
-    }
-    if (isList) this.#clearSlots();
-    else this.#table.fill(0);
+    heads[at + Summary.length] = set.length;
+    heads[at + Summary.form] = this.#isList ? SetForm.list : SetForm.bloom;
     this.#count = 0;
-    this.#distinct = 0;
-  }
-
-  /** Of a few values: the table has 128 KiB, and most columns have few. Each walk ends where its run of slots does, so none is left. */
-  #clearSlots(): void {
-    const mask = this.#table.length - 1;
-    for (let i = 0; i < this.#distinct; i++) {
-      let slot = this.#hashes[i * 2]! & mask;
-      for (; this.#table[slot] !== 0; slot = (slot + 1) & mask) this.#table[slot] = 0;
-    }
+    this.#isList = true;
   }
 }
 
@@ -172,32 +147,146 @@ export function mayHold(
   if (filters === undefined) return true;
   const from = heads[at + Summary.at]!;
   const length = heads[at + Summary.length]!;
-  if (form === SetForm.bloom) {
-    return hasBits(filters, from + blockOf(wanted.first, length), wanted.second);
-  }
-  for (let i = 0; i < length; i++) if ((filters[from + i]! | 0) === wanted.first) return true;
+  if (form === SetForm.bloom) return hasBits(filters, from, length, wanted.hash);
+  for (let i = 0; i < length; i++) if ((filters[from + i]! | 0) === wanted.hash) return true;
   return false;
 }
 
+/** Of one value after the other, and so never two at a time. */
+let filter = new Int32Array(0);
+
+/**
+ * Valid until the next call. How many of the hashes are distinct is not known: a filter for all of them is made, and folded in half as long as what
+ * is in it has room in that.
+ */
+function filterOf(hashes: Int32Array): Int32Array {
+  let blocks = blocksFor(hashes.length);
+  if (filter.length < blocks * BLOCK_WORDS) filter = new Int32Array(blocks * BLOCK_WORDS);
+  filter.fill(0, 0, blocks * BLOCK_WORDS);
+  setBits(filter, blocks, hashes);
+  const distinct = distinctIn(filter, blocks);
+  while (blocks % 2 === 0 && distinct <= (blocks / 2) * BLOCK_VALUES) {
+    blocks /= 2;
+    fold(filter, blocks);
+  }
+  return filter.subarray(0, blocks * BLOCK_WORDS);
+}
+
+/** So many that they can be halved down to a few. */
 function blocksFor(values: number): number {
-  return Math.ceil((values * BITS_PER_VALUE) / (BLOCK_WORDS * 32));
+  const least = Math.ceil(values / BLOCK_VALUES);
+  const unit = 2 ** Math.max(Math.floor(Math.log2(least)) - 3, 0);
+  const blocks = Math.ceil(least / unit) * unit;
+  assert(blocks <= BLOCKS_MAX, 'a block of rows is bounded');
+  return blocks;
+}
+
+/** The block of a value when there are half as many is half of its block now: `blockOf` rounds down. */
+function fold(words: Int32Array, blocks: number): void {
+  for (let block = 0; block < blocks; block++) {
+    const to = block * BLOCK_WORDS;
+    for (let w = 0; w < BLOCK_WORDS; w++) {
+      words[to + w] = words[to * 2 + w]! | words[to * 2 + BLOCK_WORDS + w]!;
+    }
+  }
+}
+
+/** About so many values are in a filter: each leaves a bit of a word as it is with a probability of 31/32. */
+function distinctIn(words: Int32Array, blocks: number): number {
+  let ones = 0;
+  for (let w = 0; w < blocks * BLOCK_WORDS; w++) ones += onesIn(words[w]!);
+  const zeros = 1 - ones / (blocks * BLOCK_BITS);
+  return (blocks * Math.log(zeros)) / Math.log(31 / 32);
+}
+
+function onesIn(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
+
+function isSame(
+  value: Uint32Array,
+  parts: Uint32Array | Uint16Array,
+  at: number,
+  width: number,
+): boolean {
+  for (let w = 0; w < width; w++) if (value[w] !== parts[at + w]) return false;
+  return true;
+}
+
+function isAbove(
+  parts: Uint32Array | Uint16Array,
+  at: number,
+  other: Uint32Array,
+  width: number,
+): boolean {
+  for (let w = width - 1; w >= 0; w--) {
+    if (parts[at + w]! !== other[w]!) return parts[at + w]! > other[w]!;
+  }
+  return false;
+}
+
+function isBelow(
+  parts: Uint32Array | Uint16Array,
+  at: number,
+  other: Uint32Array,
+  width: number,
+): boolean {
+  for (let w = width - 1; w >= 0; w--) {
+    if (parts[at + w]! !== other[w]!) return parts[at + w]! < other[w]!;
+  }
+  return false;
+}
+
+function isAmong(hash: number, hashes: Int32Array, count: number): boolean {
+  for (let i = 0; i < count; i++) if (hashes[i] === hash) return true;
+  return false;
+}
+
+/** One word after the other, mixed by constants of MurmurHash3, and its finalizer. */
+// Hot path.
+function hashOf(value: Uint32Array): number {
+  let hash = Math.imul(value[0]!, 0xcc9e2d51);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ value[1]!, 0x1b873593);
+  hash = Math.imul(hash ^ (hash >>> 16) ^ value[2]!, 0xcc9e2d51);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ value[3]!, 0x1b873593);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
 }
 
 /** The word at which the block of a hash begins. */
-function blockOf(hash: number, length: number): number {
-  assert(length % BLOCK_WORDS === 0, 'a filter has whole blocks');
-  return Math.floor(((hash >>> 0) * (length / BLOCK_WORDS)) / 4294967296) * BLOCK_WORDS;
+function blockOf(hash: number, blocks: number): number {
+  return (Math.imul(hash >>> 16, blocks) >>> 16) * BLOCK_WORDS;
 }
 
-function setBits(words: Uint32Array, at: number, hash: number): void {
-  for (let w = 0; w < BLOCK_WORDS; w++) {
-    words[at + w] = words[at + w]! | (1 << (Math.imul(hash, SALTS[w]!) >>> 27));
+function secondOf(hash: number): number {
+  const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  return mixed ^ (mixed >>> 12);
+}
+
+// Hot path.
+function setBits(words: Int32Array, blocks: number, hashes: Int32Array): void {
+  for (let i = 0; i < hashes.length; i++) {
+    const hash = hashes[i]!;
+    const at = blockOf(hash, blocks);
+    const second = secondOf(hash);
+    for (let w = 0; w < BLOCK_WORDS; w++) words[at + w] = words[at + w]! | bitOf(second, SALTS[w]!);
   }
 }
 
-function hasBits(words: Uint32Array, at: number, hash: number): boolean {
+function hasBits(words: Uint32Array, from: number, length: number, hash: number): boolean {
+  assert(length % BLOCK_WORDS === 0, 'a filter has whole blocks');
+  const at = from + blockOf(hash, length / BLOCK_WORDS);
+  const second = secondOf(hash);
   for (let w = 0; w < BLOCK_WORDS; w++) {
-    if ((words[at + w]! & (1 << (Math.imul(hash, SALTS[w]!) >>> 27))) === 0) return false;
+    if ((words[at + w]! & bitOf(second, SALTS[w]!)) === 0) return false;
   }
   return true;
+}
+
+/** One of the 32 bits of a word. */
+function bitOf(second: number, salt: number): number {
+  return 1 << (Math.imul(second, salt) >>> 27);
 }

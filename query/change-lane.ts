@@ -8,8 +8,10 @@ import { BatchKind, type Columns, ROW_WORDS } from '../engine/batch.ts';
 import { Head } from '../engine/frame.ts';
 import { bigintOfUint64, UINT64_MAX } from '../engine/uint128.ts';
 import { FrameRows, RowKind } from './frame-rows.ts';
-import { wordsOf } from './frame-store.ts';
+import { PAGED_BYTES_MIN, wordsOf } from './frame-store.ts';
+import type { FrameView } from './frame-view.ts';
 import type { Pause } from './pause.ts';
+import { POSTING_COLUMNS, RunColumns, singlePhaseInputs } from './run-columns.ts';
 import type { ShardReader } from './shard-reader.ts';
 
 /** Where a change stands: its time, and for the rare equal times (imported ones) where it lies. */
@@ -48,6 +50,7 @@ export class ChangeLane {
   readonly #rows: FrameRows;
   readonly #onAccount: (row: Uint32Array) => void;
   readonly #window: LaneWindow | undefined;
+  readonly #postings = new RunColumns(POSTING_COLUMNS);
   #next = 1;
   #last = 0;
   /** The blocks ahead: where each ends, and the earliest place from it on. */
@@ -142,25 +145,55 @@ export class ChangeLane {
    */
   *pass(end: bigint, passed: FramePassing): Generator<Pause, void> {
     assert(this.front === undefined, 'what was read is taken');
-    const { journal, shard } = this.#source;
-    const rows = this.#rows;
-    for (const { sequence, frame } of journal.rows(this.#next, this.#last)) {
-      const words = wordsOf(frame);
-      const time = bigintOfUint64(words, Head.closed);
-      if (time >= end || !this.#isPassable(words)) return;
-      let row = 0;
-      rows.open(words);
-      while (rows.next()) {
-        if (rows.kind === BatchKind.transfers) passed.run(rows.columns);
-        else this.#readRun(sequence, []);
-        row = rows.firstRow + rows.n - 1;
+    const { journal, frames } = this.#source;
+    while (this.#next <= this.#last) {
+      const view = frames.large(this.#next);
+      if (view !== undefined && view.closed >= end) return;
+      if (view !== undefined && this.#passColumns(view, passed)) {
+        yield;
+        continue;
       }
-      this.#next = sequence + 1;
-      if (sequence === this.#ends[this.#block]) this.#block++;
-      passed.frame({ time, shard, sequence, row });
-      // Left here, everything agrees.
-      yield;
+      for (const { sequence, frame } of journal.rows(this.#next, this.#last)) {
+        const words = wordsOf(frame);
+        const isPassed = bigintOfUint64(words, Head.closed) < end && this.#passRuns(words, passed);
+        if (!isPassed) return;
+        // Left here, everything agrees.
+        yield;
+        if (frame.byteLength >= PAGED_BYTES_MIN || sequence === this.#last) break;
+      }
     }
+  }
+
+  /** Of a large frame only what counts is read. False when anything may be in it. */
+  #passColumns(view: FrameView, passed: FramePassing): boolean {
+    const inputs = singlePhaseInputs(view);
+    if (inputs === undefined) return false;
+    for (const input of inputs) {
+      this.#postings.open(view, input);
+      passed.run(this.#postings.columns);
+    }
+    this.#passed(view.closed, view.rows - 1, passed);
+    return true;
+  }
+
+  #passRuns(words: Uint32Array, passed: FramePassing): boolean {
+    if (!this.#isPassable(words)) return false;
+    const rows = this.#rows;
+    let row = 0;
+    rows.open(words);
+    while (rows.next()) {
+      if (rows.kind === BatchKind.transfers) passed.run(rows.columns);
+      else this.#readRun(this.#next, []);
+      row = rows.firstRow + rows.n - 1;
+    }
+    this.#passed(bigintOfUint64(words, Head.closed), row, passed);
+    return true;
+  }
+
+  #passed(time: bigint, row: number, passed: FramePassing): void {
+    const sequence = this.#next++;
+    if (sequence === this.#ends[this.#block]) this.#block++;
+    passed.frame({ time, shard: this.#source.shard, sequence, row });
   }
 
   /** Whether all that a frame does is to add accounts, and amounts to them. */

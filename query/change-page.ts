@@ -8,8 +8,7 @@
  *
  * The changes themselves come from whole frames with their checksums; of large frames before the page only parts are read, as histories do.
  */
-import { ROW_WORDS, Transfer } from '../engine/batch.ts';
-import { CLOSING, TransferFlags } from '../engine/flags.ts';
+import { ROW_WORDS } from '../engine/batch.ts';
 import { UINT64_MAX } from '../engine/uint128.ts';
 import { AccountSums } from './account-sums.ts';
 import type { AppliedChange } from './change-follower.ts';
@@ -20,7 +19,7 @@ import { FrameRows } from './frame-rows.ts';
 import { PAGED_BYTES_MIN, wordsOf } from './frame-store.ts';
 import type { FrameView } from './frame-view.ts';
 import type { Pause } from './pause.ts';
-import { plainInputs, RunColumns } from './run-columns.ts';
+import { POSTING_COLUMNS, RunColumns, singlePhaseInputs } from './run-columns.ts';
 
 /** The first `limit` changes from a time on, and before another. */
 export interface WantedChanges {
@@ -124,11 +123,7 @@ export class ChangePage {
 class LargeFrames {
   readonly #rows: FrameRows;
   readonly #sums: AccountSums;
-  readonly #postings = new RunColumns([
-    Transfer.debitAccountId,
-    Transfer.creditAccountId,
-    Transfer.amount,
-  ]);
+  readonly #postings = new RunColumns(POSTING_COLUMNS);
   #words = new Uint32Array(0);
 
   constructor(rows: FrameRows, sums: AccountSums) {
@@ -137,7 +132,7 @@ class LargeFrames {
   }
 
   add(view: FrameView): void {
-    const inputs = plainInputs(view, TransferFlags.pending | CLOSING);
+    const inputs = singlePhaseInputs(view);
     if (inputs === undefined) {
       this.#sums.addFrame(this.#rows, this.#wordsOf(view), UINT64_MAX);
       return;

@@ -4,7 +4,7 @@
  */
 import { assert } from '../engine/assert.ts';
 import { BatchKind, COLUMN_BYTES, COLUMN_OFFSETS, Columns, Transfer } from '../engine/batch.ts';
-import { REWRITTEN, TransferFlags } from '../engine/flags.ts';
+import { CLOSING, REWRITTEN, TransferFlags } from '../engine/flags.ts';
 import type { FrameInput } from './frame-input.ts';
 import type { FrameView } from './frame-view.ts';
 
@@ -24,6 +24,17 @@ export function plainInputs(view: FrameView, others = 0): readonly FrameInput[] 
   });
   return arePlain === true ? inputs : undefined;
 }
+
+/** The same where all that a row does is to add its amount to what both accounts have posted: POSTING_COLUMNS are all that counts of it. */
+export function singlePhaseInputs(view: FrameView): readonly FrameInput[] | undefined {
+  return plainInputs(view, TransferFlags.pending | CLOSING);
+}
+
+export const POSTING_COLUMNS = [
+  Transfer.debitAccountId,
+  Transfer.creditAccountId,
+  Transfer.amount,
+] as const;
 
 export class RunColumns {
   readonly columns = new Columns();

@@ -4,14 +4,14 @@
  * one. The next group is executed while the one before is made durable, if the journal can do so beside; then it waits for it.
  *
  * I1 Single writer: only this thread touches the engine, and says what its journal gets; one row at a time may be appended by a thread of its own.
- * I2 Nothing leaves before it is durable: replies and link messages are held until the group that caused them is, and reads wait until everything
- *    that was executed is.
+ * I2 Nothing leaves before it is durable: replies and link messages are held until the group that caused them is, and answers to reads until
+ *    everything that was executed before them is.
  * I3 Inputs are journalled in the order in which they were executed, with their timestamp; replay needs nothing else.
  * I4 After a failed commit the actor never answers from memory again: the exception ends the thread, and the shard comes back from disk.
  * I8 The group, the rings, and what waits are bounded; the router admits no more than they hold.
  *
- * Called by shard-worker.ts, and by tests with a memory journal. Reads (look-ups, digests) are answered after the group that was
- * executed before them is durable, so a client reads its own acknowledged writes, and never anything that is not durable.
+ * Called by shard-worker.ts, and by tests with a memory journal. Reads (look-ups, digests) see the group that was executed before them, and are
+ * answered when it is durable, so a client reads its own acknowledged writes, and never anything that is not durable.
  */
 import { Head, Input, INPUT_WORDS, InputType } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
@@ -172,8 +172,9 @@ export class ShardActor {
     let isBusy = this.#group.inputs > 0 || (this.#machine.pumpAgain && !room.isExhausted);
     if (isBusy) isBusy = this.#commit(sequence);
     if (this.#reads.count > 0) {
-      this.#settle();
-      this.#reads.answer(journal.lastSequence, this.#options.session, this.#options.now());
+      // With a group under way they are held as its replies are: to wait for it here would keep the next one from being executed meanwhile.
+      const executed = journal.lastSequence + (this.#isUnderWay ? 1 : 0);
+      this.#reads.answer(executed, this.#options.session, this.#options.now());
       isBusy = true;
     }
     this.#flush();

@@ -49,7 +49,7 @@ export class ShardReads {
     return this.#reads.length;
   }
 
-  /** Takes the read in front of the ring; it is answered when the group before it is durable. */
+  /** Takes the read in front of the ring; its answer leaves when the group before it is durable. */
   take(ring: RingReader): void {
     const at = ring.at / 4;
     const type = ring.words[at]!;
@@ -79,7 +79,7 @@ export class ShardReads {
     this.#outbox.add(head, 0, head.length);
   }
 
-  /** `now` is the ledger's time, ns. */
+  /** `sequence` is that of the last group that was executed, `now` the ledger's time, ns. */
   answer(sequence: number, session: number, now: bigint): void {
     for (const read of this.#reads) {
       const words = this.#words;

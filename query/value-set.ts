@@ -21,9 +21,6 @@ const BLOCK_BITS = BLOCK_WORDS * 32;
 const BLOCK_VALUES = BLOCK_BITS / BITS_PER_VALUE;
 /** `blockOf` multiplies by 16 bits of a hash. */
 const BLOCKS_MAX = 1 << 15;
-const SALTS = new Int32Array([
-  0x47b6137b, 0x44974d91, 0x8824ad5b, 0xa2b7289d, 0x705495c7, 0x2df1424b, 0x9efc4947, 0x5c6bfb31,
-]);
 
 /** Words that grow at their end. */
 export class GrowingWords {
@@ -54,13 +51,20 @@ export interface HashedValue {
 }
 
 export function hashValue(value: Uint32Array): HashedValue {
-  return { value, hash: hashOf(value) };
+  return { value, hash: hashOf(value, 0, 4) };
+}
+
+/** Values of one column, each of `width` parts (the lowest first), and `by` parts behind the one before. */
+interface Values {
+  readonly parts: Uint32Array | Uint16Array;
+  readonly width: number;
+  readonly from: number;
+  readonly by: number;
+  readonly rows: number;
 }
 
 /** Collects the values of one column. */
 export class ValueCollector {
-  /** The last one, with zeros above its width, and the least and greatest ones. */
-  readonly #last = new Uint32Array(4);
   readonly #least = new Uint32Array(4);
   readonly #greatest = new Uint32Array(4);
   /** Up to LIST_MAX of them are distinct; when there are more, a value may be among them several times. */
@@ -73,36 +77,41 @@ export class ValueCollector {
   addRows({ at, step, words, halves }: Columns, column: number, first: number, end: number): void {
     const by = step[column]!;
     const rows = by === 0 ? Math.min(end - first, 1) : end - first;
+    if (rows <= 0) return;
     const from = at[column]! + first * by;
-    if (column === Transfer.code) this.#addAll(halves, 1, { from, by, rows });
-    else this.#addAll(words, COLUMN_BYTES[column]! >> 2, { from, by, rows });
+    const isHalf = column === Transfer.code;
+    const width = isHalf ? 1 : COLUMN_BYTES[column]! >> 2;
+    this.#addAll({ parts: isHalf ? halves : words, width, from, by, rows });
   }
 
-  /** So many values of a width of `width` parts, each `by` parts behind the one before. */
   // Hot path.
-  #addAll(
-    parts: Uint32Array | Uint16Array,
-    width: number,
-    { from, by, rows }: { readonly from: number; readonly by: number; readonly rows: number },
-  ): void {
-    this.#reserve(rows);
-    const last = this.#last;
+  #addAll(values: Values): void {
+    if (this.#count === 0) {
+      this.#least.fill(0);
+      this.#greatest.fill(0);
+      copyValue(values, values.from, this.#least);
+      copyValue(values, values.from, this.#greatest);
+    }
+    widen(values, this.#least, this.#greatest);
+    this.#reserve(values.rows);
+    const before = this.#count;
+    this.#count = hashAll(values, this.#hashes, before);
+    if (this.#isList) this.#dropKnown(before);
+  }
+
+  /** Of the hashes from one on, those that are there already, as long as all of them are a list. */
+  #dropKnown(from: number): void {
     const hashes = this.#hashes;
-    let count = this.#count;
-    for (let i = 0, value = from; i < rows; i++, value += by) {
-      if (count > 0 && isSame(last, parts, value, width)) continue;
-      for (let w = 0; w < width; w++) last[w] = parts[value + w]!;
-      if (count === 0) {
-        this.#least.set(last);
-        this.#greatest.set(last);
-      } else if (isAbove(parts, value, this.#greatest, width)) this.#greatest.set(last);
-      else if (isBelow(parts, value, this.#least, width)) this.#least.set(last);
-      const hash = hashOf(last);
-      if (this.#isList) {
-        if (isAmong(hash, hashes, count)) continue;
-        this.#isList = count < LIST_MAX;
-      }
+    let count = from;
+    for (let i = from; i < this.#count; i++) {
+      const hash = hashes[i]!;
+      if (isAmong(hash, hashes, count)) continue;
       hashes[count++] = hash;
+      if (count <= LIST_MAX) continue;
+      this.#isList = false;
+      hashes.copyWithin(count, i + 1, this.#count);
+      count += this.#count - (i + 1);
+      break;
     }
     this.#count = count;
   }
@@ -205,38 +214,46 @@ function onesIn(word: number): number {
   return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-function isSame(
-  value: Uint32Array,
-  parts: Uint32Array | Uint16Array,
-  at: number,
-  width: number,
-): boolean {
-  for (let w = 0; w < width; w++) if (value[w] !== parts[at + w]) return false;
-  return true;
+function copyValue({ parts, width }: Values, at: number, target: Uint32Array): void {
+  for (let w = 0; w < width; w++) target[w] = parts[at + w]!;
 }
 
-function isAbove(
-  parts: Uint32Array | Uint16Array,
-  at: number,
-  other: Uint32Array,
-  width: number,
-): boolean {
-  for (let w = width - 1; w >= 0; w--) {
-    if (parts[at + w]! !== other[w]!) return parts[at + w]! > other[w]!;
+/** The highest part tells of nearly every value that it lies between the two. */
+// Hot path.
+function widen(values: Values, least: Uint32Array, greatest: Uint32Array): void {
+  const { parts, width, from, by, rows } = values;
+  const top = width - 1;
+  for (let i = 0, at = from; i < rows; i++, at += by) {
+    const high = parts[at + top]!;
+    if (high < greatest[top]! && high > least[top]!) continue;
+    if (compare(values, at, greatest) > 0) copyValue(values, at, greatest);
+    if (compare(values, at, least) < 0) copyValue(values, at, least);
   }
-  return false;
 }
 
-function isBelow(
-  parts: Uint32Array | Uint16Array,
-  at: number,
-  other: Uint32Array,
-  width: number,
-): boolean {
+function compare({ parts, width }: Values, at: number, other: Uint32Array): number {
   for (let w = width - 1; w >= 0; w--) {
-    if (parts[at + w]! !== other[w]!) return parts[at + w]! < other[w]!;
+    const part = parts[at + w]!;
+    if (part !== other[w]!) return part > other[w]! ? 1 : -1;
   }
-  return false;
+  return 0;
+}
+
+/** Writes the hashes behind the first `count`, without those that are the same as the one before, and returns how many there are then. */
+// Hot path.
+function hashAll(
+  { parts, width, from, by, rows }: Values,
+  hashes: Int32Array,
+  count: number,
+): number {
+  let last = count === 0 ? ~hashOf(parts, from, width) : hashes[count - 1]!;
+  for (let i = 0, at = from; i < rows; i++, at += by) {
+    const hash = hashOf(parts, at, width);
+    if (hash === last) continue;
+    last = hash;
+    hashes[count++] = hash;
+  }
+  return count;
 }
 
 function isAmong(hash: number, hashes: Int32Array, count: number): boolean {
@@ -244,13 +261,17 @@ function isAmong(hash: number, hashes: Int32Array, count: number): boolean {
   return false;
 }
 
-/** One word after the other, mixed by constants of MurmurHash3, and its finalizer. */
+/** The same for a value whatever its width: what it does not have is 0. Multipliers of MurmurHash3, one word after the other, and its end. */
 // Hot path.
-function hashOf(value: Uint32Array): number {
-  let hash = Math.imul(value[0]!, 0xcc9e2d51);
-  hash = Math.imul(hash ^ (hash >>> 15) ^ value[1]!, 0x1b873593);
-  hash = Math.imul(hash ^ (hash >>> 16) ^ value[2]!, 0xcc9e2d51);
-  hash = Math.imul(hash ^ (hash >>> 15) ^ value[3]!, 0x1b873593);
+function hashOf(parts: Uint32Array | Uint16Array, at: number, width: number): number {
+  let hash = Math.imul(parts[at]! | 0, 0xcc9e2d51);
+  hash ^= hash >>> 15;
+  if (width > 1) hash ^= parts[at + 1]! | 0;
+  hash = Math.imul(hash, 0x1b873593);
+  if (width > 2 && (parts[at + 2]! | parts[at + 3]!) !== 0) {
+    hash = Math.imul(hash ^ (hash >>> 16) ^ parts[at + 2]!, 0xcc9e2d51);
+    hash = Math.imul(hash ^ (hash >>> 15) ^ parts[at + 3]!, 0x1b873593);
+  }
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return hash ^ (hash >>> 16);
@@ -261,32 +282,33 @@ function blockOf(hash: number, blocks: number): number {
   return (Math.imul(hash >>> 16, blocks) >>> 16) * BLOCK_WORDS;
 }
 
-function secondOf(hash: number): number {
-  const mixed = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  return mixed ^ (mixed >>> 12);
-}
-
 // Hot path.
 function setBits(words: Int32Array, blocks: number, hashes: Int32Array): void {
   for (let i = 0; i < hashes.length; i++) {
     const hash = hashes[i]!;
     const at = blockOf(hash, blocks);
-    const second = secondOf(hash);
-    for (let w = 0; w < BLOCK_WORDS; w++) words[at + w] = words[at + w]! | bitOf(second, SALTS[w]!);
+    const six = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+    const two = Math.imul(six ^ (six >>> 16), 0x297a2d39);
+    // A shift counts by the five lowest bits of what is behind it.
+    words[at] = words[at]! | (1 << six);
+    words[at + 1] = words[at + 1]! | (1 << (six >>> 5));
+    words[at + 2] = words[at + 2]! | (1 << (six >>> 10));
+    words[at + 3] = words[at + 3]! | (1 << (six >>> 15));
+    words[at + 4] = words[at + 4]! | (1 << (six >>> 20));
+    words[at + 5] = words[at + 5]! | (1 << (six >>> 25));
+    words[at + 6] = words[at + 6]! | (1 << (two >>> 22));
+    words[at + 7] = words[at + 7]! | (1 << (two >>> 27));
   }
 }
+
+const wantedHash = new Int32Array(1);
+const wantedBits = new Int32Array(BLOCK_WORDS);
 
 function hasBits(words: Uint32Array, from: number, length: number, hash: number): boolean {
   assert(length % BLOCK_WORDS === 0, 'a filter has whole blocks');
+  wantedHash[0] = hash;
+  wantedBits.fill(0);
+  setBits(wantedBits, 1, wantedHash);
   const at = from + blockOf(hash, length / BLOCK_WORDS);
-  const second = secondOf(hash);
-  for (let w = 0; w < BLOCK_WORDS; w++) {
-    if ((words[at + w]! & bitOf(second, SALTS[w]!)) === 0) return false;
-  }
-  return true;
-}
-
-/** One of the 32 bits of a word. */
-function bitOf(second: number, salt: number): number {
-  return 1 << (Math.imul(second, salt) >>> 27);
+  return wantedBits.every((bits, w) => (words[at + w]! & bits) !== 0);
 }

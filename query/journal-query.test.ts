@@ -247,6 +247,23 @@ describe('the index of a segment', () => {
     expect(files.map((file) => readFileSync(file))).toEqual(bytes);
   });
 
+  test('is the same whether it was sealed before anybody read it or since, of large frames of which only columns are read then', () => {
+    using journals = new Journals(11, 1, 20, { plainPercent: 70, bytesMin: PAGED_BYTES_MIN });
+    const before = journals.indexFiles().length;
+    for (const steps of [150, 10, 150]) {
+      journals.grow(steps);
+      journals.ask('transfers', { ...NO_FILTER, code: 3 });
+    }
+    const files = journals.indexFiles();
+    expect(files.length - before).toBeGreaterThan(3);
+    const bytes = files.map((file) => readFileSync(file));
+    for (const file of files) rmSync(file);
+    journals.open();
+    journals.ask('transfers', { ...NO_FILTER, code: 3 });
+    expect(journals.indexFiles()).toEqual(files);
+    expect(files.map((file) => readFileSync(file))).toEqual(bytes);
+  });
+
   test('answers on when its files vanish while it is used', () => {
     using journals = new Journals(10, 2, 250);
     const filter = { ...NO_FILTER, userData32: 3, limit: 1000 };

@@ -6,12 +6,13 @@
  */
 import { assert } from './assert.ts';
 import {
+  ACCOUNT_SPANS,
   IMAGE_ENTRY_WORDS,
   IMAGE_PAGE_END,
   IMAGE_PAGE_WORDS,
+  IMAGE_SAVED_WORDS,
   IMAGE_TABLE_SHIFT,
-  IMAGE_TABLE_WORDS,
-  type ImageTable,
+  ImageTable,
 } from './before-images.ts';
 import {
   imagePieces,
@@ -30,6 +31,11 @@ const SECTIONS = [
   ImageSection.pendings,
   ImageSection.users,
 ] as const;
+
+/** The words of a row that an entry of the log has, by table. */
+const SPANS = IMAGE_SAVED_WORDS.map((count, table) =>
+  table === ImageTable.accounts ? ACCOUNT_SPANS : [[0, count] as const],
+);
 
 export class ImageCopy {
   readonly #parts: ImageParts;
@@ -75,7 +81,7 @@ export class ImageCopy {
       assert(chunk < newest.length, 'only what is in the image is logged');
       page[at + 2] = newest[chunk]!;
       newest[chunk] = place + 1;
-      this.#absorbed = place + IMAGE_ENTRY_WORDS + IMAGE_TABLE_WORDS[table];
+      this.#absorbed = place + IMAGE_ENTRY_WORDS + IMAGE_SAVED_WORDS[table];
     }
   }
 
@@ -87,10 +93,13 @@ export class ImageCopy {
       const place = link - 1;
       const page = this.#pages[Math.floor(place / IMAGE_PAGE_WORDS)]!;
       const at = place % IMAGE_PAGE_WORDS;
-      const count = IMAGE_TABLE_WORDS[(page[at]! >>> IMAGE_TABLE_SHIFT) as ImageTable];
+      const table = (page[at]! >>> IMAGE_TABLE_SHIFT) as ImageTable;
       const to = page[at + 1]!;
-      assert(to + count <= target.length, 'only what is in the image is logged');
-      for (let w = 0; w < count; w++) target[to + w] = page[at + IMAGE_ENTRY_WORDS + w]!;
+      let from = at + IMAGE_ENTRY_WORDS;
+      for (const [first, end] of SPANS[table]!) {
+        assert(to + end <= target.length, 'only what is in the image is logged');
+        for (let w = first; w < end; w++) target[to + w] = page[from++]!;
+      }
       link = page[at + 2]!;
     }
   }

@@ -138,7 +138,7 @@ describe('an image that is made while its state machine goes on', () => {
     const making = new ImageMaking(busy.shard.machine, new Prng(2));
     busy.plainBatch();
     const first = images.length;
-    expect(first).toBeGreaterThan(BATCH * 35);
+    expect(first).toBeGreaterThan(BATCH * 23);
     busy.plainBatch();
     busy.plainBatch();
     making.finish();

@@ -24,7 +24,7 @@ export const ImageSection = {
 export type TableSection = 3 | 4 | 5 | 6 | 7;
 
 const BUCKET_WORDS = BUCKET_SLOTS * SLOT_WORDS;
-assert(IMAGE_TABLE_WORDS[ImageTable.accounts] === ROW_WORDS, 'an account is saved whole');
+assert(IMAGE_TABLE_WORDS[ImageTable.accounts] === ROW_WORDS, 'accounts lie one after the other');
 assert(IMAGE_TABLE_WORDS[ImageTable.slots] === SLOT_WORDS, 'a slot is saved whole');
 assert(IMAGE_TABLE_WORDS[ImageTable.buckets] === BUCKET_WORDS, 'a bucket is saved whole');
 assert(IMAGE_TABLE_WORDS[ImageTable.pendings] === ENTRY_WORDS, 'an entry is saved whole');

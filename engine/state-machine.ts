@@ -302,8 +302,9 @@ export class StateMachine {
     return imageParts(ledger, out.words());
   }
 
-  endImage(): void {
-    this.ledger.images.end();
+  /** `isRead`: see `BeforeImages.end`. */
+  endImage(isRead: boolean): void {
+    this.ledger.images.end(isRead);
   }
 
   /**

@@ -72,13 +72,15 @@ export class SnapshotSource {
     if (bytes > LOG_BYTES_MAX && bytes > machine.tableBytes / 2) {
       Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);
     }
-    if (Atomics.load(words, SnapshotWord.phase) === SnapshotPhase.underWay) {
+    const phase = Atomics.load(words, SnapshotWord.phase);
+    if (phase === SnapshotPhase.underWay) {
       for (; this.#pages < images.pages.length; this.#pages++) {
         this.#post({ type: 'page', page: images.pages[this.#pages]! });
       }
       Atomics.store(words, SnapshotWord.log, images.length);
     } else {
-      machine.endImage();
+      // A thread that has given up may still be at the log.
+      machine.endImage(phase === SnapshotPhase.read);
       this.isUnderWay = false;
     }
     Atomics.add(words, SnapshotWord.steps, 1);

@@ -67,13 +67,13 @@ export class ImageMaking {
       this.#copy.addPage(images.pages[this.#pages]!);
     }
     this.#copy.absorb(images.length);
-    this.#machine.endImage();
     const digest = new StateDigest(new StateReader(this.#parts.state).takeList());
     const pieces = this.#copied.map(({ piece, words }) => {
       this.#copy.restore(piece, words);
       digest.add(piece.section, words);
       return { section: piece.section, words };
     });
+    this.#machine.endImage(true);
     const found = digest.finish().join();
     assert(found === this.digest, 'the digest of the image is that of the state when it began');
     return { state: this.#parts.state, pieces, digest: found };

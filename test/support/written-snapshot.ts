@@ -34,7 +34,7 @@ export class WrittenSnapshots implements Disposable {
     const { machine, journal } = this.shard;
     const sequence = journal.lastSequence;
     const parts = machine.beginImage();
-    machine.endImage();
+    machine.endImage(true);
     using being = new SnapshotBeing(this.directory, { ...IDENTITY, sequence });
     being.image.write(ImageSection.state, parts.state);
     being.image.write(ImageSection.links, Uint32Array.of(1, 2, 3));

@@ -196,7 +196,7 @@ function disguise(directory: string, from: SnapshotFiles, to: SnapshotFiles): st
   const { machine, links } = loadSnapshot({ files: from, identity, seed, group });
   const { sequence } = to;
   const parts = machine.beginImage();
-  machine.endImage();
+  machine.endImage(true);
   using being = new SnapshotBeing(shardDirectory(directory, shard), { ...identity, sequence });
   being.image.write(ImageSection.state, parts.state);
   being.image.write(ImageSection.links, links);

@@ -3,7 +3,7 @@
  * it begins, whoever changes a row, a slot, or an entry writes its old words here first. The reader copies the tables as they are, torn or
  * not, and lays the old words over its copy, the earliest winning: what was changed is put back, and what was not changed was read whole.
  *
- * The log is pages of shared memory. An entry is {table << 29 | chunk, word offset in the chunk, 0 for the reader's own use} and the old words,
+ * The log is pages of shared memory. An entry is {table << 29 | chunk, word offset in the chunk, one for the reader's own use} and the old words,
  * as many as its table has in a row, but of an account only those that ever change (ACCOUNT_SPANS). It never crosses a page; what is left of one
  * begins with END. Rows and buckets are saved once (`takes`); a slot each time it changes, until its bucket is saved as a whole. What was made after
  * the beginning does not belong to the image.
@@ -131,7 +131,6 @@ export class BeforeImages {
     const at = this.#at;
     page[at] = ((table << IMAGE_TABLE_SHIFT) | (index >>> shift)) >>> 0;
     page[at + 1] = (index & ((1 << shift) - 1)) * IMAGE_TABLE_WORDS[table];
-    page[at + 2] = 0;
     this.#at = at + IMAGE_ENTRY_WORDS + count;
     return at + IMAGE_ENTRY_WORDS;
   }

@@ -206,13 +206,15 @@ describe('the feed of changes', () => {
   });
 
   test.for([
-    [11, 100],
-    [12, 90],
-    [13, 50],
+    [11, 100, 400, 0],
+    [12, 90, 400, 0],
+    [13, 50, 400, 0],
+    [14, 100, 200, PAGED_BYTES_MIN],
+    [15, 80, 200, PAGED_BYTES_MIN],
   ] as const)(
     'knows the balances behind frames that it passed as a whole (seed %i)',
-    ([seed, plainPercent]) => {
-      using feed = new Feed(seed, 1, 400, { plainPercent });
+    ([seed, plainPercent, steps, bytesMin]) => {
+      using feed = new Feed(seed, 1, steps, { plainPercent, bytesMin });
       const prng = new Prng(seed);
       const events = expected(feed.built);
       for (let round = 0; round < 30; round++) {

@@ -67,6 +67,13 @@ class Journals implements Disposable {
     );
   }
 
+  /** The file of the first one. */
+  get segment(): string {
+    const [directory] = this.directory.directories;
+    const [name] = readdirSync(directory!).filter((one) => one.endsWith('.sqlite'));
+    return join(directory!, name!);
+  }
+
   indexFiles(): string[] {
     return this.directory.directories.flatMap((directory) =>
       readdirSync(directory)
@@ -262,6 +269,18 @@ describe('the index of a segment', () => {
     journals.ask('transfers', { ...NO_FILTER, code: 3 });
     expect(journals.indexFiles()).toEqual(files);
     expect(files.map((file) => readFileSync(file))).toEqual(bytes);
+  });
+
+  test('is not made of a segment from before, of which anything is damaged', () => {
+    using journals = new Journals(12, 1, 60, { plainPercent: 100, bytesMin: PAGED_BYTES_MIN });
+    const { segment } = journals;
+    const bytes = readFileSync(segment);
+    // In the midst of a frame, of which the queried columns are a small part.
+    bytes[Math.floor(bytes.length * 0.55)]! ^= 1;
+    writeFileSync(segment, bytes);
+    journals.open();
+    const filter = { ...NO_FILTER, userData64: 77n };
+    expect(() => journals.ask('transfers', filter)).toThrow('does not match its checksum');
   });
 
   test('answers on when its files vanish while it is used', () => {

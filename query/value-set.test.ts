@@ -43,6 +43,17 @@ describe('the values of a column', () => {
     expect(wrong).toBeLessThan(150);
   });
 
+  test('small ones, many of which share their upper parts, are all found', () => {
+    const prng = new Prng(6);
+    for (let round = 0; round < 300; round++) {
+      const values = Array.from({ length: prng.between(1, 40) }, () =>
+        Uint32Array.from([1, 2, 3, 4], () => prng.below(3)),
+      );
+      const holds = collect(values);
+      expect(values.filter((value) => !holds(value))).toEqual([]);
+    }
+  });
+
   test.for([17, 40, 300, 2000])('%i that come again and again take no more room', (count) => {
     const prng = new Prng(count);
     const values = randomValues(prng, count);

@@ -164,7 +164,7 @@ export class ChangeLane {
     }
   }
 
-  /** Of a large frame only what counts is read. False when anything may be in it. */
+  /** Of a large frame only what counts is read, without its checksum, as pages by themselves do. False when anything may be in it. */
   #passColumns(view: FrameView, passed: FramePassing): boolean {
     const inputs = singlePhaseInputs(view);
     if (inputs === undefined) return false;

@@ -18,7 +18,7 @@ export class ClaimedRows {
   #count = 0;
   /** The key behind that of the last account that was found here. */
   #next = 0;
-  readonly #block = new Int32Array(BLOCK_ROWS);
+  readonly #block = new Int32Array(2 * BLOCK_ROWS);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 
@@ -37,13 +37,13 @@ export class ClaimedRows {
     this.#next = 0;
   }
 
-  /** Reads the rows of the next accounts, up to BLOCK_ROWS of them, so that their cache misses overlap. */
+  /** Reads the rows of the next accounts, so many of them, 2 * BLOCK_ROWS at most, so that their cache misses overlap. */
   // Hot path.
-  lookAhead(): void {
+  lookAhead(most: number): void {
     const { rows } = this.#walk!;
     const block = this.#block;
     let count = 0;
-    for (let key = this.#next; key < this.#count && count < BLOCK_ROWS; key++) {
+    for (let key = this.#next; key < this.#count && count < most; key++) {
       if (rows[key] !== 0) block[count++] = rows[key]! - 1;
     }
     this.touched ^= this.#ledger.accounts.touchAll(block, count);

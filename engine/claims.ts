@@ -5,7 +5,9 @@
  * for is not in the table.
  */
 import { assert } from './assert.ts';
-import type { EventKeys } from './event-keys.ts';
+import type { Columns } from './batch.ts';
+import { KeysAhead, type EventKeys } from './event-keys.ts';
+import type { EventShards } from './event-shards.ts';
 import { KeyQueues, NONE } from './key-queues.ts';
 import { KeyTable } from './key-table.ts';
 import { BLOCK_ROWS } from './look-ahead.ts';
@@ -30,7 +32,8 @@ export class Claims {
   /** Its items are those that are parked. */
   readonly queues = new KeyQueues();
   #scans = 0;
-  readonly #hashes = new Int32Array(BLOCK_ROWS);
+  /** Of the rows of the batch that is open. */
+  readonly ahead: KeysAhead;
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 
@@ -40,6 +43,7 @@ export class Claims {
   /** `keysAtFirst`: room to begin with, a power of two. */
   constructor(seed: number, keysAtFirst = 256) {
     this.seed = seed;
+    this.ahead = new KeysAhead(seed);
     this.#keys = new KeyTable(keysAtFirst, seed);
   }
 
@@ -81,40 +85,40 @@ export class Claims {
     return last === 0 || this.queues.first(last - 1) === item;
   }
 
-  /** Takes a key for a walk; false when that walk has it already. */
-  claim(keys: EventKeys, key: number, owner: number): boolean {
+  /** Takes a key for a walk, and says where it is, for `releaseAll`; -1 when that walk has it already. */
+  claim(keys: EventKeys, key: number, owner: number): number {
     const entry = this.#obtain(keys, key);
     const words = this.#keys.words;
-    if (words[entry + OWNER] === owner) return false;
+    if (words[entry + OWNER] === owner) return -1;
     assert(words[entry + OWNER] === 0, 'a key has one owner');
     words[entry + OWNER] = owner;
-    return true;
+    return entry;
   }
 
-  /** Reads where keys of these hashes are most likely, so that their cache misses overlap; at most `count` of them. */
+  /** Looks ahead at the keys of rows of the open batch, all transfers, at most BLOCK_ROWS of them: at their hashes, and at where they are claimed. */
   // Hot path.
-  touchAll(hashes: Int32Array, count: number): void {
-    this.touched ^= this.#keys.touchAll(hashes, count);
+  // oxlint-disable-next-line max-params -- Rows, and where they belong.
+  lookAhead(columns: Columns, from: number, to: number, shards: EventShards, shard: number): void {
+    this.ahead.look(columns, from, to, shards, shard);
+    this.touched ^= this.#keys.touchAll(this.ahead.hashes, this.ahead.count);
   }
 
-  /** Frees the keys of a walk: {id 4, kind} for each. */
+  /** Frees the keys of a walk: {id 4, kind} for each. `places`: where each was claimed, or, where that is not known, any. */
   // Hot path.
-  releaseAll(ids: Uint32Array): void {
+  releaseAll(ids: Uint32Array, places: Uint32Array): void {
     const table = this.#keys;
-    const hashes = this.#hashes;
-    for (let from = 0; from < ids.length; from += BLOCK_ROWS * KEY_WORDS) {
-      const count = Math.min(BLOCK_ROWS, (ids.length - from) / KEY_WORDS);
-      for (let i = 0; i < count; i++) {
-        const at = from + i * KEY_WORDS;
-        hashes[i] = table.hash(ids, at, ids[at + 4]!);
-      }
-      this.touched ^= table.touchAll(hashes, count);
-      for (let i = 0; i < count; i++) this.#release(ids, from + i * KEY_WORDS, hashes[i]!);
+    const count = ids.length / KEY_WORDS;
+    for (let from = 0; from < count; from += BLOCK_ROWS) {
+      const to = Math.min(from + BLOCK_ROWS, count);
+      this.touched ^= table.touchEntries(places, from, to);
+      for (let i = from; i < to; i++) this.#release(ids, i * KEY_WORDS, places[i]!);
     }
   }
 
-  #release(ids: Uint32Array, at: number, hash: number): void {
-    const entry = this.#keys.find(ids, at, ids[at + 4]!, hash);
+  #release(ids: Uint32Array, at: number, likely: number): void {
+    const kind = ids[at + 4]!;
+    const isThere = this.#keys.isAt(likely, ids, at, kind);
+    const entry = isThere ? likely : this.#keys.find(ids, at, kind);
     assert(entry !== -1, 'a released key was claimed');
     assert(this.#keys.words[entry + OWNER] !== 0, 'a released key was claimed');
     this.#keys.words[entry + OWNER] = 0;
@@ -154,14 +158,15 @@ export class Claims {
   load(from: StateReader): void {
     this.#scans = from.take();
     this.#keys.load(from);
-    this.#keys.forEach((words, at) => words.fill(0, at + WAITERS, at + LAST + 1));
+    const { words } = this.#keys;
+    this.#keys.forEach((_, at) => words.fill(0, at + WAITERS, at + LAST + 1));
   }
 
   /** Order-free sum over keys, for the digest. */
   digest(mix: (words: Uint32Array, at: number, count: number) => number): number {
     let sum = 0;
-    this.#keys.forEach((words, at) => {
-      sum = (sum + mix(words, at, 7)) | 0;
+    this.#keys.forEach((entry) => {
+      sum = (sum + mix(entry, 0, 7)) | 0;
     });
     return sum >>> 0;
   }

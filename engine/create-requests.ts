@@ -122,7 +122,7 @@ export class CreateRequests {
     for (let from = 0; from < columns.n;) {
       if (from >= ahead) ahead = this.#lookAheadAccounts(from);
       const to = this.#unitEnd(from);
-      if (this.#mustWait(columns, from, to)) this.#enter(at, head, { from, to }, open);
+      if (this.#mustWait(columns, from, to)) this.#enter(at, head, from, to, open);
       else {
         this.#units.execute(this.#marks, from, to, firstRow);
         this.#settleUnit(firstRow, from, to);
@@ -190,7 +190,7 @@ export class CreateRequests {
     else if (this.#ledger.shards === 1) accounts.lookAhead(i, end, null);
     else {
       accounts.lookAhead(i, end, this.#shardsOf);
-      this.#walks.lookAhead(this.#columns, i, end, this.#shardsOf);
+      this.#claims.lookAhead(this.#columns, i, end, this.#shardsOf, this.#ledger.shard);
     }
     return end;
   }
@@ -229,7 +229,7 @@ export class CreateRequests {
         if (from >= accounts.aheadTo) continue;
       }
       const to = this.#unitEnd(from);
-      if (this.#mustWait(columns, from, to)) this.#enter(at, head, { from, to }, open);
+      if (this.#mustWait(columns, from, to)) this.#enter(at, head, from, to, open);
       else if (to - from > 1 || (marks[from]! & EventMark.open) !== 0) {
         units.execute(marks, from, to, firstRow);
         this.#settleUnit(firstRow, from, to);
@@ -271,6 +271,7 @@ export class CreateRequests {
     words[at + Input.stamp + 1] = clockHigh + (next > 0xffffffff ? 1 : 0);
     const columns = this.#columns;
     this.#group.openBatch(at, columns);
+    this.#claims.ahead.close();
     const isImported = (words[at + Input.flags]! & InputFlag.imported) !== 0;
     const notes = marksAt(words, at);
     if (shards > 1) this.#shardsOf.compute(columns, shards);
@@ -331,12 +332,9 @@ export class CreateRequests {
   }
 
   /** A unit that cannot be executed at once: into a walk that begins, or among those that wait. */
-  #enter(
-    at: number,
-    head: RequestHead,
-    { from, to }: { readonly from: number; readonly to: number },
-    open: OpenPart,
-  ): void {
+  // Hot path.
+  // oxlint-disable-next-line max-params -- A request and rows of it.
+  #enter(at: number, head: RequestHead, from: number, to: number, open: OpenPart): void {
     if (open.slot === -1) open.slot = this.#requests.open(head);
     const firstRow = this.#group.words[at + Input.firstRow]!;
     let isWalking = false;

@@ -3,15 +3,13 @@
  * one walk, in order of arrival, so that a hot account costs a walk for each group commit and not for each transfer.
  */
 import { assert } from './assert.ts';
-import { BatchKind, type Columns, ROW_WORDS, Transfer } from './batch.ts';
+import { BatchKind, type Columns, ROW_WORDS } from './batch.ts';
 import { AWAITED, NEWCOMER, OWNER_AWAY, type Claims } from './claims.ts';
-import { addPath, addShard, EventKeys, KeyKind } from './event-keys.ts';
+import { addPath, addShard, EventKeys } from './event-keys.ts';
 import type { EventShards } from './event-shards.ts';
 import type { Ledger } from './ledger.ts';
 import { WALK_EVENTS_MAX } from './limits.ts';
 import { WordList } from './link-message.ts';
-import { BLOCK_ROWS } from './look-ahead.ts';
-import { hashId } from './placement.ts';
 import type { Units } from './units.ts';
 import { WalkLoad } from './walk-load.ts';
 import type { WalkingRequest, WalkingUnit } from './walk.ts';
@@ -64,11 +62,11 @@ export class DraftWalks {
   /** Of the rows of a unit; of a longer one they are collected again. */
   readonly #legs: readonly EventKeys[];
   readonly #path: Path = { low: 0, high: 0 };
-  readonly #hashes = new Int32Array(3 * BLOCK_ROWS);
 
   constructor(parts: DraftParts) {
     this.#parts = parts;
-    const newKeys = (): EventKeys => new EventKeys(parts.ledger, parts.claims.seed);
+    const newKeys = (): EventKeys =>
+      new EventKeys(parts.ledger, parts.claims.seed, parts.claims.ahead);
     this.#keys = newKeys();
     this.#legs = Array.from({ length: LEGS_KEPT }, newKeys);
   }
@@ -95,30 +93,6 @@ export class DraftWalks {
     draft ??= this.#draftFor(unit.kind, unit.n, path);
     this.#join(draft, unit, request);
     return true;
-  }
-
-  /** Looks ahead at where the keys of rows of an open batch are claimed; at most BLOCK_ROWS. */
-  // Hot path.
-  lookAhead(columns: Columns, from: number, to: number, { home, away }: EventShards): void {
-    const { claims, ledger } = this.#parts;
-    const { words, at, step } = columns;
-    const { shard } = ledger;
-    const { seed } = claims;
-    const hashes = this.#hashes;
-    let count = 0;
-    for (let i = from; i < to; i++) {
-      if (home[i] === shard) {
-        const id = at[Transfer.id]! + i * step[Transfer.id]!;
-        const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-        hashes[count++] = hashId(words, id, seed ^ KeyKind.transfer);
-        hashes[count++] = hashId(words, dr, seed ^ KeyKind.account);
-      }
-      if (away[i] === shard) {
-        const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-        hashes[count++] = hashId(words, cr, seed ^ KeyKind.account);
-      }
-    }
-    claims.touchAll(hashes, count);
   }
 
   /** The same for the rows from..to-1 of an open batch, of request `slot`. */

@@ -10,6 +10,7 @@ import { BatchKind, type Columns, Transfer } from './batch.ts';
 import { EventMark } from './event-marks.ts';
 import type { EventShards } from './event-shards.ts';
 import { RESOLVING } from './flags.ts';
+import { BLOCK_ROWS } from './look-ahead.ts';
 import { hashId, shardOf } from './placement.ts';
 
 export const KeyKind = { account: 1, transfer: 2, importAccounts: 3, importTransfers: 4 } as const;
@@ -21,10 +22,72 @@ const DEBIT = 4;
 const CREDIT = 8;
 const PENDING = 16;
 const CODE_FLAGS = 29;
+/** Keys whose hashes are kept for a row: its id, its debit account, its credit account. */
+const KEYS_AHEAD = 3;
+
+/** Hashes of the keys of rows of an open batch, which are computed a block at a time. */
+export class KeysAhead {
+  readonly #seed: number;
+  /** The rows whose hashes are here; none when `to` is not above `from`. */
+  from = 0;
+  to = 0;
+  /** KEYS_AHEAD for each row; only those of this shard's keys are set. */
+  readonly byRow = new Int32Array(KEYS_AHEAD * BLOCK_ROWS);
+  /** Those that are set, one after the other. */
+  readonly hashes = new Int32Array(KEYS_AHEAD * BLOCK_ROWS);
+  count = 0;
+
+  constructor(seed: number) {
+    this.#seed = seed | 0;
+  }
+
+  /** Another batch is opened. */
+  close(): void {
+    this.to = this.from;
+  }
+
+  /** Of rows of a batch of transfers, at most BLOCK_ROWS of them. */
+  // Hot path.
+  // oxlint-disable-next-line max-params -- Rows, and where they belong.
+  look(
+    columns: Columns,
+    from: number,
+    to: number,
+    { home, away }: EventShards,
+    shard: number,
+  ): void {
+    const { words, at, step } = columns;
+    const { byRow, hashes } = this;
+    this.from = from;
+    this.to = to;
+    let count = 0;
+    for (let i = from; i < to; i++) {
+      const place = KEYS_AHEAD * (i - from);
+      if (home[i] === shard) {
+        const id = at[Transfer.id]! + i * step[Transfer.id]!;
+        const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
+        const hash = hashId(words, id, this.#seed ^ KeyKind.transfer);
+        const debit = hashId(words, dr, this.#seed ^ KeyKind.account);
+        byRow[place] = hash;
+        byRow[place + 1] = debit;
+        hashes[count++] = hash;
+        hashes[count++] = debit;
+      }
+      if (away[i] === shard) {
+        const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
+        const credit = hashId(words, cr, this.#seed ^ KeyKind.account);
+        byRow[place + 2] = credit;
+        hashes[count++] = credit;
+      }
+    }
+    this.count = count;
+  }
+}
 
 export class EventKeys {
   readonly #here: { readonly shard: number; readonly shards: number };
   readonly #seed: number;
+  readonly #ahead: KeysAhead;
   count = 0;
   readonly words: Uint32Array[] = Array.from({ length: KEYS_MAX }, () => ZERO);
   readonly at = new Int32Array(KEYS_MAX);
@@ -37,9 +100,15 @@ export class EventKeys {
   debitRow = -1;
   creditRow = -1;
 
-  constructor(here: { readonly shard: number; readonly shards: number }, seed: number) {
+  /** `ahead`: of the rows that `collectRow` is asked for. */
+  constructor(
+    here: { readonly shard: number; readonly shards: number },
+    seed: number,
+    ahead = new KeysAhead(seed),
+  ) {
     this.#here = here;
     this.#seed = seed | 0;
+    this.#ahead = ahead;
   }
 
   /** Notes the own keys of the event whose 32 words begin at `at`. */
@@ -77,10 +146,18 @@ export class EventKeys {
     }
     const isResolving =
       (halves[at[Transfer.flags]! + i * step[Transfer.flags]!]! & RESOLVING) !== 0;
+    const { byRow, from, to } = this.#ahead;
+    const isAhead = i >= from && i < to;
+    const place = KEYS_AHEAD * (i - from);
     if (home[i] === shard) {
-      this.#add(words, id, KeyKind.transfer);
       const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-      this.#add(words, dr, KeyKind.account, this.debitRow);
+      if (isAhead) {
+        this.#addHashed(words, id, KeyKind.transfer, -1, byRow[place]!);
+        this.#addHashed(words, dr, KeyKind.account, this.debitRow, byRow[place + 1]!);
+      } else {
+        this.#add(words, id, KeyKind.transfer);
+        this.#add(words, dr, KeyKind.account, this.debitRow);
+      }
       if (isResolving) {
         this.#addPending(words, at[Transfer.pendingId]! + i * step[Transfer.pendingId]!);
       }
@@ -89,7 +166,8 @@ export class EventKeys {
     if (away[i] !== shard) return;
     const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
     if (isResolving && isZero(words, cr)) return;
-    this.#add(words, cr, KeyKind.account, this.creditRow);
+    if (isAhead) this.#addHashed(words, cr, KeyKind.account, this.creditRow, byRow[place + 2]!);
+    else this.#add(words, cr, KeyKind.account, this.creditRow);
   }
 
   #collectAccount(words: Uint32Array, id: number, mark: number): void {
@@ -108,10 +186,16 @@ export class EventKeys {
 
   // Hot path.
   #add(words: Uint32Array, at: number, kind: number, row = -1): void {
+    this.#addHashed(words, at, kind, row, hashId(words, at, this.#seed ^ kind));
+  }
+
+  // Hot path.
+  // oxlint-disable-next-line max-params -- A key and what is known of it.
+  #addHashed(words: Uint32Array, at: number, kind: number, row: number, hash: number): void {
     this.words[this.count] = words;
     this.at[this.count] = at;
     this.rows[this.count] = row;
-    this.hashes[this.count] = hashId(words, at, this.#seed ^ kind);
+    this.hashes[this.count] = hash;
     this.kinds[this.count++] = kind;
   }
 }

@@ -7,7 +7,7 @@ const CAPACITY = 64;
 /** What a table holds, as text, in no order. */
 function contentOf(table: KeyTable): string[] {
   const content: string[] = [];
-  table.forEach((words, at) => content.push(words.subarray(at, at + 6).join()));
+  table.forEach((entry) => content.push(entry.subarray(0, 6).join()));
   return content.toSorted();
 }
 
@@ -16,7 +16,7 @@ function entryOf(table: KeyTable, id: readonly number[], tag: number): number {
 }
 
 describe('a key table', () => {
-  test('holds what a Map holds, through random additions and removals in a table that is nearly full', () => {
+  test('holds what a Map holds, through random additions and removals in a table that is full', () => {
     for (let seed = 1; seed <= 30; seed++) {
       const prng = new Prng(seed);
       const table = new KeyTable(CAPACITY, 1);
@@ -49,22 +49,37 @@ describe('a key table', () => {
     }
   });
 
-  test('a cluster that goes over the end of the table stays whole when any one of it goes', () => {
-    const size = 16;
-    for (let gone = 0; gone < 6; gone++) {
-      const table = new KeyTable(size, 1);
+  test('of keys of one chain any one can go, and the others stay', () => {
+    for (let gone = 0; gone < 5; gone++) {
+      const table = new KeyTable(16, 1);
       const ids: number[][] = [];
-      // Ids whose first place is the last two slots: their cluster goes over the end.
-      for (let n = 1; ids.length < 6; n++) {
-        const lone = new KeyTable(size, 1);
-        const entry = lone.obtain(Uint32Array.of(n, 0, 0, 0), 0, 1);
-        if (entry / 8 >= size - 2) ids.push([n, 0, 0, 0]);
+      for (let n = 1; ids.length < 5; n++) {
+        const id = Uint32Array.of(n, 0, 0, 0);
+        if ((table.hash(id, 0, 1) & 0xff) === 7) ids.push([...id]);
       }
-      for (const id of ids) table.obtain(Uint32Array.from(id), 0, 1);
-      table.remove(entryOf(table, ids[gone]!, 1));
-      for (const [i, id] of ids.entries()) expect(entryOf(table, id, 1) === -1).toBe(i === gone);
-      expect(table.count).toBe(5);
+      const entries = ids.map((id) => table.obtain(Uint32Array.from(id), 0, 1));
+      table.remove(entries[gone]!);
+      for (const [i, id] of ids.entries()) {
+        expect(entryOf(table, id, 1)).toBe(i === gone ? -1 : entries[i]);
+      }
+      expect(table.count).toBe(4);
+      // The next key has the room of the one that went.
+      expect(table.obtain(Uint32Array.of(9, 9, 9, 9), 0, 1)).toBe(entries[gone]);
     }
+  });
+
+  test('an entry stays where it is while others come and go', () => {
+    const table = new KeyTable(16, 1);
+    const key = Uint32Array.of(1, 2, 3, 4);
+    const entry = table.obtain(key, 0, 5);
+    for (let n = 0; n < 40; n++) table.obtain(Uint32Array.of(n, 0, 0, 0), 0, 1);
+    for (let n = 0; n < 40; n += 3) table.remove(entryOf(table, [n, 0, 0, 0], 1));
+    expect(table.isAt(entry, key, 0, 5)).toBe(true);
+    expect(table.isAt(entry, key, 0, 6)).toBe(false);
+    expect(table.isAt(entryOf(table, [1, 0, 0, 0], 1), key, 0, 5)).toBe(false);
+    expect(table.find(key, 0, 5)).toBe(entry);
+    table.remove(entry);
+    expect(table.isAt(entry, key, 0, 5)).toBe(false);
   });
 
   test('an emptied table finds nothing, after a few keys and after many', () => {

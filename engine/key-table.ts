@@ -1,8 +1,11 @@
 /**
  * A small hash table of keys (a 128-bit id and a tag) with three value words each, from which keys can be removed: what is claimed or
- * waited for, what a walk has brought along. Linear probing; removal shifts the followers back, so places are valid until the next
- * `obtain` or `remove` only. It doubles when it fills up: what is in it is bounded by what is in flight. The hash is seeded, so that nobody
- * outside can choose ids that collide; the order of places shows nowhere.
+ * waited for, what a walk has brought along. Entries lie one after the other and are chained by their hash; one that is removed is the next
+ * to be made, while its line is near. An entry stays where it is as long as its key is in the table. It doubles when it fills up: what
+ * is in it is bounded by what is in flight. The hash is seeded, so that nobody outside can choose ids that collide; the order of entries
+ * shows nowhere.
+ *
+ * An entry has eight words: {id 4, tag | most of its hash << 8, values 3}; the tag is 0 where there is none.
  */
 import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';
@@ -10,16 +13,26 @@ import { hashId } from './placement.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 
 const ENTRY_WORDS = 8;
+/** The tag, 1 to 255, and above it the lowest 24 bits of the hash: as many as pick a chain of the largest table. */
 const TAG = 4;
+const TAG_BITS = 8;
+const TAG_MASK = 0xff;
+const CAPACITY_MAX = 1 << 23;
+/** Chains of a table for each entry that it has room for: most are empty, and most others have one entry. */
+const CHAINS = 2;
 
 export class KeyTable {
   words: Uint32Array;
-  /** Of each place 0, or bits of the hash of its key: nearly all that a search looks at, in a thirtieth of the memory. */
-  #marks: Uint8Array;
   #capacity: number;
   readonly #seed: number;
-  /** Where entries were made since the last clear, so that clearing after a few does not cost the whole table. */
-  #made: Uint32Array;
+  /** Of each chain its first entry, + 1, or 0. */
+  #first: Int32Array;
+  /** Of each entry the next one of its chain, + 1, or 0; of one that was removed the one that was removed before. */
+  #next: Int32Array;
+  /** The entry that was removed last, + 1. */
+  #free = 0;
+  /** Entries from here on have never been made. */
+  #used = 0;
   #count = 0;
 
   constructor(capacity: number, seed: number) {
@@ -27,8 +40,8 @@ export class KeyTable {
     this.#capacity = capacity;
     this.#seed = seed | 0;
     this.words = new Uint32Array(capacity * ENTRY_WORDS);
-    this.#marks = new Uint8Array(capacity);
-    this.#made = new Uint32Array(capacity >> 4);
+    this.#first = new Int32Array(capacity * CHAINS);
+    this.#next = new Int32Array(capacity);
   }
 
   get count(): number {
@@ -41,108 +54,133 @@ export class KeyTable {
     return hashId(ids, at, this.#seed ^ tag);
   }
 
-  /** Word offset of the entry {id 4, tag 1, values 3}, or -1. Tags are not 0. */
+  /** Word offset of the entry, or -1. Tags are not 0. */
   // Hot path.
   find(ids: Uint32Array, at: number, tag: number, hash = this.hash(ids, at, tag)): number {
+    const first = this.#first;
+    return this.#search(first[hash & (first.length - 1)]!, ids, at, keyWord(hash, tag));
+  }
+
+  // Hot path.
+  #search(first: number, ids: Uint32Array, at: number, key: number): number {
     const { words } = this;
-    const marks = this.#marks;
-    const mask = this.#capacity - 1;
-    const wanted = markOf(hash);
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const mark = marks[slot]!;
-      if (mark === 0) return -1;
-      if (mark === wanted && isKey(words, slot * ENTRY_WORDS, ids, at, tag)) {
-        return slot * ENTRY_WORDS;
-      }
+    for (let entry = first; entry !== 0; entry = this.#next[entry - 1]!) {
+      const word = (entry - 1) * ENTRY_WORDS;
+      if (words[word + TAG] === key && equals(words, word, ids, at)) return word;
     }
+    return -1;
   }
 
   /** The entry of the key, made with zero values when it was not there. */
   // Hot path.
   obtain(ids: Uint32Array, at: number, tag: number, hash = this.hash(ids, at, tag)): number {
-    if (this.#count >= this.#capacity * 0.75) this.#grow();
-    const { words } = this;
-    const marks = this.#marks;
-    const mask = this.#capacity - 1;
-    const wanted = markOf(hash);
-    let slot = hash & mask;
-    for (; marks[slot] !== 0; slot = (slot + 1) & mask) {
-      if (marks[slot] === wanted && isKey(words, slot * ENTRY_WORDS, ids, at, tag)) {
-        return slot * ENTRY_WORDS;
-      }
+    const key = keyWord(hash, tag);
+    const first = this.#first;
+    const chain = hash & (first.length - 1);
+    const found = first[chain] === 0 ? -1 : this.#search(first[chain]!, ids, at, key);
+    return found === -1 ? this.#make(ids, at, key, chain) : found;
+  }
+
+  // Hot path.
+  #make(ids: Uint32Array, at: number, key: number, wanted: number): number {
+    let chain = wanted;
+    if (this.#count === this.#capacity) {
+      this.#grow();
+      chain = chainOf(key, this.#first);
     }
-    const word = slot * ENTRY_WORDS;
-    marks[slot] = wanted;
+    let entry = this.#free;
+    if (entry === 0) entry = ++this.#used;
+    else this.#free = this.#next[entry - 1]!;
+    const { words } = this;
+    const word = (entry - 1) * ENTRY_WORDS;
     for (let w = 0; w < 4; w++) words[word + w] = ids[at + w]!;
-    words[word + TAG] = tag;
+    words[word + TAG] = key;
     words[word + 5] = 0;
     words[word + 6] = 0;
     words[word + 7] = 0;
-    if (this.#count < this.#made.length) this.#made[this.#count] = word;
+    this.#next[entry - 1] = this.#first[chain]!;
+    this.#first[chain] = entry;
     this.#count++;
     return word;
   }
 
-  /** Reads where the first `count` keys of a list of hashes are most likely, so that their cache misses overlap; what is there means nothing. */
+  /** Reads where the chains of a list of hashes begin, `count` of them, so that their cache misses overlap; what is there means nothing. */
   // Hot path.
   touchAll(hashes: Int32Array, count: number): number {
-    const { words } = this;
-    const mask = this.#capacity - 1;
+    const first = this.#first;
+    const mask = first.length - 1;
     let touched = 0;
-    for (let i = 0; i < count; i++) touched ^= words[(hashes[i]! & mask) * ENTRY_WORDS]!;
+    for (let i = 0; i < count; i++) touched ^= first[hashes[i]! & mask]!;
     return touched;
+  }
+
+  /** The same for entries that are there, those from..to-1 of a list: reads them, and where their chains begin. */
+  // Hot path.
+  touchEntries(entries: Uint32Array, from: number, to: number): number {
+    const { words } = this;
+    const first = this.#first;
+    let touched = 0;
+    for (let i = from; i < to; i++) touched ^= first[chainOf(words[entries[i]! + TAG]!, first)]!;
+    return touched;
+  }
+
+  /** Whether the entry is there, and is that of the key. */
+  // Hot path.
+  isAt(entry: number, ids: Uint32Array, at: number, tag: number): boolean {
+    return (this.words[entry + TAG]! & TAG_MASK) === tag && equals(this.words, entry, ids, at);
   }
 
   #grow(): void {
     const old = this.words;
+    const next = this.#next;
     this.#capacity *= 2;
+    assert(this.#capacity <= CAPACITY_MAX, 'what is in flight is bounded');
     this.words = new Uint32Array(this.#capacity * ENTRY_WORDS);
-    this.#marks = new Uint8Array(this.#capacity);
-    this.#made = new Uint32Array(this.#capacity >> 4);
-    this.#count = 0;
-    for (let from = 0; from < old.length; from += ENTRY_WORDS) {
-      if (old[from + TAG] === 0) continue;
-      const to = this.obtain(old, from, old[from + TAG]!);
-      for (let w = TAG + 1; w < ENTRY_WORDS; w++) this.words[to + w] = old[from + w]!;
+    this.words.set(old);
+    this.#next = new Int32Array(this.#capacity);
+    this.#first = new Int32Array(this.#capacity * CHAINS);
+    for (let entry = 1; entry <= next.length; entry++) {
+      const chain = chainOf(old[(entry - 1) * ENTRY_WORDS + TAG]!, this.#first);
+      this.#next[entry - 1] = this.#first[chain]!;
+      this.#first[chain] = entry;
     }
   }
 
-  remove(entry: number): void {
+  // Hot path.
+  remove(word: number): void {
     const { words } = this;
-    const marks = this.#marks;
-    const mask = this.#capacity - 1;
-    let hole = entry / ENTRY_WORDS;
-    let slot = hole;
-    for (;;) {
-      slot = (slot + 1) & mask;
-      const word = slot * ENTRY_WORDS;
-      if (words[word + TAG] === 0) break;
-      const wanted = this.hash(words, word, words[word + TAG]!) & mask;
-      // An entry may move back into the hole unless its wanted place lies after the hole.
-      if (((slot - wanted) & mask) < ((slot - hole) & mask)) continue;
-      for (let w = 0; w < ENTRY_WORDS; w++) words[hole * ENTRY_WORDS + w] = words[word + w]!;
-      marks[hole] = marks[slot]!;
-      hole = slot;
+    const first = this.#first;
+    const next = this.#next;
+    const entry = word / ENTRY_WORDS + 1;
+    const chain = chainOf(words[word + TAG]!, first);
+    if (first[chain] === entry) first[chain] = next[entry - 1]!;
+    else {
+      let before = first[chain]!;
+      while (next[before - 1] !== entry) before = next[before - 1]!;
+      next[before - 1] = next[entry - 1]!;
     }
-    words[hole * ENTRY_WORDS + TAG] = 0;
-    marks[hole] = 0;
+    words[word + TAG] = 0;
+    next[entry - 1] = this.#free;
+    this.#free = entry;
     this.#count--;
   }
 
-  /** Calls back for every entry, in no order that anything may depend on. */
-  forEach(visit: (words: Uint32Array, at: number) => void): void {
-    if (this.#count === 0) return;
-    for (let word = 0; word < this.words.length; word += ENTRY_WORDS) {
-      if (this.words[word + TAG] !== 0) visit(this.words, word);
+  /** Calls back for every entry, {id 4, tag, values 3} and where it lies, in no order that anything may depend on. The words are valid during the call. */
+  forEach(visit: (entry: Uint32Array, at: number) => void): void {
+    const entry = new Uint32Array(ENTRY_WORDS);
+    for (let word = 0; word < this.#used * ENTRY_WORDS; word += ENTRY_WORDS) {
+      if (this.words[word + TAG] === 0) continue;
+      entry.set(this.words.subarray(word, word + ENTRY_WORDS));
+      entry[TAG] = entry[TAG]! & TAG_MASK;
+      visit(entry, word);
     }
   }
 
   /** With the first `count` words of each entry, the rest being 0. */
   save(out: StateWriter, count: number): void {
     out.put(this.#count);
-    const entry = new Uint32Array(ENTRY_WORDS);
-    this.forEach((words, at) => {
-      entry.set(words.subarray(at, at + count));
+    this.forEach((entry) => {
+      entry.fill(0, count);
       out.putList(entry);
     });
   }
@@ -156,35 +194,29 @@ export class KeyTable {
     }
   }
 
-  /** Empties the table. Only for tables from which nothing has been removed since they were empty. */
+  /** After a few keys it does not take the time of the whole table. */
   clear(): void {
-    if (this.#count > this.#made.length) {
-      this.words.fill(0);
-      this.#marks.fill(0);
-    } else {
-      for (let i = 0; i < this.#count; i++) {
-        const word = this.#made[i]!;
-        this.words[word + TAG] = 0;
-        this.#marks[word / ENTRY_WORDS] = 0;
+    const first = this.#first;
+    if (this.#used > first.length >> 5) first.fill(0);
+    else {
+      for (let word = 0; word < this.#used * ENTRY_WORDS; word += ENTRY_WORDS) {
+        first[chainOf(this.words[word + TAG]!, first)] = 0;
       }
     }
+    this.words.fill(0, 0, this.#used * ENTRY_WORDS);
+    this.#free = 0;
+    this.#used = 0;
     this.#count = 0;
   }
 }
 
-/** 1 to 255, of bits that do not pick the place. */
+/** Of an entry: its tag and most of its hash. */
 // Hot path.
-function markOf(hash: number): number {
-  return (hash >>> 24) | 1;
+function keyWord(hash: number, tag: number): number {
+  return ((hash << TAG_BITS) | tag) >>> 0;
 }
 
 // Hot path.
-function isKey(
-  words: Uint32Array,
-  word: number,
-  ids: Uint32Array,
-  at: number,
-  tag: number,
-): boolean {
-  return words[word + TAG] === tag && equals(words, word, ids, at);
+function chainOf(key: number, first: Int32Array): number {
+  return (key >>> TAG_BITS) & (first.length - 1);
 }

@@ -20,6 +20,9 @@ export interface ParkedBody {
 const NONE = -1;
 const NO_MARKS = new Uint8Array(0);
 const PAGE_ROWS = 64;
+/** Bodies of so many events at most, and so many of each length, are kept for others. */
+const SPARE_EVENTS_MAX = 8;
+const SPARE_BODIES_MAX = 1024;
 
 export class Parked {
   /** Rows lie in pages, made when they are first needed. */
@@ -31,7 +34,9 @@ export class Parked {
   #marks = new Uint8Array(PAGE_ROWS);
   #requests = new Uint32Array(PAGE_ROWS);
   #requestRows = new Uint16Array(PAGE_ROWS);
-  readonly #bodies = new Map<number, ParkedBody>();
+  readonly #bodies: (ParkedBody | undefined)[] = [];
+  /** By number of events: bodies of short units that have had their turn. */
+  readonly #spare: readonly ParkedBody[][] = Array.from({ length: SPARE_EVENTS_MAX + 1 }, () => []);
   #first = NONE;
   #last = NONE;
   #free = NONE;
@@ -87,7 +92,7 @@ export class Parked {
 
   /** Of an item of more than one event: 32 words for each, or the body of a link message. */
   body(item: number): ParkedBody {
-    const body = this.#bodies.get(item);
+    const body = this.#bodies[item];
     assert(body !== undefined, 'the item has a body');
     return body;
   }
@@ -130,9 +135,21 @@ export class Parked {
 
   /** Gives an item what it waits with. */
   setBody(item: number, body: ParkedBody): void {
-    this.#bodies.set(item, body);
+    this.#bodies[item] = body;
   }
 
+  /** Gives an item a copy of `n` events, which begin at `at`, and of their marks. */
+  setEvents(item: number, events: Uint32Array, at: number, marks: Uint8Array, n: number): void {
+    const body = this.#spare[n]?.pop() ?? {
+      events: new Uint32Array(n * ROW_WORDS),
+      marks: new Uint8Array(n),
+    };
+    for (let w = 0; w < n * ROW_WORDS; w++) body.events[w] = events[at + w]!;
+    for (let i = 0; i < n; i++) body.marks[i] = marks[i]!;
+    this.#bodies[item] = body;
+  }
+
+  /** What the item waited with is not valid any more. */
   remove(item: number): void {
     const next = this.#next[item]!;
     const previous = this.#previous[item]!;
@@ -140,10 +157,20 @@ export class Parked {
     else this.#next[previous] = next;
     if (next === NONE) this.#last = previous;
     else this.#previous[next] = previous;
-    this.#bodies.delete(item);
+    this.#giveBack(item);
     this.#next[item] = this.#free;
     this.#free = item;
     this.#count--;
+  }
+
+  #giveBack(item: number): void {
+    const body = this.#bodies[item];
+    if (body === undefined) return;
+    this.#bodies[item] = undefined;
+    const spare = this.#spare[body.marks.length];
+    // The message of a walk has its marks in it.
+    const isUnit = body.marks.length > 0;
+    if (isUnit && spare !== undefined && spare.length < SPARE_BODIES_MAX) spare.push(body);
   }
 
   save(out: StateWriter): void {
@@ -154,7 +181,7 @@ export class Parked {
       out.put(this.#marks[item]!);
       out.put(this.#requests[item]!);
       out.put(this.#requestRows[item]!);
-      const body = this.#bodies.get(item);
+      const body = this.#bodies[item];
       const at = this.offset(item);
       out.putList(body?.events ?? this.page(item).subarray(at, at + ROW_WORDS));
       out.putBytes(body?.marks ?? NO_MARKS);

@@ -48,7 +48,7 @@ export class Waiting {
 
   constructor(parts: WaitingParts) {
     this.#parts = parts;
-    this.#keys = new EventKeys(parts.ledger, parts.claims.seed);
+    this.#keys = new EventKeys(parts.ledger, parts.claims.seed, parts.claims.ahead);
   }
 
   get count(): number {
@@ -75,8 +75,7 @@ export class Waiting {
     } else {
       const kind = isWalking ? ParkedKind.together : ParkedKind.chain;
       item = parked.add(kind, unit.kind, request);
-      const events = unit.events.slice(unit.at, unit.at + unit.n * ROW_WORDS);
-      parked.setBody(item, { events, marks: unit.marks.slice(0, unit.n) });
+      parked.setEvents(item, unit.events, unit.at, unit.marks, unit.n);
     }
     this.#await(item, unit);
   }

@@ -73,7 +73,7 @@ export class WalkApply {
     const { accounts } = this.#parts.ledger;
     const claimed = this.#claimed;
     for (let i = 0, at = from; i < n; i++, at += CHANGED_WORDS) {
-      if (i % BLOCK_ROWS === 0) claimed.lookAhead();
+      if (i % BLOCK_ROWS === 0) claimed.lookAhead(BLOCK_ROWS);
       const row = claimed.rowOf(body, at);
       assert(row !== -1, 'a changed account exists');
       accounts.change(row, body, at);
@@ -97,7 +97,7 @@ export class WalkApply {
     this.#claimed.rewind();
     for (let i = 0, at = from; i < n; i++, at += TRANSFER_WORDS) {
       if (i % BLOCK_ROWS === 0) {
-        this.#claimed.lookAhead();
+        this.#claimed.lookAhead(2 * BLOCK_ROWS);
         this.#lookAhead.newTransfers(body, at, TRANSFER_WORDS, Math.min(BLOCK_ROWS, n - i));
       }
       const isHome = shardOf(body, at + 4, shards) === shard;

@@ -9,6 +9,8 @@ export interface Walk {
   readonly keys: Uint32Array;
   /** Of each key: the row of its account + 1, or 0 where there is none, or it is not known: a snapshot does not keep them. */
   readonly rows: Uint32Array;
+  /** Of each key: where it was claimed, see `Claims.claim`; a snapshot does not keep that either. */
+  readonly places: Uint32Array;
   /** On the first shard: whom to answer, and what is still missing. */
   readonly requests: Uint32Array | null;
   acknowledgements: number;
@@ -34,10 +36,11 @@ export function loadWalks(from: StateReader): Walk[] {
     const [first, number, acknowledgements, sinceLow, sinceHigh] = [...from.takeList()] as Numbers;
     const keys = from.takeList().slice();
     const rows = new Uint32Array(keys.length / KEY_WORDS);
+    const places = new Uint32Array(keys.length / KEY_WORDS);
     const requests = loadOptional(from);
     const outcomes = loadOptional(from);
     const heads = { first, number, acknowledgements, sinceLow, sinceHigh };
-    walks.push({ ...heads, keys, rows, requests, outcomes });
+    walks.push({ ...heads, keys, rows, places, requests, outcomes });
   }
   return walks;
 }

@@ -22,6 +22,8 @@ export class WalkLoad {
   readonly keys = new WordList();
   /** Of each key: the row of its account + 1, or 0. */
   readonly rows = new WordList();
+  /** Of each key: where it is among the claims. */
+  readonly places = new WordList();
   readonly #accounts = new WordList();
   readonly #records = new WordList();
   readonly #failed = new WordList();
@@ -41,6 +43,7 @@ export class WalkLoad {
   clear(): void {
     this.keys.length = 0;
     this.rows.length = 0;
+    this.places.length = 0;
     for (const list of this.#lists()) list.length = 0;
     this.#ownNewest = 0;
   }
@@ -84,7 +87,8 @@ export class WalkLoad {
   // Hot path.
   claim(keys: EventKeys, owner: number): void {
     for (let key = 0; key < keys.count; key++) {
-      if (!this.#parts.claims.claim(keys, key, owner)) continue;
+      const place = this.#parts.claims.claim(keys, key, owner);
+      if (place === -1) continue;
       const words = keys.words[key]!;
       const at = keys.at[key]!;
       const kind = keys.kinds[key]!;
@@ -95,6 +99,8 @@ export class WalkLoad {
       const row = this.rows.extend(1);
       this.rows.words[row] =
         kind === KeyKind.account ? this.#addAccount(words, at, keys.rows[key]!) + 1 : 0;
+      const noted = this.places.extend(1);
+      this.places.words[noted] = place;
       if (kind === KeyKind.transfer) this.#addTransfer(words, at);
       else if (kind !== KeyKind.account) this.#addNewest(kind);
     }

@@ -14,7 +14,6 @@ import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
 import { OWNER_AWAY, type Claims } from './claims.ts';
 import { DraftWalks, type Draft, type RowsKnown } from './draft-walks.ts';
 import { EventKeys } from './event-keys.ts';
-import type { EventShards } from './event-shards.ts';
 import {
   ApplyHead,
   countBits,
@@ -100,10 +99,6 @@ export class Walks {
   /** See `DraftWalks`. */
   start(unit: WalkingUnit, request: WalkingRequest, item: number): boolean {
     return this.#drafts.start(unit, request, item);
-  }
-
-  lookAhead(columns: Columns, from: number, to: number, shards: EventShards): void {
-    this.#drafts.lookAhead(columns, from, to, shards);
   }
 
   // Hot path.
@@ -192,6 +187,7 @@ export class Walks {
       number,
       keys: this.#copyOf(load.keys.view()),
       rows: this.#copyOf(load.rows.view()),
+      places: this.#copyOf(load.places.view()),
       requests,
       acknowledgements: countBits(low) + countBits(high) - 2,
       outcomes: null,
@@ -210,7 +206,7 @@ export class Walks {
     const key = walkKey(body[message + LinkHead.first]!, body[message + LinkHead.walk]!);
     const walk = this.#walks.get(key);
     assert(walk !== undefined, 'a decision comes back to a walk under way');
-    claims.releaseAll(walk.keys);
+    claims.releaseAll(walk.keys, walk.places);
     this.freed = true;
     const at = this.#apply.apply(body, message, walk);
     if (walk.first === ledger.shard) {
@@ -257,9 +253,9 @@ export class Walks {
     return copy;
   }
 
-  #forget({ first, number, keys, rows, requests, outcomes }: Walk): void {
+  #forget({ first, number, keys, rows, places, requests, outcomes }: Walk): void {
     this.#walks.delete(walkKey(first, number));
-    for (const words of [keys, rows, requests, outcomes]) {
+    for (const words of [keys, rows, places, requests, outcomes]) {
       if (words !== null) this.#pool.give(words);
     }
   }

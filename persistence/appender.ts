@@ -12,6 +12,7 @@ import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import { GROUP_BYTES_MAX } from '../engine/limits.ts';
 import { Doorbell } from '../lib/doorbell.ts';
+import { rowChecksum } from './checksum-chain.ts';
 import type { JournalRow } from './journal.ts';
 import { LiveSegment } from './segment.ts';
 
@@ -36,6 +37,7 @@ const State = {
 const STATE_WORD = 0;
 const LENGTH_WORD = 1;
 const TEXT_LENGTH_WORD = 2;
+/** Asked: of the row before; done: of the row. */
 const CHECKSUM_WORD = 3;
 const NUMBERS_AT = 64;
 const TEXT_AT = 128;
@@ -102,20 +104,26 @@ class AppenderMemory {
     return Buffer.from(this.#text.subarray(0, this.#words[TEXT_LENGTH_WORD])).toString();
   }
 
-  putRow({ sequence, timestamp, frame }: JournalRow, checksum: number): void {
+  get checksum(): number {
+    return this.#words[CHECKSUM_WORD]! >>> 0;
+  }
+
+  set checksum(checksum: number) {
+    this.#words[CHECKSUM_WORD] = checksum;
+  }
+
+  putRow({ sequence, timestamp, frame }: JournalRow): void {
     this.#numbers[0] = BigInt(sequence);
     this.#numbers[1] = timestamp;
-    this.#words[CHECKSUM_WORD] = checksum;
     this.#words[LENGTH_WORD] = frame.byteLength;
     this.#frame.set(frame);
   }
 
-  row(): JournalRow & { readonly checksum: number } {
+  row(): JournalRow {
     return {
       sequence: Number(this.#numbers[0]!),
       timestamp: this.#numbers[1]!,
       frame: this.#frame.subarray(0, this.#words[LENGTH_WORD]),
-      checksum: this.#words[CHECKSUM_WORD]! >>> 0,
     };
   }
 }
@@ -149,14 +157,20 @@ export class Appender {
     this.#memory.waitWhile(State.starting);
   }
 
-  /** Hands over a row for the segment at a path. */
-  begin(path: string, row: JournalRow, checksum: number): void {
+  /** Hands over a row for the segment at a path, with the checksum of the row before. */
+  begin(path: string, row: JournalRow, previous: number): void {
     assert(!this.#isUnderWay, 'one row is under way at a time');
     this.#memory.waitWhile(State.asked);
     this.#memory.putText(path);
-    this.#memory.putRow(row, checksum);
+    this.#memory.putRow(row);
+    this.#memory.checksum = previous;
     this.#memory.set(State.asked);
     this.#isUnderWay = true;
+  }
+
+  /** Of the row that was durable last. */
+  get checksum(): number {
+    return this.#memory.checksum;
   }
 
   /** Whether the row is durable now; blocks until it is when asked to. Throws what the append has thrown. */
@@ -212,7 +226,8 @@ export function runAppender(): void {
       }
       if (segment !== undefined) {
         const row = memory.row();
-        segment.append(row, row.checksum);
+        memory.checksum = rowChecksum(memory.checksum, row);
+        segment.append(row, memory.checksum);
       }
       memory.set(State.done);
     } catch (error: unknown) {

@@ -89,9 +89,9 @@ export interface AppendBeside {
 
 interface UnderWay {
   readonly sequence: number;
-  readonly checksum: number;
   readonly frameBytes: number;
-  readonly isBeside: boolean;
+  /** Of the row; null: it is appended beside, by a thread that computes it too. */
+  readonly checksum: number | null;
 }
 
 export interface SqliteJournalOptions extends JournalIdentity {
@@ -211,15 +211,15 @@ export class SqliteJournal implements Journal {
     assert(this.#underWay === undefined, 'one row is under way at a time');
     assertAppendable(row, this.#lastSequence);
     const { sequence, frame } = row;
-    const checksum = rowChecksum(this.#lastChecksum, row);
+    const previous = this.#lastChecksum;
     try {
       this.begin();
       if (this.#fill!.has(this.#liveBytesMax)) this.#goOn();
       const appender = this.#appenderFor(frame.byteLength);
-      const isBeside = appender !== undefined;
-      this.#underWay = { sequence, checksum, frameBytes: frame.byteLength, isBeside };
-      if (appender === undefined) this.#live!.append(row, checksum);
-      else appender.begin(this.#live!.path, row, checksum);
+      const checksum = appender === undefined ? rowChecksum(previous, row) : null;
+      this.#underWay = { sequence, frameBytes: frame.byteLength, checksum };
+      if (checksum !== null) this.#live!.append(row, checksum);
+      else appender!.begin(this.#live!.path, row, previous);
     } catch (error: unknown) {
       this.#fail(sequence, error);
     }
@@ -229,10 +229,10 @@ export class SqliteJournal implements Journal {
     this.#assertUsable();
     const underWay = this.#underWay;
     if (underWay === undefined) return true;
-    const { sequence, checksum, frameBytes, isBeside } = underWay;
+    const { sequence, frameBytes } = underWay;
     const bytesMax = 2 * frameBytes + APPEND_BYTES_MAX;
     try {
-      if (isBeside && !this.#appender!.end(isWaiting)) return false;
+      if (underWay.checksum === null && !this.#appender!.end(isWaiting)) return false;
       this.#fill!.wrote(bytesMax);
       this.#flush(bytesMax);
     } catch (error: unknown) {
@@ -241,6 +241,7 @@ export class SqliteJournal implements Journal {
     this.#underWay = undefined;
     this.#liveRows++;
     this.#liveBytes += frameBytes;
+    const checksum = underWay.checksum ?? this.#appender!.checksum;
     this.#lastSequence = sequence;
     this.#lastChecksum = checksum;
     this.#options.witness?.write(sequence, checksum);

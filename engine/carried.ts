@@ -8,6 +8,7 @@ import { KeyTable } from './key-table.ts';
 import { TransferState } from './ledger.ts';
 import { SHARDS_MAX } from './limits.ts';
 import { WordList } from './link-message.ts';
+import { readThin } from './thin-rows.ts';
 
 const KEYS_AT_FIRST = 1 << 8;
 const ACCOUNT = 1;
@@ -62,6 +63,24 @@ export class Carried {
     this.accounts += count;
     this.#reach(this.accounts);
     this.rows.set(source.subarray(at, at + count * ROW_WORDS), first * ROW_WORDS);
+    this.#enter(first);
+  }
+
+  /** The same for thin rows. Returns where they end. */
+  addThinAccounts(source: Uint32Array, at: number, count: number): number {
+    const first = this.accounts;
+    this.accounts += count;
+    this.#reach(this.accounts);
+    let from = at;
+    for (let row = first; row < this.accounts; row++) {
+      from = readThin(source, from, this.rows, row * ROW_WORDS, ROW_WORDS);
+    }
+    this.#enter(first);
+    return from;
+  }
+
+  /** The rows from `first` on can be found. */
+  #enter(first: number): void {
     this.#touched.fill(0, first, this.accounts);
     for (let row = first; row < this.accounts; row++) {
       const entry = this.#keys.obtain(this.rows, row * ROW_WORDS, ACCOUNT);

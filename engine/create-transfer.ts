@@ -49,14 +49,13 @@ const PLAIN_MARKS = TransferFlags.linked | EventMark.end;
 
 export class TransferRules {
   readonly #ledger: Ledger;
-  readonly #group: Group;
   readonly accounts: TransferAccounts;
   readonly store: TransferStore;
   readonly resolving: ResolveRules;
   #columns: Columns | null = null;
   #shards: EventShards | null = null;
-  /** Word of the frame at which the words of the open batch begin, if they are those of a walk. */
-  #message = -1;
+  /** Where in the frame the records of the open batch lie, if they are those of a walk. */
+  #records: Int32Array | null = null;
   readonly #sum = new Uint32Array(8);
   /** What a balancing transfer moves. */
   readonly #amount = new Uint32Array(8);
@@ -72,7 +71,6 @@ export class TransferRules {
     readonly undo: UndoLog;
   }) {
     this.#ledger = parts.ledger;
-    this.#group = parts.group;
     this.accounts = new TransferAccounts(parts);
     const { accounts } = this;
     this.store = new TransferStore({ ...parts, accounts });
@@ -82,9 +80,9 @@ export class TransferRules {
   open(columns: Columns, walk: WalkRows | null): void {
     this.#columns = columns;
     this.#shards = walk === null ? null : walk.shards;
-    this.#message = walk === null ? -1 : this.#group.wordOf(columns.words);
+    this.#records = walk === null ? null : walk.records;
     this.accounts.open(columns, walk !== null);
-    this.store.open(walk !== null);
+    this.store.open(walk !== null, walk === null ? 0 : walk.recordKind);
   }
 
   /**
@@ -181,9 +179,7 @@ export class TransferRules {
 
   /** The word of the frame at which row i lies as a record; -1 when it does nowhere. */
   #sourceOf(i: number): number {
-    if (this.#message === -1) return -1;
-    const { at, step } = this.#columns!;
-    return this.#message + at[Transfer.id]! + i * step[Transfer.id]!;
+    return this.#records === null ? -1 : this.#records[i]!;
   }
 
   /** Gives the record its timestamp: the clock's, or its own when it is imported. */

@@ -4,8 +4,9 @@
  */
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
-import { DERIVED_HEAD_WORDS, DerivedHead } from './frame.ts';
+import { DERIVED_HEAD_WORDS, DerivedHead, DerivedKind } from './frame.ts';
 import { WordList } from './link-message.ts';
+import { readThin } from './thin-rows.ts';
 
 /** In place of the upper bit of a record's offset: it lies in `#records`, and not in the frame yet. No frame has so many words. */
 const OWN = 0x80000000;
@@ -92,7 +93,9 @@ export class DerivedRows {
     const isOwn = record >= OWN;
     const words = isOwn ? this.#records.words : frame;
     const from = isOwn ? record - OWN : record;
-    for (let w = 0; w < 30; w++) target[w] = words[from + w]!;
+    if ((heads[head + DerivedHead.kind]! & DerivedKind.thin) !== 0) {
+      readThin(words, from, target, 0, ROW_WORDS);
+    } else for (let w = 0; w < 30; w++) target[w] = words[from + w]!;
     target[30] = heads[head + DerivedHead.timestamp]!;
     target[31] = heads[head + DerivedHead.timestamp + 1]!;
   }

@@ -10,6 +10,7 @@ import type { EventShards } from './event-shards.ts';
 import type { Ledger } from './ledger.ts';
 import { WALK_EVENTS_MAX } from './limits.ts';
 import { WordList } from './link-message.ts';
+import { appendThin } from './thin-rows.ts';
 import type { Units } from './units.ts';
 import { WalkLoad } from './walk-load.ts';
 import type { WalkingRequest, WalkingUnit } from './walk.ts';
@@ -22,6 +23,7 @@ export interface Draft {
   kind: BatchKind;
   pathLow: number;
   pathHigh: number;
+  /** Thin rows. */
   readonly events: WordList;
   readonly marks: WordList;
   /** {request slot, row} for each event. */
@@ -62,6 +64,7 @@ export class DraftWalks {
   /** Of the rows of a unit; of a longer one they are collected again. */
   readonly #legs: readonly EventKeys[];
   readonly #path: Path = { low: 0, high: 0 };
+  readonly #event = new Uint32Array(ROW_WORDS);
 
   constructor(parts: DraftParts) {
     this.#parts = parts;
@@ -124,8 +127,8 @@ export class DraftWalks {
     for (let i = from; i < to; i++) {
       const keys = this.#legs[(i - from) % LEGS_KEPT]!;
       if (n > LEGS_KEPT) this.#collectRow(columns, i, marks[i]!, shards, keys);
-      const at = draft.events.extend(ROW_WORDS);
-      columns.copyRow(i, draft.events.words, at);
+      columns.copyRow(i, this.#event, 0);
+      appendThin(draft.events, this.#event, 0, ROW_WORDS);
       draft.load.claim(keys, draft.number);
       this.#note(draft, marks[i]!, slot, i);
     }
@@ -200,8 +203,8 @@ export class DraftWalks {
 
   #join(draft: Draft, unit: WalkingUnit, request: WalkingRequest): void {
     const { n } = unit;
-    draft.events.append(unit.events, unit.at, n * ROW_WORDS);
     for (let i = 0; i < n; i++) {
+      appendThin(draft.events, unit.events, unit.at + i * ROW_WORDS, ROW_WORDS);
       const mark = unit.marks[i]!;
       this.#keys.collect(unit.kind, unit.events, unit.at + i * ROW_WORDS, mark);
       draft.load.claim(this.#keys, draft.number);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { BatchKind, Columns } from './batch.ts';
-import { addPath, EventKeys, KeyKind } from './event-keys.ts';
+import { addPath, EventKeys, KeyKind, KeysAhead } from './event-keys.ts';
 import { EventMark } from './event-marks.ts';
 import { EventShards } from './event-shards.ts';
 import { TransferFlags } from './flags.ts';
@@ -34,7 +34,8 @@ function eventOf(debit: number, credit: number, flags = 0, pendingId = 0): Uint3
 }
 
 function keysOf(shard: number, kind: BatchKind, event: Uint32Array, mark: number = EventMark.end) {
-  const keys = new EventKeys({ shard, shards: SHARDS }, SEED);
+  const ahead = new KeysAhead(SEED);
+  const keys = new EventKeys({ shard, shards: SHARDS }, SEED, ahead);
   keys.collect(kind, event, 0, mark);
   const found = listOf(keys);
   // The same event as a row of a batch has the same keys.
@@ -42,6 +43,16 @@ function keysOf(shard: number, kind: BatchKind, event: Uint32Array, mark: number
   columns.openRows(kind, event, new Uint16Array(event.buffer), 0, 1);
   const shards = new EventShards();
   shards.compute(columns, SHARDS);
+  keys.collectRow(columns, 0, mark, shards);
+  expect(listOf(keys)).toEqual(found);
+  if (kind === BatchKind.accounts) return found;
+  // Looked ahead at, it has the same hashes too, and the row of another batch has not.
+  ahead.look(columns, 0, 1, shards, shard);
+  expect([...ahead.hashes.subarray(0, ahead.count)].every((hash) => hash !== 0)).toBe(true);
+  keys.collectRow(columns, 0, mark, shards);
+  expect(listOf(keys)).toEqual(found);
+  ahead.byRow.fill(0);
+  ahead.close();
   keys.collectRow(columns, 0, mark, shards);
   expect(listOf(keys)).toEqual(found);
   return found;

@@ -19,8 +19,11 @@
  */
 import { assert } from './assert.ts';
 import { ROW_WORDS, batchDefect, type Columns } from './batch.ts';
+import { readThin } from './thin-rows.ts';
 
-export const FRAME_VERSION = 3;
+/** In version 3 the rows of link messages are whole, see link-message.ts. All else is the same. */
+export const FRAME_VERSION = 4;
+export const FRAME_VERSION_MIN = 3;
 export const FRAME_MAGIC = 0x31435953;
 export const HEAD_WORDS = 24;
 export const ZERO_WORD = 20;
@@ -74,8 +77,11 @@ export const Derived = {
   decided: 40,
 } as const;
 export const DERIVED_WORDS = 42;
-/** `home`: the transfer is at home on this shard, else it is here for the history of its credit account. The other two are no transfers. */
-export const DerivedKind = { home: 1, expired: 2, account: 4 } as const;
+/**
+ * `home`: the transfer is at home on this shard, else it is here for the history of its credit account. The next two are no transfers. `thin`: the
+ * record lies as thin-rows.ts says; only in the frame, readers are not told.
+ */
+export const DerivedKind = { home: 1, expired: 2, account: 4, thin: 8 } as const;
 export const BALANCE_WORDS = 20;
 
 /** Words of an input's header. `bytes` counts header and body. The router writes a request's header as it goes into the ring. */
@@ -141,11 +147,16 @@ export function requestDefect(words: Uint32Array, at: number): string | null {
   return marks !== -1 && marks + batchRows(words, at) > end ? 'the marks are cut off' : null;
 }
 
+/** Whether frames of the version are read here. */
+export function isFrameVersion(version: number): boolean {
+  return version >= FRAME_VERSION_MIN && version <= FRAME_VERSION;
+}
+
 export function frameDefect(frame: Uint8Array): string | null {
   if (frame.byteLength < HEAD_WORDS * 4 || frame.byteLength % 8 !== 0) return 'not a frame';
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   if (view.getUint32(Head.magic * 4, true) !== FRAME_MAGIC) return 'not a frame';
-  if (view.getUint32(Head.version * 4, true) !== FRAME_VERSION) return 'a frame of another version';
+  if (!isFrameVersion(view.getUint32(Head.version * 4, true))) return 'a frame of another version';
   if (view.getUint32(Head.bytes * 4, true) !== frame.byteLength) return 'a frame of another length';
   return null;
 }
@@ -195,8 +206,10 @@ export function copyDerivedRecord(
 ): void {
   const head = (words[Head.derived]! >> 2) + derived * DERIVED_HEAD_WORDS;
   const from = words[head + DerivedHead.record]!;
-  assert(from + ROW_WORDS <= words.length, 'a record lies in the frame');
-  for (let w = 0; w < 30; w++) target[to + w] = words[from + w]!;
+  const isThin = (words[head + DerivedHead.kind]! & DerivedKind.thin) !== 0;
+  assert(from + (isThin ? 1 : ROW_WORDS) <= words.length, 'a record lies in the frame');
+  if (isThin) readThin(words, from, target, to, ROW_WORDS);
+  else for (let w = 0; w < 30; w++) target[to + w] = words[from + w]!;
   target[to + 30] = words[head + DerivedHead.timestamp]!;
   target[to + 31] = words[head + DerivedHead.timestamp + 1]!;
 }

@@ -5,7 +5,7 @@
  * Used by the actor (fills it, journals it), the state machine (executes it) and readers of the journal (find a row).
  */
 import { assert } from './assert.ts';
-import { Columns, ROW_WORDS } from './batch.ts';
+import { Columns } from './batch.ts';
 import { DerivedRows } from './derived-rows.ts';
 import {
   BALANCE_WORDS,
@@ -15,6 +15,7 @@ import {
   DerivedKind,
   FRAME_MAGIC,
   FRAME_VERSION,
+  FRAME_VERSION_MIN,
   frameDefect,
   Head,
   HEAD_WORDS,
@@ -58,6 +59,7 @@ export class Group {
   /** Called at each input and each block of rows while the group is executed, for what its owner has to do besides; it changes nothing here. */
   onBlock: () => void = () => undefined;
   #sealed = false;
+  #version: number = FRAME_VERSION;
 
   /** `inputRowsMax`: who makes thousands of groups that are small can have them with less room. */
   constructor(
@@ -106,6 +108,7 @@ export class Group {
     this.#length = HEAD_WORDS;
     this.#sealed = false;
     this.sequence = sequence;
+    this.#version = FRAME_VERSION;
     this.words.fill(0, 0, HEAD_WORDS);
   }
 
@@ -190,7 +193,7 @@ export class Group {
   /** The same, where all but the timestamp lies already in an input of this group, from a word of the frame on. */
   // Hot path.
   deriveFrom(record: number, kind: number, low: number, high: number): number {
-    assert(record + ROW_WORDS <= this.#length, 'the record lies in an input');
+    assert(record < this.#length, 'the record lies in an input');
     return this.#rowOf(this.#derived.addReference(record, kind, low, high));
   }
 
@@ -252,6 +255,11 @@ export class Group {
     this.previous.clear(from, to);
   }
 
+  /** Whether messages that are sent by this group have thin rows: one of an earlier version, executed again, sends what it has sent then. */
+  get hasThinRows(): boolean {
+    return this.#version > FRAME_VERSION_MIN;
+  }
+
   nextDerivedRow(): number {
     return this.inputRows + this.derivedRows;
   }
@@ -296,7 +304,7 @@ export class Group {
     words[Head.balances] = length > 0 ? balances * 4 : 0;
     words[Head.balanceCount] = length / BALANCE_WORDS;
     words[Head.magic] = FRAME_MAGIC;
-    words[Head.version] = FRAME_VERSION;
+    words[Head.version] = this.#version;
     words[Head.inputs] = this.inputAt.length;
     words[Head.bytes] = this.#length * 4;
     words[Head.closed] = clock.low;
@@ -341,6 +349,8 @@ export class Group {
     if (defect !== null) return defect;
     if (frame.byteLength > this.bytes.byteLength) return 'a frame longer than a group can be';
     this.bytes.set(frame, 0);
+    // Executed again, it comes out as it was.
+    this.#version = this.words[Head.version]!;
     const inputs = this.words[Head.inputs]!;
     for (let i = 0; i < inputs; i++) {
       const at = this.#length;

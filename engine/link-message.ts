@@ -1,16 +1,20 @@
 /**
  * The messages between shards, as words. All begin with {kind, rows, first shard of the walk, number of the walk}.
  *
- *   walk   {…, path low, path high, accounts, records, failed, newest, kind of batch, 0} events: 32 words each; their marks: a word each;
+ *   walk   {…, path low, path high, accounts, records, failed, newest, kind of batch, form} events: 32 words each; their marks: a word each;
  *          accounts: 32 words each; records: {record 32, state, 0}; failed ids: {id 4, home, 0}; newest timestamps: {shard, low, high, 0}
- *   apply  {…, accounts, failed, outcomes, resolved, balances, made, transfers, 0} transfers: {record 32, state, 0, decided 2}; changed accounts: {id 4, balances 16,
+ *   apply  {…, accounts, failed, outcomes, resolved, balances, made, transfers, form} transfers: {record 32, state, 0, decided 2}; changed accounts: {id 4, balances 16,
  *          code and flags, 0}; made accounts: 32 words each; failed ids: 4 words; resolved pending transfers: {id 4, state, timestamp 2, 0};
  *          balances: {transfer of this message, side, balances 16}; outcomes: {status, timestamp 2, 0}
  *   ack    {…}
  *   expire {…} record of a pending transfer whose time is over; from its home to the shard where its walk begins
  *
- * `rows` is the number of rows that a receiver may have to add to its journal frame.
+ * `rows` is the number of rows that a receiver may have to add to its journal frame. `form`, see `MessageForm`: the rows of events, transfers, accounts that walk,
+ * and changed accounts are thin (thin-rows.ts), of transfers the first 32 words; behind each kind of rows there is a word 0 if it has an odd number of words.
  */
+import { ROW_WORDS } from './batch.ts';
+import { evenEnd, readThin, skipThin } from './thin-rows.ts';
+
 export const LINK_HEAD_WORDS = 12;
 export const LinkKind = { walk: 1, apply: 2, ack: 3, expire: 4 } as const;
 
@@ -23,6 +27,7 @@ export const WalkHead = {
   failed: 8,
   newest: 9,
   batchKind: 10,
+  form: 11,
 } as const;
 export const ApplyHead = {
   accounts: 4,
@@ -32,7 +37,11 @@ export const ApplyHead = {
   balances: 8,
   made: 9,
   transfers: 10,
+  form: 11,
 } as const;
+
+/** `whole`: all rows are, as in frames of version 3. `thinAccounts`: only the accounts of a walk are thin; so walks lie in memory. */
+export const MessageForm = { whole: 0, thin: 1, thinAccounts: 2 } as const;
 
 export const RECORD_WORDS = 34;
 export const TRANSFER_WORDS = 36;
@@ -44,6 +53,27 @@ export const OUTCOME_WORDS = 4;
 
 export function linkRows(words: Uint32Array, at: number): number {
   return words[at + LinkHead.rows]!;
+}
+
+/** Where the changed accounts of a decision at a word offset begin. */
+export function endOfTransfers(words: Uint32Array, message: number): number {
+  const first = message + LINK_HEAD_WORDS;
+  const n = words[message + ApplyHead.transfers]!;
+  if (words[message + ApplyHead.form] === MessageForm.whole) return first + n * TRANSFER_WORDS;
+  return evenEnd(first, skipThin(words, first, n, TRANSFER_WORDS - ROW_WORDS));
+}
+
+/** Reads a changed account of a decision into CHANGED_WORDS words. Returns where it ends. */
+// Hot path.
+export function readChanged(
+  words: Uint32Array,
+  at: number,
+  isThin: boolean,
+  target: Uint32Array,
+): number {
+  if (isThin) return readThin(words, at, target, 0, CHANGED_WORDS);
+  for (let w = 0; w < CHANGED_WORDS; w++) target[w] = words[at + w]!;
+  return at + CHANGED_WORDS;
 }
 
 /** A list of words that grows; what messages are made in. */

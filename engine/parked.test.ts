@@ -38,6 +38,34 @@ describe('what is parked', () => {
     expect(doubled).toBe(0);
   });
 
+  test('units of a few events have bodies of their own, which are used again when they leave', () => {
+    const prng = new Prng(2);
+    const parked = new Parked();
+    const bodies = new Set<object>();
+    const list: { readonly item: number; readonly n: number; readonly step: number }[] = [];
+    for (let step = 1; step <= 3000; step++) {
+      if (list.length > 20 && prng.chance(55)) {
+        const [one] = list.splice(prng.below(list.length), 1);
+        parked.remove(one!.item);
+        continue;
+      }
+      const n = prng.between(2, 12);
+      const item = parked.add(ParkedKind.chain, BatchKind.transfers, { slot: step, row: 0 });
+      const events = new Uint32Array((n + 2) * ROW_WORDS).fill(step);
+      parked.setEvents(item, events, ROW_WORDS, new Uint8Array(n + 1).fill(step % 200), n);
+      bodies.add(parked.body(item));
+      list.push({ item, n, step });
+      if (step % 100 !== 0) continue;
+      for (const { item: other, n: count, step: made } of list) {
+        const { events: found, marks } = parked.body(other);
+        expect([found.length, marks.length]).toEqual([count * ROW_WORDS, count]);
+        expect(found.every((word) => word === made)).toBe(true);
+        expect(marks.every((mark) => mark === made % 200)).toBe(true);
+      }
+    }
+    expect(bodies.size).toBeLessThan(1000);
+  });
+
   test('rows of two items never share words, across pages', () => {
     const parked = new Parked();
     for (let i = 0; i < 3000; i++) {

@@ -144,7 +144,7 @@ test.each([1, 2, 3, 4, 5, 6])(
     // oxlint-disable-next-line unbound-method -- It is given its `this`.
     const { run } = PlainWalk.prototype;
     function counted(this: PlainWalk, ...args: Parameters<typeof run>): number {
-      const [body, , , , from] = args;
+      const [body, , , from] = args;
       const to = run.apply(this, args);
       events += to - from;
       for (let i = from; i < to; i++) {
@@ -157,7 +157,7 @@ test.each([1, 2, 3, 4, 5, 6])(
       const through = vi.spyOn(PlainWalk.prototype, 'run').mockImplementation(counted);
       const one = short.run(shard, frame);
       through.mockRestore();
-      const off = vi.spyOn(PlainWalk.prototype, 'run').mockImplementation((...args) => args[4]);
+      const off = vi.spyOn(PlainWalk.prototype, 'run').mockImplementation((...args) => args[3]);
       expect(long.run(shard, frame)).toEqual(one);
       off.mockRestore();
       for (let k = 0; k < SHARDS; k++) {

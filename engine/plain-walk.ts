@@ -56,31 +56,24 @@ export class PlainWalk {
   }
 
   /**
-   * Executes units of a walk's message from `from` on, up to `to`, as far as they are plainly created; all of them have been looked ahead at, and the
-   * message lies at word `inFrame` of the group. Returns the first event that is not done: nothing of its unit has happened.
+   * Executes units of a walk's message from `from` on, up to `to`, as far as they are plainly created; all of them have been looked ahead at, and their
+   * records lie in the frame. Returns the first event that is not done: nothing of its unit has happened.
    */
   // Hot path.
   // oxlint-disable-next-line max-params -- An object per call would cost more than it explains.
-  run(
-    body: Uint32Array,
-    inFrame: number,
-    walk: WalkRows,
-    marks: Uint8Array,
-    from: number,
-    to: number,
-  ): number {
+  run(body: Uint32Array, walk: WalkRows, marks: Uint8Array, from: number, to: number): number {
     for (let start = from; ;) {
       let end = start;
       while (end < to && marks[end] === EventMark.end) end++;
-      start = this.#run(body, inFrame, walk, start, end, UPPER_WORD_MAX, false);
+      start = this.#run(body, walk, start, end, UPPER_WORD_MAX, false);
       if (start < end || start === to) return start;
       // A chain: nothing of it takes effect unless all of it will.
       while (end < to && marks[end] === 0) end++;
       if (end === to || marks[end] !== EventMark.end || end - start >= LEGS_MAX) return start;
       end++;
-      const sure = this.#run(body, inFrame, walk, start, end, CHAIN_UPPER_WORD_MAX, true);
+      const sure = this.#run(body, walk, start, end, CHAIN_UPPER_WORD_MAX, true);
       if (sure < end || !areDistinct(body, start, end)) return start;
-      const done = this.#run(body, inFrame, walk, start, end, UPPER_WORD_MAX, false);
+      const done = this.#run(body, walk, start, end, UPPER_WORD_MAX, false);
       assert(done === end, 'a chain takes effect as a whole');
       start = end;
     }
@@ -91,7 +84,6 @@ export class PlainWalk {
   // oxlint-disable-next-line max-params, max-lines-per-function -- One loop, so that nothing is called or looked up twice.
   #run(
     body: Uint32Array,
-    inFrame: number,
     walk: WalkRows,
     from: number,
     to: number,
@@ -102,7 +94,8 @@ export class PlainWalk {
     const { accounts: table, transferIndex, newestTransfer, shard } = ledger;
     const { rowsAhead: rows, freeAhead: free, aheadFrom: ahead } = units.transferRules.accounts;
     const { statuses, stamps } = units;
-    const { hashes } = walk;
+    const { hashes, recordKind } = walk;
+    const records = walk.records!;
     const { home: homes, away: aways } = walk.shards;
     const { sequence } = group;
     const low = sequence >>> 0;
@@ -153,9 +146,9 @@ export class PlainWalk {
       else carried.touch(crAt / ROW_WORDS);
       addTo(dr, drAt + DEBITS_POSTED, body, event + AMOUNT);
       addTo(cr, crAt + CREDITS_POSTED, body, event + AMOUNT);
-      const kind = isHome ? DerivedKind.home : 0;
+      const kind = isHome ? DerivedKind.home | recordKind : recordKind;
       const isHere = isDebitHere || isCreditHere;
-      const derived = isHere ? group.deriveFrom(inFrame + event, kind, clockLow, clockHigh) : 0;
+      const derived = isHere ? group.deriveFrom(records[i]!, kind, clockLow, clockHigh) : 0;
       if (isHome) {
         const high = positionHigh(sequence, derived, TransferState.created);
         transferIndex.insertAt(place, body, event, hashes[i]!, low, high);

@@ -31,6 +31,7 @@ import { RecordShelf } from './record-shelf.ts';
 import { StateReader, StateWriter } from './state-words.ts';
 import { Units } from './units.ts';
 import { Waiting } from './waiting.ts';
+import { WalkBody } from './walk-body.ts';
 import { Walks, type WalkingUnit } from './walk.ts';
 import { WantedRecords } from './wanted-records.ts';
 
@@ -45,6 +46,7 @@ export class StateMachine {
   readonly #claims: Claims;
   readonly #units: Units;
   readonly #walks: Walks;
+  readonly #walkBody: WalkBody;
   readonly #waiting: Waiting;
   readonly #wanted: WantedRecords;
   readonly #creates: CreateRequests;
@@ -69,10 +71,12 @@ export class StateMachine {
     const carried = new Carried(options.seed);
     const units = new Units({ ledger, group, shelf, carried });
     const shared = { ledger, group, claims, units, requests, outcomes };
-    const walks = new Walks({ ...shared, carried, messages: this.messages });
+    const walkBody = new WalkBody(group);
+    const walks = new Walks({ ...shared, carried, messages: this.messages, walkBody });
     const waiting = new Waiting({ ...shared, walks });
     this.#units = units;
     this.#walks = walks;
+    this.#walkBody = walkBody;
     this.#waiting = waiting;
     this.#wanted = new WantedRecords(ledger, shelf, group.inputRowsMax);
     const { hashes, pendingSlots } = this.#wanted;
@@ -258,7 +262,7 @@ export class StateMachine {
     } else {
       assert(kind === LinkKind.walk, 'a link message has a known kind');
       const end = at + words[at + Input.bytes]! / 4;
-      const body = words.subarray(message, end);
+      const body = this.#walkBody.open(message, end);
       const hasRoom = this.#group.rowsLeft > BATCH_EVENTS_MAX;
       if (hasRoom && this.#walks.canVisit(body, NEWCOMER)) {
         this.#walks.visit(body);

@@ -43,6 +43,7 @@ export class TransferStore {
   readonly #accounts: TransferAccounts;
   readonly #undo: UndoLog;
   #isWalk = false;
+  #recordKind = 0;
   /** Where the id of the last question for a state lies in the index; holds until the next insert. */
   #slot = -1;
 
@@ -55,8 +56,10 @@ export class TransferStore {
     this.#undo = parts.undo;
   }
 
-  open(isWalk: boolean): void {
+  /** `recordKind`: see `WalkRows`. */
+  open(isWalk: boolean, recordKind: number): void {
     this.#isWalk = isWalk;
+    this.#recordKind = recordKind;
   }
 
   // ---- What is known.
@@ -172,7 +175,7 @@ export class TransferStore {
       row =
         source === -1
           ? this.#group.derive(record, 0, kind)
-          : this.#group.deriveFrom(source, kind, record[30]!, record[31]!);
+          : this.#group.deriveFrom(source, kind | this.#recordKind, record[30]!, record[31]!);
       this.#group.setDecided(row, this.#ledger.clockLow, this.#ledger.clockHigh);
     }
     const isPending = ((record[29]! >>> 16) & TransferFlags.pending) !== 0;

@@ -24,6 +24,9 @@ const OPEN = TransferStatus.linked_event_chain_open;
 export interface WalkRows {
   readonly shards: EventShards;
   readonly hashes: Int32Array;
+  /** Where in the frame the record of each event lies, and what a derived row says of it besides, see walk-body.ts; null: nowhere. */
+  readonly records: Int32Array | null;
+  readonly recordKind: number;
 }
 
 interface UnitParts {

@@ -15,12 +15,16 @@ import { HistorySide, positionHigh, raise, TransferState, type Ledger } from './
 import {
   ApplyHead,
   CHANGED_WORDS,
+  endOfTransfers,
   LINK_HEAD_WORDS,
+  MessageForm,
+  readChanged,
   RESOLVED_WORDS,
   TRANSFER_WORDS,
 } from './link-message.ts';
 import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import { shardOf } from './placement.ts';
+import { evenEnd, readThin } from './thin-rows.ts';
 import type { Units } from './units.ts';
 import type { Walk } from './walk-image.ts';
 
@@ -34,6 +38,10 @@ export class WalkApply {
   readonly #parts: ApplyParts;
   readonly #lookAhead: LookAhead;
   readonly #record = new Uint32Array(ROW_WORDS);
+  readonly #changed = new Uint32Array(CHANGED_WORDS);
+  /** Transfers that were thin, and where in the message they lie. */
+  readonly #block = new Uint32Array(BLOCK_ROWS * TRANSFER_WORDS);
+  readonly #places = new Int32Array(BLOCK_ROWS);
   readonly #claimed: ClaimedRows;
   /** Word of the frame at which the words of the message begin: records in it are not written a second time. */
   #inFrame = 0;
@@ -53,12 +61,12 @@ export class WalkApply {
     this.#claimed.open(walk);
     this.#inFrame = this.#parts.group.wordOf(body);
     assert(this.#inFrame !== -1, 'what is applied is an input of the group');
-    let at = transfers + count(ApplyHead.transfers) * TRANSFER_WORDS;
-    this.#changeAccounts(body, at, count(ApplyHead.accounts));
-    at += count(ApplyHead.accounts) * CHANGED_WORDS;
+    const isThin = count(ApplyHead.form) !== MessageForm.whole;
+    let at = endOfTransfers(body, message);
+    at = this.#changeAccounts(body, at, count(ApplyHead.accounts), isThin);
     this.#makeAccounts(body, at, count(ApplyHead.made));
     at += count(ApplyHead.made) * ROW_WORDS;
-    this.#addTransfers(body, transfers, count(ApplyHead.transfers));
+    this.#addTransfers(body, transfers, count(ApplyHead.transfers), isThin);
     for (let i = 0; i < count(ApplyHead.failed); i++, at += 4) this.#burn(body, at);
     for (let i = 0; i < count(ApplyHead.resolved); i++, at += RESOLVED_WORDS) {
       this.#resolve(body, at);
@@ -69,15 +77,20 @@ export class WalkApply {
     return at;
   }
 
-  #changeAccounts(body: Uint32Array, from: number, n: number): void {
+  /** Returns where the changed accounts end. */
+  #changeAccounts(body: Uint32Array, from: number, n: number, isThin: boolean): number {
     const { accounts } = this.#parts.ledger;
     const claimed = this.#claimed;
-    for (let i = 0, at = from; i < n; i++, at += CHANGED_WORDS) {
+    const changed = this.#changed;
+    let at = from;
+    for (let i = 0; i < n; i++) {
       if (i % BLOCK_ROWS === 0) claimed.lookAhead(BLOCK_ROWS);
-      const row = claimed.rowOf(body, at);
+      at = readChanged(body, at, isThin, changed);
+      const row = claimed.rowOf(changed, 0);
       assert(row !== -1, 'a changed account exists');
-      accounts.change(row, body, at);
+      accounts.change(row, changed, 0);
     }
+    return evenEnd(from, at);
   }
 
   #makeAccounts(body: Uint32Array, from: number, n: number): void {
@@ -91,33 +104,61 @@ export class WalkApply {
     }
   }
 
-  #addTransfers(body: Uint32Array, from: number, n: number): void {
+  #addTransfers(body: Uint32Array, from: number, n: number, isThin: boolean): void {
+    const { group } = this.#parts;
+    const places = this.#places;
+    this.#firstRow = group.nextDerivedRow();
+    this.#claimed.rewind();
+    let at = from;
+    for (let i = 0; i < n; i += BLOCK_ROWS) {
+      const count = Math.min(BLOCK_ROWS, n - i);
+      const source = isThin ? this.#block : body;
+      const start = isThin ? 0 : at;
+      at = isThin ? this.#widen(body, at, count) : at + count * TRANSFER_WORDS;
+      this.#claimed.lookAhead(2 * BLOCK_ROWS);
+      this.#lookAhead.newTransfers(source, start, TRANSFER_WORDS, count);
+      for (let k = 0; k < count; k++) {
+        const place = start + k * TRANSFER_WORDS;
+        const record = this.#inFrame + (isThin ? places[k]! : place);
+        this.#addTransfer(source, place, record, isThin ? DerivedKind.thin : 0);
+      }
+    }
+  }
+
+  /** Widens a block of thin transfers, and notes where their records lie. Returns where they end. */
+  // Hot path.
+  #widen(body: Uint32Array, from: number, count: number): number {
+    const block = this.#block;
+    let at = from;
+    for (let k = 0; k < count; k++) {
+      const to = k * TRANSFER_WORDS;
+      this.#places[k] = at;
+      at = readThin(body, at, block, to, ROW_WORDS);
+      for (let w = ROW_WORDS; w < TRANSFER_WORDS; w++) block[to + w] = body[at++]!;
+    }
+    return at;
+  }
+
+  /** `record`: the word of the frame at which its record lies. */
+  // Hot path.
+  #addTransfer(words: Uint32Array, at: number, record: number, recordKind: number): void {
     const { ledger, group } = this.#parts;
     const { shard, shards } = ledger;
-    this.#claimed.rewind();
-    for (let i = 0, at = from; i < n; i++, at += TRANSFER_WORDS) {
-      if (i % BLOCK_ROWS === 0) {
-        this.#claimed.lookAhead(2 * BLOCK_ROWS);
-        this.#lookAhead.newTransfers(body, at, TRANSFER_WORDS, Math.min(BLOCK_ROWS, n - i));
-      }
-      const isHome = shardOf(body, at + 4, shards) === shard;
-      const isAway = shardOf(body, at + 8, shards) === shard;
-      const record = this.#inFrame + at;
-      const kind = isHome ? DerivedKind.home : 0;
-      const row = group.deriveFrom(record, kind, body[at + 30]!, body[at + 31]!);
-      if (i === 0) this.#firstRow = row;
-      group.setDecided(row, body[at + 34]!, body[at + 35]!);
-      ledger.tick();
-      // An imported one keeps its place in the past.
-      if (((body[at + 29]! >>> 16) & TransferFlags.imported) === 0) {
-        group.setEffect(row, ledger.clockLow, ledger.clockHigh);
-      }
-      const debitRow = isHome ? this.#link(body, at + 4, HistorySide.debit, row) : -1;
-      if (isAway) this.#link(body, at + 8, HistorySide.credit, row);
-      if (!isHome) continue;
-      raise(ledger.newestTransfer, 0, body[at + 30]!, body[at + 31]!);
-      this.#parts.units.transferRules.store.addDecided(body, at, row, debitRow);
+    const isHome = shardOf(words, at + 4, shards) === shard;
+    const isAway = shardOf(words, at + 8, shards) === shard;
+    const kind = isHome ? DerivedKind.home | recordKind : recordKind;
+    const row = group.deriveFrom(record, kind, words[at + 30]!, words[at + 31]!);
+    group.setDecided(row, words[at + 34]!, words[at + 35]!);
+    ledger.tick();
+    // An imported one keeps its place in the past.
+    if (((words[at + 29]! >>> 16) & TransferFlags.imported) === 0) {
+      group.setEffect(row, ledger.clockLow, ledger.clockHigh);
     }
+    const debitRow = isHome ? this.#link(words, at + 4, HistorySide.debit, row) : -1;
+    if (isAway) this.#link(words, at + 8, HistorySide.credit, row);
+    if (!isHome) return;
+    raise(ledger.newestTransfer, 0, words[at + 30]!, words[at + 31]!);
+    this.#parts.units.transferRules.store.addDecided(words, at, row, debitRow);
   }
 
   /** Appends the transfer in a frame row to the history of an account of this shard. Returns the account's row. */

@@ -18,6 +18,7 @@ import {
   LINK_HEAD_WORDS,
   LinkHead,
   LinkKind,
+  MessageForm,
   NEWEST_WORDS,
   nextShard,
   OUTCOME_WORDS,
@@ -34,8 +35,10 @@ import type { Outcomes } from './outcomes.ts';
 import { shardOf } from './placement.ts';
 import { PlainWalk } from './plain-walk.ts';
 import { isTransient, TransferStatus } from './status.ts';
+import { appendThin, evenEnd, evenOut } from './thin-rows.ts';
 import { CODE_FLAGS } from './transfer-accounts.ts';
-import type { Units } from './units.ts';
+import type { Units, WalkRows } from './units.ts';
+import type { WalkBody } from './walk-body.ts';
 
 export interface DecisionParts {
   readonly ledger: Ledger;
@@ -45,6 +48,7 @@ export interface DecisionParts {
   readonly outcomes: Outcomes;
   readonly outgoing: Outgoing[];
   readonly messages: MessagePool;
+  readonly walkBody: WalkBody;
 }
 
 /** Word offsets in a transfer row. */
@@ -52,15 +56,23 @@ const DEBIT = 4;
 const CREDIT = 8;
 const PENDING = 16;
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 export class WalkDecision {
   readonly #parts: DecisionParts;
   readonly #columns = new Columns();
   readonly #body = new WordList();
+  readonly #changed = new Uint32Array(CHANGED_WORDS);
   readonly #outcomes = new WordList();
   readonly #marks = new Uint8Array(BATCH_EVENTS_MAX);
   readonly #shards = new EventShards();
   readonly #hashes = new Int32Array(BATCH_EVENTS_MAX);
-  readonly #rows = { shards: this.#shards, hashes: this.#hashes };
+  readonly #rows: Writable<WalkRows> = {
+    shards: this.#shards,
+    hashes: this.#hashes,
+    records: null,
+    recordKind: 0,
+  };
   readonly #plain: PlainWalk;
   /** Rows of the events that have burnt an id of another shard, and of those that may have ended a pending transfer of another shard. */
   readonly #failed: number[] = [];
@@ -73,7 +85,8 @@ export class WalkDecision {
     this.#plain = new PlainWalk(parts);
   }
 
-  decide(body: Uint32Array): void {
+  /** `isOpen`: the message is the one that was opened last, see walk-body.ts. */
+  decide(body: Uint32Array, isOpen: boolean): void {
     const { ledger, carried, units } = this.#parts;
     this.#load(body);
     const rows = body[LinkHead.rows]!;
@@ -81,6 +94,9 @@ export class WalkDecision {
     const halves = new Uint16Array(body.buffer, body.byteOffset, body.length * 2);
     this.#columns.openRows(kind, body, halves, LINK_HEAD_WORDS, rows);
     this.#shards.compute(this.#columns, ledger.shards);
+    const { walkBody } = this.#parts;
+    this.#rows.records = isOpen ? walkBody.records : null;
+    this.#rows.recordKind = walkBody.recordKind;
     units.open(this.#columns, this.#rows);
     if (kind === BatchKind.transfers) this.#hashIds(body, rows);
     this.#outcomes.length = 0;
@@ -90,7 +106,7 @@ export class WalkDecision {
     for (let from = 0; from < rows;) {
       if (kind === BatchKind.transfers) {
         if (from >= accounts.aheadTo) this.#lookAheadFrom(body, from);
-        const done = this.#runPlain(body, from, accounts.aheadTo);
+        const done = isOpen ? this.#runPlain(body, from, accounts.aheadTo) : from;
         if (done > from) {
           from = done;
           continue;
@@ -113,9 +129,7 @@ export class WalkDecision {
 
   /** Plain transfers go the short way. Returns the first event that does not. */
   #runPlain(body: Uint32Array, from: number, to: number): number {
-    const inFrame = this.#parts.group.wordOf(body);
-    if (inFrame === -1) return from;
-    const done = this.#plain.run(body, inFrame, this.#rows, this.#marks, from, to);
+    const done = this.#plain.run(body, this.#rows, this.#marks, from, to);
     for (let i = from; i < done; i++) this.#note(BatchKind.transfers, body, i);
     return done;
   }
@@ -172,8 +186,12 @@ export class WalkDecision {
     let at = LINK_HEAD_WORDS + rows * ROW_WORDS;
     for (let i = 0; i < rows; i++) this.#marks[i] = body[at++]!;
     this.#brought = body[WalkHead.accounts]!;
-    carried.addAccounts(body, at, this.#brought);
-    at += this.#brought * ROW_WORDS;
+    if (body[WalkHead.form] !== MessageForm.whole) {
+      at = evenEnd(at, carried.addThinAccounts(body, at, this.#brought));
+    } else {
+      carried.addAccounts(body, at, this.#brought);
+      at += this.#brought * ROW_WORDS;
+    }
     for (let i = 0; i < body[WalkHead.records]!; i++, at += RECORD_WORDS) {
       const state = body[at + 32]!;
       carried.addTransfer(body, at, shardOf(body, at + DEBIT, ledger.shards), state);
@@ -196,7 +214,10 @@ export class WalkDecision {
     const sent = this.#appendTransfers(shard);
     const path = [walk[WalkHead.pathLow]!, walk[WalkHead.pathHigh]!] as const;
     const isOnlyOne = countBits(path[0]) + countBits(path[1]) === 2;
+    const isThin = this.#parts.group.hasThinRows;
+    evenOut(body);
     const changed = this.#appendChanged(shard, isOnlyOne);
+    evenOut(body);
     const made = this.#appendMade(shard);
     const failed = this.#appendFailed(shard, walk);
     const resolved = this.#appendResolved(shard, walk);
@@ -210,6 +231,7 @@ export class WalkDecision {
     words[LinkHead.walk] = walk[LinkHead.walk]!;
     words[ApplyHead.transfers] = sent.count;
     words[ApplyHead.accounts] = changed;
+    words[ApplyHead.form] = isThin ? MessageForm.thin : MessageForm.whole;
     words[ApplyHead.made] = made;
     words[ApplyHead.failed] = failed;
     words[ApplyHead.resolved] = resolved;
@@ -230,6 +252,7 @@ export class WalkDecision {
     const body = this.#body;
     const created = carried.created;
     const { words } = created;
+    const isThin = this.#parts.group.hasThinRows;
     const total = created.length / CREATED_WORDS;
     const places = new Int32Array(carried.balances.length === 0 ? 0 : total).fill(-1);
     let count = 0;
@@ -240,11 +263,14 @@ export class WalkDecision {
       if (home !== shard && away !== shard) continue;
       if (places.length > 0) places[i] = count;
       count++;
-      const to = body.extend(TRANSFER_WORDS);
-      const target = body.words;
-      for (let w = 0; w < TRANSFER_WORDS; w++) target[to + w] = words[at + w]!;
-      target[to + 32] = home === shard ? this.#stateOf(words, at, home) : 0;
-      target[to + 33] = 0;
+      const state = home === shard ? this.#stateOf(words, at, home) : 0;
+      if (isThin) appendThin(body, words, at, ROW_WORDS);
+      else body.append(words, at, ROW_WORDS);
+      const to = body.extend(TRANSFER_WORDS - ROW_WORDS);
+      body.words[to] = state;
+      body.words[to + 1] = 0;
+      body.words[to + 2] = words[at + 34]!;
+      body.words[to + 3] = words[at + 35]!;
     }
     return { count, places };
   }
@@ -261,15 +287,17 @@ export class WalkDecision {
   #appendChanged(shard: number, isOnlyOne: boolean): number {
     const { carried, ledger } = this.#parts;
     const body = this.#body;
+    const isThin = this.#parts.group.hasThinRows;
     let count = 0;
-    for (let row = 0; row < this.#brought; row++) {
-      const at = row * ROW_WORDS;
-      if (!carried.isTouched(row)) continue;
+    for (let brought = 0; brought < this.#brought; brought++) {
+      const at = brought * ROW_WORDS;
+      if (!carried.isTouched(brought)) continue;
       if (!isOnlyOne && shardOf(carried.rows, at, ledger.shards) !== shard) continue;
-      const to = body.extend(CHANGED_WORDS);
-      for (let w = 0; w < 20; w++) body.words[to + w] = carried.rows[at + w]!;
-      body.words[to + 20] = carried.rows[at + CODE_FLAGS]!;
-      body.words[to + 21] = 0;
+      const row = this.#changed;
+      for (let w = 0; w < 20; w++) row[w] = carried.rows[at + w]!;
+      row[20] = carried.rows[at + CODE_FLAGS]!;
+      if (isThin) appendThin(body, row, 0, CHANGED_WORDS);
+      else body.append(row, 0, CHANGED_WORDS);
       count++;
     }
     return count;

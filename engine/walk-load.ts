@@ -7,7 +7,15 @@ import { ROW_WORDS } from './batch.ts';
 import { type Claims, KEY_WORDS } from './claims.ts';
 import { KeyKind, type EventKeys } from './event-keys.ts';
 import { positionState, TransferState, type Ledger } from './ledger.ts';
-import { FAILED_WORDS, NEWEST_WORDS, RECORD_WORDS, WalkHead, WordList } from './link-message.ts';
+import {
+  FAILED_WORDS,
+  MessageForm,
+  NEWEST_WORDS,
+  RECORD_WORDS,
+  WalkHead,
+  WordList,
+} from './link-message.ts';
+import { appendThin, evenEnd, evenOut, skipThin, widen } from './thin-rows.ts';
 import type { Units } from './units.ts';
 
 interface LoadParts {
@@ -24,18 +32,22 @@ export class WalkLoad {
   readonly rows = new WordList();
   /** Of each key: where it is among the claims. */
   readonly places = new WordList();
+  /** Thin rows; `#accountCount` of them. */
   readonly #accounts = new WordList();
+  #accountCount = 0;
   readonly #records = new WordList();
   readonly #failed = new WordList();
   readonly #newest = new WordList();
   /** Newest timestamps that were added here: the last ones of their list. */
   #ownNewest = 0;
   readonly #record = new Uint32Array(ROW_WORDS);
+  readonly #account = new Uint32Array(ROW_WORDS);
 
   constructor(parts: LoadParts) {
     this.#parts = parts;
   }
 
+  /** After `finish`. */
   get wordLength(): number {
     return this.#accounts.length + this.#records.length + this.#failed.length + this.#newest.length;
   }
@@ -45,6 +57,7 @@ export class WalkLoad {
     this.rows.length = 0;
     this.places.length = 0;
     for (const list of this.#lists()) list.length = 0;
+    this.#accountCount = 0;
     this.#ownNewest = 0;
   }
 
@@ -57,22 +70,42 @@ export class WalkLoad {
   receive(body: Uint32Array, at: number): void {
     this.clear();
     const counts = [
-      body[WalkHead.accounts]! * ROW_WORDS,
       body[WalkHead.records]! * RECORD_WORDS,
       body[WalkHead.failed]! * FAILED_WORDS,
       body[WalkHead.newest]! * NEWEST_WORDS,
     ];
-    let from = at;
-    for (const [i, list] of this.#lists().entries()) {
+    let from = this.#receiveAccounts(body, at);
+    for (const [i, list] of [this.#records, this.#failed, this.#newest].entries()) {
       list.append(body, from, counts[i]!);
       from += counts[i]!;
     }
   }
 
+  /** Returns where the accounts end. */
+  #receiveAccounts(body: Uint32Array, at: number): number {
+    const count = body[WalkHead.accounts]!;
+    this.#accountCount = count;
+    if (body[WalkHead.form] !== MessageForm.whole) {
+      const end = skipThin(body, at, count, 0);
+      this.#accounts.append(body, at, end - at);
+      return evenEnd(at, end);
+    }
+    for (let i = 0; i < count; i++) {
+      appendThin(this.#accounts, body, at + i * ROW_WORDS, ROW_WORDS);
+    }
+    return at + count * ROW_WORDS;
+  }
+
+  /** Nothing more is claimed: `wordLength` is known. `isThin`: the form in which the message is to have the accounts. */
+  finish(isThin: boolean): void {
+    if (isThin) evenOut(this.#accounts);
+    else widen(this.#accounts, this.#accountCount, ROW_WORDS);
+  }
+
   /** Writes what the walk carries into its message, from `at` on, and the counts into the head. */
   write(out: Uint32Array, at: number): void {
     this.#setNewest();
-    out[WalkHead.accounts] = this.#accounts.length / ROW_WORDS;
+    out[WalkHead.accounts] = this.#accountCount;
     out[WalkHead.records] = this.#records.length / RECORD_WORDS;
     out[WalkHead.failed] = this.#failed.length / FAILED_WORDS;
     out[WalkHead.newest] = this.#newest.length / NEWEST_WORDS;
@@ -112,8 +145,9 @@ export class WalkLoad {
     const isLikely = likely !== -1 && accounts.hasId(likely, words, at);
     const row = isLikely ? likely : accountIndex.find(words, at, accountIndex.hash(words, at));
     if (row === -1) return -1;
-    const to = this.#accounts.extend(ROW_WORDS);
-    accounts.copyRow(row, this.#accounts.words, to);
+    accounts.copyRow(row, this.#account, 0);
+    appendThin(this.#accounts, this.#account, 0, ROW_WORDS);
+    this.#accountCount++;
     return row;
   }
 

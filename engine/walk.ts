@@ -20,15 +20,18 @@ import {
   LINK_HEAD_WORDS,
   LinkHead,
   LinkKind,
+  MessageForm,
   nextShard,
   OUTCOME_WORDS,
   WalkHead,
+  WordList,
   type Outgoing,
 } from './link-message.ts';
 import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import { MessagePool } from './message-pool.ts';
 import { NO_REQUEST, type OpenRequests } from './open-requests.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
+import { appendThin, evenOut, widen } from './thin-rows.ts';
 import { WalkApply } from './walk-apply.ts';
 import { WalkDecision, type DecisionParts } from './walk-decision.ts';
 import { loadWalks, saveWalks, type Walk } from './walk-image.ts';
@@ -64,6 +67,7 @@ export class Walks {
   /** Claims were freed in this group: somebody parked may have a turn. */
   freed = false;
   readonly #load: WalkLoad;
+  readonly #events = new WordList();
   readonly #eventKeys: EventKeys;
   readonly #lookAhead: LookAhead;
   readonly #decision: WalkDecision;
@@ -114,6 +118,10 @@ export class Walks {
 
   #send(draft: Draft): void {
     const { events, marks, load, requests } = draft;
+    const isThin = this.#parts.group.hasThinRows;
+    if (isThin) evenOut(events);
+    else widen(events, draft.rows, ROW_WORDS);
+    load.finish(isThin);
     const from = LINK_HEAD_WORDS + events.length + marks.length;
     const out = this.#parts.messages.take(from + load.wordLength);
     out.fill(0, 0, LINK_HEAD_WORDS);
@@ -124,6 +132,7 @@ export class Walks {
     out[WalkHead.pathLow] = draft.pathLow;
     out[WalkHead.pathHigh] = draft.pathHigh;
     out[WalkHead.batchKind] = draft.kind;
+    out[WalkHead.form] = isThin ? MessageForm.thin : MessageForm.whole;
     out.set(events.view(), LINK_HEAD_WORDS);
     out.set(marks.view(), LINK_HEAD_WORDS + events.length);
     this.#forward(out, from, load, this.#copyOf(requests.view()));
@@ -153,7 +162,7 @@ export class Walks {
     if (
       nextShard(body[WalkHead.pathLow]!, body[WalkHead.pathHigh]!, this.#parts.ledger.shard) === -1
     ) {
-      this.#decision.decide(body);
+      this.#decision.decide(body, this.#parts.walkBody.isOpen(body));
       return;
     }
     const from = LINK_HEAD_WORDS + rows * (ROW_WORDS + 1);
@@ -169,9 +178,31 @@ export class Walks {
       this.#eventKeys.collect(kind, body, at, markOf(body, i));
       load.claim(this.#eventKeys, OWNER_AWAY);
     }
-    const out = this.#parts.messages.take(from + load.wordLength);
-    out.set(body.subarray(0, from));
-    this.#forward(out, from, load, null);
+    this.#passOn(body, rows);
+  }
+
+  /** Sends a walk of another shard on, with what it has claimed here. */
+  #passOn(body: Uint32Array, rows: number): void {
+    const { group, messages } = this.#parts;
+    const load = this.#load;
+    const events = this.#events;
+    const isThin = group.hasThinRows;
+    const end = LINK_HEAD_WORDS + rows * ROW_WORDS;
+    events.length = 0;
+    if (isThin) {
+      for (let at = LINK_HEAD_WORDS; at < end; at += ROW_WORDS) {
+        appendThin(events, body, at, ROW_WORDS);
+      }
+      evenOut(events);
+    } else events.append(body, LINK_HEAD_WORDS, end - LINK_HEAD_WORDS);
+    load.finish(isThin);
+    const behind = LINK_HEAD_WORDS + events.length;
+    const out = messages.take(behind + rows + load.wordLength);
+    out.set(body.subarray(0, LINK_HEAD_WORDS));
+    out[WalkHead.form] = isThin ? MessageForm.thin : MessageForm.whole;
+    out.set(events.view(), LINK_HEAD_WORDS);
+    out.set(body.subarray(end, end + rows), behind);
+    this.#forward(out, behind + rows, load, null);
   }
 
   /** Sends a walk to its next shard: a message that is whole but for what it carries, which goes from `from` on. */

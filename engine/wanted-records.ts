@@ -8,13 +8,15 @@ import { BatchKind, type Columns, ROW_WORDS, Transfer } from './batch.ts';
 import { RESOLVING } from './flags.ts';
 import type { Ledger } from './ledger.ts';
 import { positionRow, positionSequence, positionState, TransferState } from './ledger.ts';
-import { LINK_HEAD_WORDS, LinkHead, LinkKind, WalkHead } from './link-message.ts';
+import { LINK_HEAD_WORDS, LinkHead, LinkKind, MessageForm, WalkHead } from './link-message.ts';
 import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import type { RecordShelf } from './record-shelf.ts';
+import { readThin } from './thin-rows.ts';
 
 export class WantedRecords {
   readonly #ledger: Ledger;
   readonly #shelf: RecordShelf;
+  readonly #block = new Uint32Array(BLOCK_ROWS * ROW_WORDS);
   readonly #lookAhead: LookAhead;
   /** Hashes of the transfer ids of requests, by frame row. */
   readonly hashes: Int32Array;
@@ -83,13 +85,26 @@ export class WantedRecords {
     if (words[body + LinkHead.kind] !== LinkKind.walk) return;
     if (words[body + WalkHead.batchKind] !== BatchKind.transfers) return;
     const n = words[body + LinkHead.rows]!;
-    for (let i = 0; i < n; i++) {
-      const at = body + LINK_HEAD_WORDS + i * ROW_WORDS;
-      if (i % BLOCK_ROWS === 0) {
-        this.#lookAhead.transfers(words, at, ROW_WORDS, Math.min(BLOCK_ROWS, n - i));
-      }
-      this.addEvent(words, at);
+    const isThin = words[body + WalkHead.form] === MessageForm.thin;
+    let at = body + LINK_HEAD_WORDS;
+    for (let i = 0; i < n; i += BLOCK_ROWS) {
+      const count = Math.min(BLOCK_ROWS, n - i);
+      const source = isThin ? this.#block : words;
+      const start = isThin ? 0 : at;
+      at = isThin ? this.#widen(words, at, count) : at + count * ROW_WORDS;
+      this.#lookAhead.transfers(source, start, ROW_WORDS, count);
+      for (let k = 0; k < count; k++) this.addEvent(source, start + k * ROW_WORDS);
     }
+  }
+
+  /** Widens a block of thin events. Returns where they end. */
+  // Hot path.
+  #widen(words: Uint32Array, from: number, count: number): number {
+    let at = from;
+    for (let k = 0; k < count; k++) {
+      at = readThin(words, at, this.#block, k * ROW_WORDS, ROW_WORDS);
+    }
+    return at;
   }
 
   /** The transfer event whose 32 words begin at `at`. */

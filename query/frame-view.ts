@@ -10,7 +10,7 @@ import {
   Derived,
   DerivedKind,
   FRAME_MAGIC,
-  FRAME_VERSION,
+  isFrameVersion,
   Head,
   HEAD_WORDS,
   Input,
@@ -18,6 +18,7 @@ import {
   DERIVED_HEAD_WORDS,
   DerivedHead,
 } from '../engine/frame.ts';
+import { readThin } from '../engine/thin-rows.ts';
 import type { FrameBytes } from './frame-bytes.ts';
 import {
   FrameInput,
@@ -40,6 +41,7 @@ const opening = new Uint32Array(OPENING_WORDS);
 const scratch = new Uint32Array(4);
 const pair = new Uint32Array(2);
 const derivedHead = new Uint32Array(DERIVED_HEAD_WORDS);
+const thinRecord = new Uint32Array(1 + ROW_WORDS);
 
 export class FrameView {
   readonly sequence: number;
@@ -71,7 +73,7 @@ export class FrameView {
     // Nearly always a row of the first input is wanted: its header comes along.
     bytes.copy(0, opened, 0, count);
     if (opened[Head.magic] !== FRAME_MAGIC) throw this.#damaged('not a frame');
-    if (opened[Head.version] !== FRAME_VERSION) throw this.#damaged('a frame of another version');
+    if (!isFrameVersion(opened[Head.version]!)) throw this.#damaged('a frame of another version');
     if (opened[Head.bytes] !== bytes.byteLength) throw this.#damaged('a frame of another length');
     this.inputRows = opened[Head.inputRows]!;
     this.#inputCount = opened[Head.inputs]!;
@@ -187,7 +189,7 @@ export class FrameView {
     const head = derivedHead;
     const from = this.#derived + derived * DERIVED_HEAD_WORDS * 4;
     this.copy(from, head, 0, DERIVED_HEAD_WORDS);
-    this.copy(head[DerivedHead.record]! * 4, target, 0, ROW_WORDS);
+    this.#copyRecord(head, target);
     target[TIMESTAMP_WORD] = head[DerivedHead.timestamp]!;
     target[TIMESTAMP_WORD + 1] = head[DerivedHead.timestamp + 1]!;
     for (let w = 0; w < 4; w++) {
@@ -197,8 +199,20 @@ export class FrameView {
       target[Derived.effect + w] = head[DerivedHead.effect + w]!;
       target[Derived.decided + w] = head[DerivedHead.decided + w]!;
     }
-    target[Derived.kind] = head[DerivedHead.kind]!;
+    target[Derived.kind] = head[DerivedHead.kind]! & ~DerivedKind.thin;
     target[Derived.kind + 1] = 0;
+  }
+
+  #copyRecord(head: Uint32Array, target: Uint32Array): void {
+    const from = head[DerivedHead.record]! * 4;
+    if ((head[DerivedHead.kind]! & DerivedKind.thin) === 0) {
+      this.copy(from, target, 0, ROW_WORDS);
+      return;
+    }
+    // Nothing says how long it is, but it is no longer than this, and the frame goes on behind it.
+    const count = Math.min(1 + ROW_WORDS, (this.bytes.byteLength - from) >> 2);
+    this.copy(from, thinRecord, 0, count);
+    readThin(thinRecord, 0, target, 0, ROW_WORDS);
   }
 
   /** Writes the previous positions of both sides of an input row, four words, to target[to...]. */

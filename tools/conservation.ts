@@ -9,9 +9,10 @@ import { ROW_WORDS } from '../engine/batch.ts';
 import {
   ApplyHead,
   CHANGED_WORDS,
-  LINK_HEAD_WORDS,
+  endOfTransfers,
   LinkHead,
-  TRANSFER_WORDS,
+  MessageForm,
+  readChanged,
 } from '../engine/link-message.ts';
 import { balanceList, balancesOf, findAccount, ledgerOf, type AccountSet } from './account-rows.ts';
 import type { ShardState } from './shard-task.ts';
@@ -122,12 +123,15 @@ export function messagesInFlight(states: readonly LinkState[]): readonly Message
 /** What applying a message is going to add to the balances of the receiver. Its accounts are claimed, so they are as they were. */
 function changesOf(body: Uint32Array, receiver: AccountSet): Map<number, bigint[]> {
   const changes = new Map<number, bigint[]>();
-  let at = LINK_HEAD_WORDS + body[ApplyHead.transfers]! * TRANSFER_WORDS;
-  for (let i = 0; i < body[ApplyHead.accounts]!; i++, at += CHANGED_WORDS) {
-    const found = findAccount(receiver, body, at);
+  let at = endOfTransfers(body, 0);
+  const isThin = body[ApplyHead.form] !== MessageForm.whole;
+  const changed = new Uint32Array(CHANGED_WORDS);
+  for (let i = 0; i < body[ApplyHead.accounts]!; i++) {
+    at = readChanged(body, at, isThin, changed);
+    const found = findAccount(receiver, changed, 0);
     assert(found !== -1, 'a claimed account exists');
     const old = balanceList(balancesOf(receiver.accounts, found));
-    const change = balanceList(balancesOf(body, at)).map((balance, j) => balance - old[j]!);
+    const change = balanceList(balancesOf(changed, 0)).map((balance, j) => balance - old[j]!);
     const ledger = ledgerOf(receiver.accounts, found);
     const sum = changes.get(ledger) ?? [0n, 0n, 0n, 0n];
     addTo(sum, change);

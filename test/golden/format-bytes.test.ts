@@ -32,13 +32,13 @@ interface Meta {
 }
 
 /** What the segments of a shard hold, each read beside its WAL in a directory of its own. */
-async function journalOf(shard: number) {
+async function journalOf(shard: number, ledger = LEDGER) {
   await using temp = new TempDirectory();
   const rows: Row[] = [];
   const metas: Meta[] = [];
-  const names = readdirSync(join(LEDGER, `shard-00${shard}`));
+  const names = readdirSync(join(ledger, `shard-00${shard}`));
   for (const name of names.filter((one) => one.startsWith('segment-'))) {
-    copyFileSync(join(LEDGER, `shard-00${shard}`, name), join(temp.path, name));
+    copyFileSync(join(ledger, `shard-00${shard}`, name), join(temp.path, name));
   }
   for (const name of names.filter((one) => /^segment-\d{12}\.sqlite$/.test(one)).toSorted()) {
     using database = new DatabaseSync(join(temp.path, name));
@@ -160,6 +160,69 @@ test('the first frame is the import of one account, column by column', async () 
   expect(wide.readUInt16LE(32)).toBe(16);
   const at = BigInt(Date.UTC(2026, 0, 1)) * 1_000_000n - 3_600_000_000_000n;
   expect(wide.readBigUInt64LE(40)).toBe(at);
+});
+
+/** A thin row at a byte offset: its words by place, and where it ends. */
+function thinRow(frame: Buffer, at: number): { readonly words: number[]; readonly end: number } {
+  const words: number[] = Array.from({ length: 32 }, () => 0);
+  const mask = frame.readUInt32LE(at);
+  let end = at + 4;
+  for (let w = 0; w < 32; w++) {
+    if ((mask & (1 << w)) === 0) continue;
+    words[w] = frame.readUInt32LE(end);
+    end += 4;
+  }
+  return { words, end };
+}
+
+test('in frames of version 4 the events of a walk are thin, and so are the records of derived rows in them', async () => {
+  const { rows } = await journalOf(1, join(import.meta.dirname, 'format-3-frames-4', 'ledger'));
+  const seen = { walks: 0, events: 0, records: 0 };
+  for (const { frame: blob } of rows) {
+    const frame = Buffer.from(blob);
+    expect(frame.readUInt32LE(4)).toBe(4);
+    const events = new Map<number, readonly number[]>();
+    let at = 96;
+    for (let left = frame.readUInt32LE(8); left > 0; left--, at += frame.readUInt32LE(at + 4)) {
+      const body = at + 40;
+      if (frame.readUInt32LE(at) !== 4 || frame.readUInt32LE(body) !== 1) continue;
+      // A walk of transfers, with its accounts: all thin.
+      if (frame.readUInt32LE(body + 40) !== 2) continue;
+      expect(frame.readUInt32LE(body + 44)).toBe(1);
+      seen.walks++;
+      const n = frame.readUInt32LE(body + 4);
+      let next = body + 48;
+      for (let i = 0; i < n; i++) {
+        const { words, end } = thinRow(frame, next);
+        events.set(next / 4, words);
+        next = end;
+      }
+      next += (next - body) % 8;
+      const marks = next;
+      next += 4 * n;
+      expect(frame.readUInt32LE(marks + 4 * n - 4) & 1).toBe(1);
+      for (let left2 = frame.readUInt32LE(body + 24); left2 > 0; left2--) {
+        const { words, end } = thinRow(frame, next);
+        // A ledger and a code, as every account has.
+        expect([words[28], words[29]! & 0xffff].every((word) => word! > 0)).toBe(true);
+        next = end;
+      }
+      seen.events += n;
+    }
+    const derived = frame.readUInt32LE(44);
+    for (let i = 0; i < frame.readUInt32LE(36); i++) {
+      const head = derived + 48 * i;
+      if ((frame.readUInt32LE(head + 4) & 8) === 0) continue;
+      const record = frame.readUInt32LE(head);
+      const found = events.get(record);
+      if (found === undefined) continue;
+      expect(thinRow(frame, 4 * record).words).toEqual(found);
+      seen.records++;
+    }
+  }
+  expect(seen.walks).toBeGreaterThan(3);
+  expect(seen.events).toBeGreaterThan(seen.walks);
+  expect(seen.records).toBeGreaterThan(3);
 });
 
 test.for([

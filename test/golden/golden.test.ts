@@ -9,18 +9,18 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { main } from '../../cli.ts';
 import { open } from '../../client/in-process-client.ts';
-import { DIRECTORY_FORMAT } from '../../persistence/data-directory.ts';
 import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
 import { TempDirectory } from '../support/cluster.ts';
 import { coldStart } from '../support/cold-start.ts';
 import { copyDirectory } from '../support/damaged-directory.ts';
 import { arrived, type GoldenFacts } from '../support/golden-facts.ts';
+import { GOLDEN_NAME, GOLDEN_NOW } from '../support/golden-name.ts';
 import { replayDirectory } from '../support/replay-directory.ts';
 
-const GOLDEN = readdirSync(import.meta.dirname).filter((name) => /^format-\d+$/.test(name));
+const GOLDEN = readdirSync(import.meta.dirname).filter((name) => GOLDEN_NAME.test(name));
 
 test('the format that is written now has a golden directory', () => {
-  expect(GOLDEN).toContain(`format-${DIRECTORY_FORMAT}`);
+  expect(GOLDEN).toContain(GOLDEN_NOW);
 });
 
 describe.for(GOLDEN)('the golden directory of %s', (name) => {
@@ -129,7 +129,7 @@ async function sycee(...args: readonly string[]): Promise<Readonly<Record<string
 }
 
 describe('what is written today', () => {
-  const golden = join(import.meta.dirname, `format-${DIRECTORY_FORMAT}`);
+  const golden = join(import.meta.dirname, GOLDEN_NOW);
 
   test('is what was written then: the same rows, and the same bytes of everything that is not SQLite', async () => {
     await using temp = new TempDirectory();

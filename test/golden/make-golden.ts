@@ -9,6 +9,7 @@ import { AccountFlags, TransferFlags } from '../../engine/flags.ts';
 import { DIRECTORY_FORMAT, type DirectoryMeta } from '../../persistence/data-directory.ts';
 import { copyDirectory } from '../support/damaged-directory.ts';
 import { arrived, type GoldenFacts } from '../support/golden-facts.ts';
+import { GOLDEN_NOW } from '../support/golden-name.ts';
 import { GoldenWorld, type PlannedBatch } from '../support/golden-world.ts';
 import type { TransferInput } from '../support/model-ledger.ts';
 import { idOn } from '../support/one-shard.ts';
@@ -342,4 +343,4 @@ async function make(target: string): Promise<void> {
   rmSync(scratch, { recursive: true });
 }
 
-await make(process.argv[2] ?? join(import.meta.dirname, `format-${DIRECTORY_FORMAT}`));
+await make(process.argv[2] ?? join(import.meta.dirname, GOLDEN_NOW));

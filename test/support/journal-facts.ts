@@ -9,6 +9,7 @@ import { Columns, ROW_WORDS } from '../../engine/batch.ts';
 import { AccountFlags, RESOLVING, REWRITTEN, TransferFlags } from '../../engine/flags.ts';
 import {
   DERIVED_HEAD_WORDS,
+  copyDerivedRecord,
   DerivedHead,
   BALANCE_WORDS,
   copyFrameRow,
@@ -119,10 +120,10 @@ export class JournalFacts {
     words: Uint32Array,
     { sequence, row }: { readonly sequence: number; readonly row: number },
   ): void {
-    const from = words[Head.derived]! / 4 + (row - words[Head.inputRows]!) * DERIVED_HEAD_WORDS;
-    const at = words[from + DerivedHead.record]!;
-    const record = words.slice(at, at + ROW_WORDS);
-    record.set(words.subarray(from + DerivedHead.timestamp, from + DerivedHead.timestamp + 2), 30);
+    const derived = row - words[Head.inputRows]!;
+    const from = words[Head.derived]! / 4 + derived * DERIVED_HEAD_WORDS;
+    const record = new Uint32Array(ROW_WORDS);
+    copyDerivedRecord(words, derived, record, 0);
     const kind = words[from + DerivedHead.kind]!;
     const decided = bigintOf(words, from + DerivedHead.decided, 2);
     const effect = bigintOf(words, from + DerivedHead.effect, 2);

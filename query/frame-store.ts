@@ -28,8 +28,8 @@ const COPIES_MAX = 96;
 const PAGES_OPEN_MAX = 32;
 const WALS_OPEN_MAX = 2;
 const PLACES_MAX = 65_536;
-/** Of all shards together: the places of the previous ones of thirteen million transfers. */
-const SECTIONS_BYTES_MAX = 64 << 20;
+/** Of all shards together: the places of the previous ones of ten million transfers. */
+const SECTIONS_BYTES_MAX = 128 << 20;
 
 export class FrameStore implements Disposable {
   readonly #journal: JournalReader;
@@ -166,7 +166,8 @@ export class FrameStore implements Disposable {
 
   #known(sequence: number): FrameView | undefined {
     const known = this.#views.get(sequence);
-    if (known === undefined) return undefined;
+    // While nothing is dropped the order does not matter, and a Map in which entries move makes a new table of itself again and again.
+    if (known === undefined || this.#bytes < this.#bytesMax / 2) return known;
     this.#views.delete(sequence);
     this.#views.set(sequence, known);
     return known;

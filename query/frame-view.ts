@@ -136,9 +136,9 @@ export class FrameView {
     this.previousPlace(row, side, target);
     if (row >= this.inputRows || (target[0] === 0 && target[1] === 0)) return;
     const n = this.inputRows;
-    const kept = this.#placesBefore();
+    const kept = this.#keptPrevious();
     const sides =
-      kept === undefined ? this.#byte(this.#previous + 12 * n + row) : kept[4 * n + row]!;
+      kept === undefined ? this.#byte(this.#previous + 12 * n + row) : kept[12 * n + row]!;
     target[1] = (target[1]! | (side === Side.debit ? sides & 15 : sides >>> 4)) >>> 0;
   }
 
@@ -160,29 +160,26 @@ export class FrameView {
     target[1] = 0;
     const section = this.#previous;
     if (section === 0) return;
-    this.copy(section + 8 * row + 4 * (side - 1), target, 0, 1);
+    const kept = this.#keptPrevious();
+    const lowAt = 8 * row + 4 * (side - 1);
+    if (kept === undefined) this.copy(section + lowAt, target, 0, 1);
+    else target[0] = wordOf(kept, lowAt);
     const upperAt = this.#previousUpper;
     const upper = upperAt === 0 ? 0 : this.#byte(upperAt + 2 * row + side - 1);
     // Sequences begin with 1: there is none before.
     if (target[0] === 0 && upper === 0) return;
-    const kept = this.#placesBefore();
-    let before: number;
-    if (kept === undefined) {
-      this.copy(section + 8 * this.inputRows + 4 * row, scratch, 0, 1);
-      before = side === Side.debit ? scratch[0]! & 0xffff : scratch[0]! >>> 16;
-    } else {
-      const at = 4 * row + 2 * (side - 1);
-      before = kept[at]! | (kept[at + 1]! << 8);
-    }
+    const rowsAt = 8 * this.inputRows + 4 * row;
+    if (kept === undefined) this.copy(section + rowsAt, scratch, 0, 1);
+    else scratch[0] = wordOf(kept, rowsAt);
+    const before = side === Side.debit ? scratch[0]! & 0xffff : scratch[0]! >>> 16;
     target[1] = ((upper << 24) | (before << 8)) >>> 0;
   }
 
-  /** Rows and sides of the previous transfers: four bytes a row, then one a row. */
-  #placesBefore(): Uint8Array | undefined {
-    const n = this.inputRows;
-    const from = this.#previous + 8 * n;
-    if (from + 5 * n > this.bytes.byteLength) throw this.#damaged('a section is cut off');
-    return this.bytes.section(from, 5 * n);
+  /** Sequences of the previous transfers of both sides, their rows, and their sides: eight bytes a row, then four, then one. */
+  #keptPrevious(): Uint8Array | undefined {
+    const bytes = 13 * this.inputRows;
+    if (this.#previous + bytes > this.bytes.byteLength) throw this.#damaged('a section is cut off');
+    return this.bytes.section(this.#previous, bytes);
   }
 
   #derivedEntry(derived: number, target: Uint32Array): void {
@@ -320,4 +317,9 @@ export class FrameView {
   #damaged(rule: string): QueryDamage {
     return new QueryDamage(`journal row ${this.sequence}: ${rule}`);
   }
+}
+
+function wordOf(bytes: Uint8Array, at: number): number {
+  const low = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
+  return (low | (bytes[at + 3]! << 24)) >>> 0;
 }

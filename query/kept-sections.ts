@@ -1,6 +1,6 @@
 /**
- * Where in their frames the previous transfers lie (rows and sides, 5 bytes a transfer), kept in memory for the newest frames: every step along a
- * chain needs them, and then reads less. They are the newest because most pages begin at the newest transfers, and because a frame that is older
+ * Where the previous transfers lie (sequences, rows, and sides, 13 bytes a transfer), kept in memory for the newest frames: every step along a
+ * chain needs them, and then reads nothing else. They are the newest because most pages begin at the newest transfers, and because a frame that is older
  * than all that is kept is simply not kept: nothing is read over and over to be dropped again, however long the journal is.
  *
  * To read a section takes about as long as eight steps save. So only one in KEEP_EVERY that are asked for is read, and no page pays for all of its

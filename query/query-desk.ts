@@ -54,8 +54,8 @@ const REFRESH_PAUSES = 9;
 const REFRESH_INTERVAL_MS = 1000;
 /** Who asks one page after the other does not wait for that between two of them, ... */
 const QUIET_MS = 10;
-/** ... but for a slice in so long: a hundredth of the time. The rest is paid by the first question that needs the index. */
-const REFRESH_PUT_OFF_MS = 400;
+/** ... but for a step in so long: a hundredth of the time. The rest is paid by the first question that needs the index. */
+const REFRESH_PUT_OFF_MS = 100;
 const FILTERS_BYTES_MAX = 96 << 20;
 
 interface Job {
@@ -164,9 +164,10 @@ export class QueryDesk {
     if (job === undefined) this.#refresh(REFRESH_MS);
     else {
       const isWaiting = this.#answer(job) === 'waiting';
-      const isPutOff = performance.now() > this.#refreshFrom + REFRESH_PUT_OFF_MS;
       // What a question waits for may be what was begun here, and nobody else would go on with that.
-      if (isPutOff || (isWaiting && this.#refreshing !== undefined)) this.#refresh(SLICE_MS);
+      if (isWaiting && this.#refreshing !== undefined) this.#refresh(SLICE_MS);
+      else if (performance.now() > this.#refreshFrom + REFRESH_PUT_OFF_MS)
+        this.#refresh(REFRESH_MS);
     }
     this.#schedule();
   }

@@ -105,7 +105,8 @@ export class ShardIndex {
         segment.add(sequence, wordsOf(frame));
         this.#last = sequence;
         yield;
-        if (isFresh && frame.byteLength >= PAGED_BYTES_MIN) break;
+        // The journal reads ahead: many large ones at once would keep a question waiting.
+        if (frame.byteLength >= PAGED_BYTES_MIN) break;
       }
     }
     if (this.#last === end) segment.finish();

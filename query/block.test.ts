@@ -24,7 +24,7 @@ test('plain runs are summed up as all others are', () => {
     const builder = new BlockBuilder(reader);
     const [heads, filters] = [new GrowingWords(), new GrowingWords()];
     for (const [i, { frame }] of built.frames[0]!.entries()) {
-      builder.add(i + 1, wordsOf(frame));
+      builder.add(i + 1, wordsOf(frame)).toArray();
       if (i % 7 === 6) builder.finish(heads, filters);
     }
     return { heads: heads.used(), filters: filters.used() };
@@ -58,8 +58,8 @@ test('frames of which only columns are read are summed up as whole ones are', ()
         const words = wordsOf(frame);
         const view = new FrameView(new WholeFrame(words), sequence, shards);
         const inputs = plainInputs(view);
-        whole!.add(sequence, words);
-        if (inputs === undefined) parts!.add(sequence, words);
+        whole!.add(sequence, words).toArray();
+        if (inputs === undefined) parts!.add(sequence, words).toArray();
         else {
           parts!.addPlain(sequence, view, inputs, shards);
           plain++;

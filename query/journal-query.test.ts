@@ -271,6 +271,28 @@ describe('the index of a segment', () => {
     expect(files.map((file) => readFileSync(file))).toEqual(bytes);
   });
 
+  test('is the same when whoever makes it is left again and again, in the midst of a frame', () => {
+    using journals = new Journals(13, 1, 160, { plainPercent: 20, bytesMin: PAGED_BYTES_MIN });
+    journals.ask('transfers', { ...NO_FILTER, code: 3 });
+    const files = journals.indexFiles();
+    const bytes = files.map((file) => readFileSync(file));
+    expect(files.length).toBeGreaterThan(1);
+    for (const file of files) rmSync(file);
+    journals.open();
+    const { index, journal } = journals.readers[0]!;
+    let timesLeftInFrame = 0;
+    while (index.last < journal.lastSequence()) {
+      const { last } = index;
+      const work = index.refresh();
+      work.next();
+      work.return(0);
+      if (index.last === last) timesLeftInFrame++;
+    }
+    index.refresh().toArray();
+    expect(timesLeftInFrame).toBeGreaterThan(30);
+    expect(files.map((file) => readFileSync(file))).toEqual(bytes);
+  });
+
   test('is not made of a segment from before, of which anything is damaged', () => {
     using journals = new Journals(12, 1, 60, { plainPercent: 100, bytesMin: PAGED_BYTES_MIN });
     const { segment } = journals;

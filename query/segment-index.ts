@@ -24,6 +24,7 @@ import type { FrameInput } from './frame-input.ts';
 import type { FrameRows } from './frame-rows.ts';
 import { PAGED_BYTES_MIN } from './frame-store.ts';
 import type { FrameView } from './frame-view.ts';
+import type { Pause } from './pause.ts';
 import { GrowingWords } from './value-set.ts';
 
 const MAGIC = 0x58495953;
@@ -115,9 +116,10 @@ export class SegmentIndex {
     return this.#heads.length / BLOCK_WORDS;
   }
 
-  add(sequence: number, words: Uint32Array): void {
+  /** In steps, see `BlockBuilder`. */
+  *add(sequence: number, words: Uint32Array): Generator<Pause, void> {
     assert(sequence === this.last + 1, 'frames are looked at one after the other');
-    this.#builder.add(sequence, words);
+    yield* this.#builder.add(sequence, words);
     if (words.byteLength >= PAGED_BYTES_MIN) this.largeFrames.push(sequence);
     if (this.#builder.isFull) this.finish();
   }

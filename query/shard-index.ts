@@ -33,6 +33,7 @@ export class ShardIndex {
   /** In order; together they cover the frames from 1 to `#last`. */
   readonly #segments: SegmentIndex[] = [];
   #last = 0;
+  #adding: { readonly sequence: number; readonly steps: Generator<Pause, void> } | undefined;
   #isBusy = false;
   /** The first of the segments that are no older than this reader. */
   readonly #freshFrom: number;
@@ -79,6 +80,8 @@ export class ShardIndex {
   }
 
   *#goOn(last: number): Generator<Pause, void> {
+    yield* this.#addRest();
+    if (this.#last >= last) return;
     const { journal } = this.#options;
     const first = segmentWith(journal.firsts, this.#last + 1)!;
     const end = this.#endOf(first);
@@ -102,14 +105,27 @@ export class ShardIndex {
         continue;
       }
       for (const { sequence, frame } of journal.rows(this.#last + 1, until)) {
-        segment.add(sequence, wordsOf(frame));
-        this.#last = sequence;
+        this.#adding = { sequence, steps: segment.add(sequence, wordsOf(frame)) };
+        yield* this.#addRest();
         yield;
         // The journal reads ahead: many large ones at once would keep a question waiting.
         if (frame.byteLength >= PAGED_BYTES_MIN) break;
       }
     }
     if (this.#last === end) segment.finish();
+  }
+
+  /** Goes on with the frame that is being looked at: a question that has begun with it may have ended since, because its time was over. */
+  *#addRest(): Generator<Pause, void> {
+    const adding = this.#adding;
+    if (adding === undefined) return;
+    for (;;) {
+      this.#adding = undefined;
+      if (adding.steps.next().done === true) break;
+      this.#adding = adding;
+      yield;
+    }
+    this.#last = adding.sequence;
   }
 
   /** Takes the next frame, if it is large and its columns can be read by themselves. */

@@ -36,6 +36,7 @@ export const IMAGE_PAGE_END = 0xffffffff;
 
 /** 64 MiB: the accounts that change in a second at half a million transfers. */
 const SPARE_PAGES_MAX = 64;
+const ACCOUNT_ENTRY_WORDS = IMAGE_ENTRY_WORDS + IMAGE_SAVED_WORDS[ImageTable.accounts];
 
 /** What each table has when an image begins. */
 export interface ImageSizes {
@@ -45,6 +46,16 @@ export interface ImageSizes {
   readonly users: number;
 }
 
+/** Pages of a log that has every account, or as many as are kept. */
+export function logPagesOf({ rows }: Pick<ImageSizes, 'rows'>): number {
+  return Math.min(Math.ceil((rows * ACCOUNT_ENTRY_WORDS) / IMAGE_PAGE_WORDS), SPARE_PAGES_MAX);
+}
+
+/** Memory that was written to. To do so costs more than all that is written later, and whoever writes snapshots has the time for it. */
+export function freshPage(): Uint32Array<SharedArrayBuffer> {
+  return new Uint32Array(new SharedArrayBuffer(IMAGE_PAGE_WORDS * 4)).fill(0);
+}
+
 export class BeforeImages {
   /** Whether a snapshot is under way. Tables ask this first. */
   isActive = false;
@@ -52,7 +63,7 @@ export class BeforeImages {
   readonly pages: Uint32Array[] = [];
   #page: Uint32Array = new Uint32Array(0);
   #at = 0;
-  /** Pages of the log before: memory that was never written to costs more than all that is written into it. */
+  /** Pages of the log before, and those that were made for it. */
   readonly #spare: Uint32Array[] = [];
   /** By table: how many there were at the beginning, and which of them are saved. */
   readonly #limits = [0, 0, 0, 0, 0];
@@ -78,6 +89,16 @@ export class BeforeImages {
     this.#page = new Uint32Array(0);
     this.#at = 0;
     this.#limits.fill(0);
+  }
+
+  get spare(): number {
+    return this.#spare.length;
+  }
+
+  /** A page that was made elsewhere, see `freshPage`. */
+  supply(page: Uint32Array): void {
+    assert(page.length === IMAGE_PAGE_WORDS, 'a page of the log');
+    if (this.#spare.length < SPARE_PAGES_MAX) this.#spare.push(page);
   }
 
   /** Words in the log so far, ends of pages included. */

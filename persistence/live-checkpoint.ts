@@ -37,13 +37,13 @@ export class LiveCheckpoint implements Disposable {
   }
 
   /**
-   * Moves what the WAL has by now. The new mark is set before the old one is given up, and only where there are frames that were not moved: no
+   * Moves what the WAL has by now, and says whether there was anything. It is not synced. The new mark is set before the old one is given up, and only where there are frames that were not moved: no
    * other mark is one on the WAL.
    */
-  step(): void {
+  step(): boolean {
     const before = this.#marked;
     const { log, checkpointed } = this.#ask('NOOP');
-    if (log <= checkpointed) return;
+    if (log <= checkpointed) return false;
     const next = this.#spare;
     next.exec('BEGIN');
     try {
@@ -56,6 +56,7 @@ export class LiveCheckpoint implements Disposable {
     this.#spare = before ?? this.#other;
     before?.exec('COMMIT');
     this.#ask('PASSIVE');
+    return true;
   }
 
   #ask(mode: 'NOOP' | 'PASSIVE'): Checkpointed {

@@ -5,6 +5,7 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -49,6 +50,22 @@ describe('sealing', () => {
     for (const first of at.firsts()) expect(walBytes(at.path(first))).toBe(0);
     using again = SqliteJournal.open(at.options);
     expect(sequences(again)).toEqual(upTo(60));
+  });
+
+  test.runIf(existsSync('/proc/self/fd'))('leaves no file of a segment open', async () => {
+    using at = place();
+    const sealer = new SegmentSealer();
+    const options = { ...at.options, segmentBytesMax: 50 * SEGMENT_BYTES };
+    using journal = SqliteJournal.open({ ...options, sealer: sealer.connect() });
+    fill(journal, 60);
+    // Of the live segment: two of the journal's, and three and more of who moves its WAL.
+    await expect.poll(() => openFiles(at.path(1)), { timeout: 10_000 }).toBeGreaterThan(3);
+    fill(journal, 150);
+    expect(at.firsts().length).toBeGreaterThan(1);
+    await expect.poll(() => openFiles(at.path(1)), { timeout: 10_000 }).toBe(0);
+    journal.close();
+    await sealer.stop();
+    expect(at.firsts().map((first) => openFiles(at.path(first)))).toEqual(at.firsts().map(() => 0));
   });
 
   test('the next life of a shard has its last segment sealed, also while the port of the life before is open', async () => {
@@ -148,3 +165,15 @@ describe('sealing', () => {
     }
   });
 });
+
+/** How often this process has a file open. */
+function openFiles(path: string): number {
+  const links = readdirSync('/proc/self/fd').map((file) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${file}`);
+    } catch {
+      return '';
+    }
+  });
+  return links.filter((link) => link === path).length;
+}

@@ -9,7 +9,7 @@
  * Failure policy: the sealer owns no durability. A failure is reported to `onProblem`, and the shard does the work itself; a segment whose
  * WAL was not moved into it is whole as it is, and is sealed when the journal is opened again.
  */
-import { existsSync, renameSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fdatasyncSync, openSync, renameSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import {
   MessageChannel,
@@ -121,6 +121,7 @@ export function runSegmentSealer(): void {
       }
       case 'stop':
         for (const port of ports) port.finish();
+        SealerPort.closeFiles();
         return main.close();
       default:
         return unreachable(message);
@@ -132,6 +133,11 @@ export function runSegmentSealer(): void {
 class SealerPort {
   /** Whose live segment is at a path: a dead shard's port may not be closed yet when its next life has the segment sealed. */
   static readonly #livePorts = new Map<string, SealerPort>();
+  /**
+   * Live segments opened once more, so that they can be synced. To close one drops the locks that this process has on the file, and a stranger's SQLite
+   * might then take its WAL away: so it is closed when nobody writes the segment any more, and not when a shard's life ends.
+   */
+  static readonly #files = new Map<string, number>();
   readonly #port: MessagePort;
   readonly #report: (problem: string) => void;
   /** Of the live segment, when there was something to move. */
@@ -176,7 +182,8 @@ class SealerPort {
           return growWal(message.path, GROW_BYTES);
         case 'seal':
           SealerPort.#livePorts.get(message.path)?.leaveLive();
-          return seal(message.path);
+          seal(message.path);
+          return SealerPort.#closeFile(message.path);
         case 'sync':
           return sync(message.paths);
         case 'report':
@@ -201,7 +208,32 @@ class SealerPort {
       this.#live = { path, checkpoint: new LiveCheckpoint(path) };
       SealerPort.#livePorts.set(path, this);
     }
-    this.#live.checkpoint.step();
+    if (this.#live.checkpoint.step()) SealerPort.#sync(path);
+  }
+
+  /**
+   * SQLite syncs the file when it has moved the last frame of the WAL: left to that, a hundred MiB are written at once, and every fsync of every file
+   * waits for them, since the file system's journal does.
+   */
+  static #sync(path: string): void {
+    let file = SealerPort.#files.get(path);
+    if (file === undefined) {
+      file = openSync(path, 'r+');
+      SealerPort.#files.set(path, file);
+    }
+    fdatasyncSync(file);
+  }
+
+  static #closeFile(path: string): void {
+    const file = SealerPort.#files.get(path);
+    if (file === undefined) return;
+    SealerPort.#files.delete(path);
+    closeSync(file);
+  }
+
+  /** The thread ends, and all journals are closed. */
+  static closeFiles(): void {
+    for (const path of SealerPort.#files.keys()) SealerPort.#closeFile(path);
   }
 
   /** Lets go of the live segment: others may do with it what they want. */

@@ -78,7 +78,7 @@ describe('the desk of questions', () => {
   });
 
   test('and, slowly, while page after page is asked for', async () => {
-    using asked = new Asked(60, 50_000);
+    using asked = new Asked(25, 50_000);
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => (now += 100));
     for (let pages = 0; asked.indexes() === 0; pages++) {

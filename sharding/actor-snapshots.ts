@@ -2,6 +2,7 @@
  * Snapshots as one shard's actor has them: where its state comes from when it recovers, and what it does for one that is taken while it runs.
  */
 import { assert } from '../engine/assert.ts';
+import { IMAGE_PAGE_WORDS } from '../engine/before-images.ts';
 import type { Group } from '../engine/group.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
 import { StateReader, StateWriter } from '../engine/state-words.ts';
@@ -11,6 +12,14 @@ import { recoverState } from './recovery.ts';
 import type { ShardCounters } from './shard-counters.ts';
 import { Counter, RecoveryPhase, type LoadedFrom } from './shard-protocol.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
+
+/**
+ * Accounts that a shard has when it rehearses, and words of the log, or else steps, with which the rehearsal ends. V8 compiles what an actor does for what it has done
+ * so far: the first changes that had to be saved took four times as long as later ones, for half a second, and requests piled up.
+ */
+const REHEARSAL_ACCOUNTS = 1024;
+const REHEARSAL_WORDS = 2 * IMAGE_PAGE_WORDS;
+const REHEARSAL_STEPS = 1000;
 
 export interface ActorSnapshotsOptions {
   readonly directory: string;
@@ -28,6 +37,8 @@ export interface ActorSnapshotsOptions {
 
 export class ActorSnapshots {
   readonly #options: ActorSnapshotsOptions;
+  #rehearsal: 'ahead' | 'underWay' | 'over' = 'ahead';
+  #rehearsedSteps = 0;
 
   constructor(options: ActorSnapshotsOptions) {
     this.#options = options;
@@ -57,6 +68,7 @@ export class ActorSnapshots {
   begin(machine: StateMachine): void {
     const { journal, links, counters, source } = this.#options;
     const began = process.hrtime.bigint();
+    this.#endRehearsal(machine);
     const { lastSequence: sequence } = journal;
     const out = new StateWriter();
     for (const link of links) link?.save(out);
@@ -75,5 +87,24 @@ export class ActorSnapshots {
   stepped(machine: StateMachine): void {
     const { source } = this.#options;
     if (source.isUnderWay) source.stepped(machine);
+    else if (this.#rehearsal !== 'over') this.#rehearse(machine);
+  }
+
+  /** Early in its life the actor does what it does beside a snapshot, of which nobody makes one. */
+  #rehearse(machine: StateMachine): void {
+    const { accounts, images } = machine.ledger;
+    if (this.#rehearsal === 'underWay') {
+      this.#rehearsedSteps++;
+      const isLong = images.length >= REHEARSAL_WORDS || this.#rehearsedSteps >= REHEARSAL_STEPS;
+      if (isLong) this.#endRehearsal(machine);
+    } else if (accounts.rows >= REHEARSAL_ACCOUNTS) {
+      machine.beginImage();
+      this.#rehearsal = 'underWay';
+    }
+  }
+
+  #endRehearsal(machine: StateMachine): void {
+    if (this.#rehearsal === 'underWay') machine.endImage(true);
+    this.#rehearsal = 'over';
   }
 }

@@ -1,5 +1,6 @@
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { expect, test } from 'vitest';
+import { freshPage } from '../engine/before-images.ts';
 import {
   accountOf,
   accountsFrame,
@@ -8,6 +9,7 @@ import {
   transfersFrame,
 } from '../test/support/one-shard.ts';
 import {
+  type FromSource,
   SNAPSHOT_WORDS,
   SnapshotPhase,
   SnapshotSource,
@@ -44,6 +46,27 @@ test('pages of the log are written over only when the thread has read all of it'
   expect(second).not.toBe(first);
   expect(third).toBe(second);
   expect([first, second]).not.toContain(fourth);
+  port1.close();
+  port2.close();
+});
+
+test('memory that the thread has made is used for the log, and counted when the next snapshot begins', () => {
+  const { port1, port2 } = new MessageChannel();
+  const source = new SnapshotSource({
+    words: new SharedArrayBuffer(SNAPSHOT_WORDS * 4),
+    port: port1,
+  });
+  const { machine } = new OneShard();
+  const pages = [freshPage(), freshPage()];
+  for (const page of pages) port2.postMessage({ page });
+  const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
+  source.begin(machine, place, new Uint32Array(0));
+  const begin = receiveMessageOnPort(port2)?.message as FromSource;
+  expect(begin).toMatchObject({ type: 'begin', sparePages: 2 });
+  expect(machine.ledger.images.pages[0]!.buffer).toEqual(pages[1]!.buffer);
+  port2.postMessage({ page: freshPage() });
+  source.stepped(machine);
+  expect(machine.ledger.images.spare).toBe(2);
   port1.close();
   port2.close();
 });

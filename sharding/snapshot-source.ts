@@ -2,10 +2,10 @@
  * The actor's side of a snapshot: begins the image, and after each step says how far the log of before-images reaches, until the thread that
  * writes the snapshot has read everything or one of the two gives up. Costs the actor a few words in shared memory for each step meanwhile.
  *
- * What crosses: messages (what the image consists of, pages of the log) and three shared words. The order that counts: the thread copies, reads
+ * What crosses: messages (what the image consists of, pages of the log, and back memory for more of them) and three shared words. The order that counts: the thread copies, reads
  * STEPS, waits until two more steps have ended, and reads LOG; a step ends with LOG, then STEPS. So all that the copy can have seen was logged.
  */
-import type { MessagePort } from 'node:worker_threads';
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import type { ImageParts } from '../engine/image.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
@@ -34,8 +34,15 @@ export type FromSource =
       readonly place: SnapshotPlace;
       readonly parts: ImageParts;
       readonly links: Uint32Array;
+      /** Pages that the log need not make. */
+      readonly sparePages: number;
     }
   | { readonly type: 'page'; readonly page: Uint32Array };
+
+/** Memory for the log. */
+export interface ToSource {
+  readonly page: Uint32Array;
+}
 
 export interface SnapshotChannel {
   readonly words: SharedArrayBuffer;
@@ -57,17 +64,20 @@ export class SnapshotSource {
   begin(machine: StateMachine, place: SnapshotPlace, links: Uint32Array): void {
     if (this.isUnderWay) this.stepped(machine);
     assert(!this.isUnderWay, 'one snapshot of a shard at a time');
+    this.#takePages(machine);
+    const sparePages = machine.ledger.images.spare;
     const parts = machine.beginImage();
     this.isUnderWay = true;
     this.#pages = 0;
     Atomics.store(this.#words, SnapshotWord.phase, SnapshotPhase.underWay);
-    this.#post({ type: 'begin', place, parts, links });
+    this.#post({ type: 'begin', place, parts, links, sparePages });
   }
 
   /** After each step while a snapshot is under way. */
   stepped(machine: StateMachine): void {
     const words = this.#words;
     const { images } = machine.ledger;
+    this.#takePages(machine);
     const bytes = images.length * 4;
     if (bytes > LOG_BYTES_MAX && bytes > machine.tableBytes / 2) {
       Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);
@@ -85,6 +95,15 @@ export class SnapshotSource {
     }
     Atomics.add(words, SnapshotWord.steps, 1);
     Atomics.notify(words, SnapshotWord.steps);
+  }
+
+  /** What the thread has made for the log since. */
+  #takePages({ ledger }: StateMachine): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      ledger.images.supply((received.message as ToSource).page);
+    }
   }
 
   #post(message: FromSource): void {

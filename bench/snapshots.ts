@@ -85,14 +85,20 @@ async function measureUnderLoad(bench: Bench): Promise<Measured> {
   const ratios: number[] = [];
   const alone: Load[] = [];
   const beside: Load[] = [];
+  const groups = { alone: 0, beside: 0 };
+  const slowestGroup = (before: number): number =>
+    Math.max(before, target.takeSlowestGroupMs() ?? 0);
   let snapshots = 0;
   let bytes = 0;
   for (let round = 0; round < rounds; round++) {
     say(`round ${round + 1} of ${rounds}`);
+    target.takeSlowestGroupMs();
     alone.push(await load(options.seconds));
+    groups.alone = slowestGroup(groups.alone);
     const end = new AbortController();
     const taking = takeUntil(end.signal, target);
     beside.push(await load(options.seconds));
+    groups.beside = slowestGroup(groups.beside);
     end.abort();
     for (const one of await taking) {
       snapshots++;
@@ -107,8 +113,8 @@ async function measureUnderLoad(bench: Bench): Promise<Measured> {
     latency: beside[0]!.latency.summary(),
     figures: {
       ratio: rounded(median(ratios), 3),
-      alone: millisecondsOf(alone),
-      beside: millisecondsOf(beside),
+      alone: { ...millisecondsOf(alone), group_max_ms: rounded(groups.alone, 2) },
+      beside: { ...millisecondsOf(beside), group_max_ms: rounded(groups.beside, 2) },
       snapshots,
       snapshot_bytes: Math.round(bytes / Math.max(1, snapshots)),
       hold_ms_max: rounded(target.snapshotHoldMs() ?? 0, 3),

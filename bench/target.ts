@@ -35,6 +35,8 @@ export interface Target {
   snapshot(): Promise<readonly SnapshotTaken[]>;
   /** The longest time that the beginning of a snapshot has held an actor, ms; undefined as above. */
   snapshotHoldMs(): number | undefined;
+  /** The slowest group since this was last asked for, ms: from the beginning of its execution until it was durable; undefined as above. */
+  takeSlowestGroupMs(): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -64,6 +66,7 @@ async function inProcess(options: BenchOptions, directory: string): Promise<Targ
     tableBytes: () => supervisor.metrics().reduce((sum, one) => sum + one.tableBytes, 0),
     snapshot: () => supervisor.snapshot(),
     snapshotHoldMs: () => Math.max(...supervisor.metrics().map((one) => one.snapshotHoldMs)),
+    takeSlowestGroupMs: () => supervisor.takeSlowestGroupMs(),
     stop: () => client.close(),
   };
 }
@@ -106,6 +109,7 @@ function remote(server: Server, client: Client, stopBroker: () => Promise<void>)
     tableBytes: () => undefined,
     snapshot: () => Promise.reject(new Error('snapshots are asked for in process only')),
     snapshotHoldMs: () => undefined,
+    takeSlowestGroupMs: () => undefined,
     stop: async () => {
       try {
         await client.close();

@@ -234,6 +234,10 @@ describe('a shard actor', () => {
     bench.actor.settle();
     expect([store.rows.length, bench.told().map(({ request }) => request)]).toEqual([2, [2]]);
     expect(bench.counters.values[Counter.sequence]).toBe(2);
+    // Both have taken some time, and the slower one has taken less than a minute.
+    const slowest = bench.counters.values[Counter.slowestGroup]!;
+    expect(slowest).toBeGreaterThan(1000);
+    expect(slowest).toBeLessThan(60e9);
   });
 
   test('answers a look-up when all that it has seen is durable, and executes on meanwhile', () => {

@@ -72,6 +72,8 @@ export class ShardActor {
   /** A group is executed and on its way to the disk; its outputs are held. */
   #isUnderWay = false;
   #submittedAt = 0n;
+  /** When the execution of the group under way began. */
+  #begunAt = 0n;
   /** Whom the last step has written to: by peer, and the main thread behind them. */
   readonly written: Uint8Array;
 
@@ -364,6 +366,7 @@ export class ShardActor {
     const machine = this.#machine;
     this.#addAcknowledgements();
     if (!this.#archived.load()) return false;
+    const begunAt = process.hrtime.bigint();
     const time = now();
     machine.execute(Number(time & 0xffffffffn), Number(time >> 32n));
     const frame = this.#group.frame();
@@ -372,6 +375,7 @@ export class ShardActor {
     this.#settle();
     counters.setBlocked(true);
     this.#submittedAt = process.hrtime.bigint();
+    this.#begunAt = begunAt;
     journal.submit({ sequence, timestamp, frame });
     counters.setBlocked(false);
     this.#isUnderWay = true;
@@ -393,8 +397,9 @@ export class ShardActor {
     this.#isUnderWay = false;
     for (const link of links) link?.committed();
     this.#replies.release();
-    const nanoseconds = Number(process.hrtime.bigint() - this.#submittedAt);
-    counters.committed(journal.lastSequence, nanoseconds);
+    const now = process.hrtime.bigint();
+    const nanoseconds = Number(now - this.#submittedAt);
+    counters.committed(journal.lastSequence, nanoseconds, Number(now - this.#begunAt));
   }
 
   /** Hands the messages of the group to their links. */

@@ -78,9 +78,11 @@ export class ShardCounters {
     this.#state(machine);
   }
 
-  /** It is durable, so many nanoseconds after. */
-  committed(sequence: number, nanoseconds: number): void {
-    this.values[Counter.sequence] = sequence;
+  /** It is durable, so many nanoseconds after, and so many after its execution began. */
+  committed(sequence: number, nanoseconds: number, sinceBegun: number): void {
+    const { values } = this;
+    values[Counter.sequence] = sequence;
+    values[Counter.slowestGroup] = Math.max(values[Counter.slowestGroup]!, sinceBegun);
     this.#add(Counter.commitNanoseconds, nanoseconds);
     this.#add(Counter.commitBuckets + bucketOf(COMMIT_BUCKETS, nanoseconds / 1e9), 1);
   }

@@ -144,6 +144,13 @@ export class ShardHost {
     return this.#follow(worker, port1);
   }
 
+  /** See `Supervisor.takeSlowestGroupMs`. */
+  takeSlowestGroupMs(): number {
+    const slowest = this.counters[Counter.slowestGroup]!;
+    this.counters[Counter.slowestGroup] = 0;
+    return slowest / 1e6;
+  }
+
   /** Lets a held shard begin. Resolves when it can append. */
   begin(bell: Doorbell): Promise<void> {
     this.tell({ type: 'begin' }, bell);

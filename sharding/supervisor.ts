@@ -334,6 +334,11 @@ export class Supervisor {
     }));
   }
 
+  /** The slowest group of all shards since this was last asked for, ms: from the beginning of its execution until it was durable. */
+  takeSlowestGroupMs(): number {
+    return Math.max(...this.#hosts.map((host) => host.takeSlowestGroupMs()));
+  }
+
   /** Makes idle shards look at the time. */
   wake(): void {
     for (const bell of this.#bells) bell.ring();

@@ -21,7 +21,8 @@
  * 0.55. Half a page of each row is lost: at 65536 that would be a twentieth of the file.
  *
  * Gotcha: POSIX locks belong to the process. Opening and closing one of these files with `node:fs` while a connection of this process
- * is on it drops SQLite's locks. Only the `-wal` file, which carries none, may be touched that way.
+ * is on it drops SQLite's locks. Only the `-wal` file, which carries none, may be touched that way. The sealer has live segments open so as to sync
+ * them, and closes them when nobody writes them any more.
  */
 import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';

@@ -138,6 +138,11 @@ class SealerPort {
    * might then take its WAL away: so it is closed when nobody writes the segment any more, and not when a shard's life ends.
    */
   static readonly #files = new Map<string, number>();
+  /**
+   * Segments of which a sync has failed: pages may be lost that the system takes for written, and no later sync would say so. Their WALs have all of
+   * it, and stay until the next start, which moves them once more.
+   */
+  static readonly #doubtful = new Set<string>();
   readonly #port: MessagePort;
   readonly #report: (problem: string) => void;
   /** Of the live segment, when there was something to move. */
@@ -182,8 +187,7 @@ class SealerPort {
           return growWal(message.path, GROW_BYTES);
         case 'seal':
           SealerPort.#livePorts.get(message.path)?.leaveLive();
-          seal(message.path);
-          return SealerPort.#closeFile(message.path);
+          return SealerPort.#seal(message.path);
         case 'sync':
           return sync(message.paths);
         case 'report':
@@ -201,7 +205,7 @@ class SealerPort {
   }
 
   #flush(path: string): void {
-    if (!hasWal(path)) return;
+    if (!hasWal(path) || SealerPort.#doubtful.has(path)) return;
     if (this.#live?.path !== path) {
       this.leaveLive();
       SealerPort.#livePorts.get(path)?.leaveLive();
@@ -221,7 +225,20 @@ class SealerPort {
       file = openSync(path, 'r+');
       SealerPort.#files.set(path, file);
     }
-    fdatasyncSync(file);
+    try {
+      fdatasyncSync(file);
+    } catch (error: unknown) {
+      SealerPort.#doubtful.add(path);
+      throw error;
+    }
+  }
+
+  static #seal(path: string): void {
+    SealerPort.#closeFile(path);
+    if (SealerPort.#doubtful.has(path)) {
+      throw new Error(`${path} could not be synced; its WAL stays, and the next start seals it`);
+    }
+    seal(path);
   }
 
   static #closeFile(path: string): void {

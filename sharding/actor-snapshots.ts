@@ -14,8 +14,9 @@ import { Counter, RecoveryPhase, type LoadedFrom } from './shard-protocol.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
 
 /**
- * Accounts that a shard has when it rehearses, and words of the log, or else steps, with which the rehearsal ends. V8 compiles what an actor does for what it has done
- * so far: the first changes that had to be saved took four times as long as later ones, for half a second, and requests piled up.
+ * Accounts that a shard has when it rehearses, and words of the log, or else steps, with which the rehearsal ends. V8 compiles what an actor does
+ * for what it has done so far: the first changes that had to be saved took three times as long as later ones, for half a second, and requests
+ * piled up.
  */
 const REHEARSAL_ACCOUNTS = 1024;
 const REHEARSAL_WORDS = 2 * IMAGE_PAGE_WORDS;

@@ -88,18 +88,6 @@ test('a shard rehearses once it has accounts, and not for ever', () => {
   expect(at.images.isActive).toBe(false);
 });
 
-test('it ends when some thousand changes were saved', () => {
-  using at = new Rehearsing();
-  for (let i = 0; i < 2; i++) at.accounts(8189);
-  at.transfer(1n, 2n);
-  expect(at.images.isActive).toBe(true);
-  const { machine } = at.shard;
-  const row = new Uint32Array(machine.ledger.accounts.words);
-  while (at.images.length < IMAGE_PAGE_WORDS / 2) at.images.saveAccount(0, row);
-  at.snapshots.stepped(machine);
-  expect(at.images.isActive).toBe(false);
-});
-
 test('a snapshot ends it, and there is no other one', () => {
   using at = new Rehearsing();
   at.accounts(1100);

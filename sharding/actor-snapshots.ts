@@ -19,7 +19,7 @@ import type { SnapshotSource } from './snapshot-source.ts';
  * piled up.
  */
 const REHEARSAL_ACCOUNTS = 1024;
-const REHEARSAL_WORDS = IMAGE_PAGE_WORDS / 2;
+const REHEARSAL_WORDS = 2 * IMAGE_PAGE_WORDS;
 const REHEARSAL_STEPS = 1000;
 
 export interface ActorSnapshotsOptions {

@@ -8,7 +8,7 @@
  */
 import { basename } from 'node:path';
 import type { JournalIdentity } from './checksum-chain.ts';
-import { asReadError, openForReading, pragma, saysDamaged } from './database.ts';
+import { asReadError, openForReading, pragma, saysDamaged, sqliteCode } from './database.ts';
 import { type JournalError, journalCorrupt } from './errors.ts';
 import { openImmutable, type ReadConnection, type ReadStatement } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
@@ -79,6 +79,8 @@ export class SegmentReader implements Disposable {
       }
       return undefined;
     } catch (error: unknown) {
+      // A kill in the midst of the change to WAL mode, with which a file begins: there is no row in it, and who opens it for writing rolls that back.
+      if (sqliteCode(error) === 'SQLITE_READONLY_ROLLBACK') return undefined;
       throw asReadError(error, where);
     } finally {
       connection?.close();

@@ -4,6 +4,7 @@ import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config
 import { mindLostOutput } from './lib/lost-output.ts';
 import { shortenNearImports } from './lib/near-imports.ts';
 import { nearest } from './lib/nearest.ts';
+import { keepYoungObjectsYoung } from './lib/young-objects.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
 
@@ -260,6 +261,7 @@ function versionUsage(): string {
 }
 
 if (import.meta.main) {
+  keepYoungObjectsYoung();
   // What a verb does is loaded behind it.
   shortenNearImports();
   mindLostOutput(process.argv[2] === 'serve');

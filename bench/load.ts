@@ -104,6 +104,28 @@ export async function runPacedLoad(
   return { transfers, seconds, latency, late };
 }
 
+/** Counts requests: a set of their promises would outlive them (lib/slot-table.ts). */
+class UnderWay {
+  count = 0;
+  #onEnd = (): void => undefined;
+
+  begin(): void {
+    this.count++;
+  }
+
+  end(): void {
+    this.count--;
+    this.#onEnd();
+  }
+
+  /** Resolves when the next one ends. */
+  ended(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onEnd = resolve;
+    });
+  }
+}
+
 /** Calls `send` at the times at which so many transfers a second are due, and waits for all of it in the end. Rejects when one does. */
 export async function runPaced(
   { rate, inFlight, seconds, signal }: LoadOptions & { readonly rate: number },
@@ -111,12 +133,12 @@ export async function runPaced(
 ): Promise<void> {
   const start = performance.now();
   const end = start + seconds * 1000;
-  const underWay = new Set<Promise<void>>();
+  const underWay = new UnderWay();
   const failures: unknown[] = [];
   let due = start;
   while (due < end && !signal.aborted && failures.length === 0) {
-    if (underWay.size >= inFlight) {
-      await Promise.race(underWay);
+    if (underWay.count >= inFlight) {
+      await underWay.ended();
       continue;
     }
     const wait = due - performance.now();
@@ -125,13 +147,13 @@ export async function runPaced(
       continue;
     }
     const { n, answered } = send(due);
-    const done = answered
+    underWay.begin();
+    void answered
       .catch((error: unknown) => void failures.push(error))
-      .finally(() => underWay.delete(done));
-    underWay.add(done);
+      .finally(() => underWay.end());
     due += (n / rate) * 1000;
   }
-  await Promise.all(underWay);
+  while (underWay.count > 0) await underWay.ended();
   if (failures.length > 0) throw failures[0];
 }
 

@@ -25,6 +25,7 @@ import {
 import type { FilterOf, PageOf, QueryOperation } from '../gateway/wire-codec-filters.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { type Client, type Transport, TransportClient } from './client.ts';
+import { NatsInbox } from './nats-inbox.ts';
 import { decodeProblem } from './problem.ts';
 import type { Attempt } from './retry.ts';
 import type { RecordKind } from './rows.ts';
@@ -68,13 +69,14 @@ class NatsTransport implements Transport {
   readonly #connection: NatsConnection;
   readonly #prefix: string;
   readonly #tryMs: number;
-  readonly #underWay = new Set<(error: SyceeError) => void>();
+  readonly #inbox: NatsInbox;
   #isConnected = true;
 
   constructor(connection: NatsConnection, options: ConnectOptions) {
     this.#connection = connection;
     this.#prefix = options.prefix ?? 'sycee';
     this.#tryMs = options.tryMs ?? TRY_MS_DEFAULT;
+    this.#inbox = new NatsInbox(connection, options.nats?.inboxPrefix);
     void this.#watch();
   }
 
@@ -114,19 +116,17 @@ class NatsTransport implements Transport {
     if (!this.#isConnected) {
       throw new SyceeError('not_ready', 'the connection to NATS is down at the moment');
     }
-    const timeout = Math.max(1, Math.min(this.#tryMs, deadline - Date.now()));
+    const left = Math.max(1, Math.ceil(deadline - Date.now()));
+    const timeoutMs = Math.min(this.#tryMs, left);
     const headers = natsHeaders();
-    headers.set('Sycee-Deadline-Ms', String(Math.max(1, Math.ceil(deadline - Date.now()))));
-    const { promise: lost, reject: onLost } = Promise.withResolvers<never>();
-    this.#underWay.add(onLost);
+    headers.set('Sycee-Deadline-Ms', String(left));
+    let message: Msg;
     try {
-      const request = this.#connection.request(subject, bytes, { timeout, headers });
-      return answerOf(await Promise.race([request, lost]));
+      message = await this.#inbox.request({ subject, bytes, headers, timeoutMs });
     } catch (error: unknown) {
       throw requestFault(error);
-    } finally {
-      this.#underWay.delete(onLost);
     }
+    return answerOf(message);
   }
 
   /** Follows the connection until it is closed. */
@@ -137,13 +137,15 @@ class NatsTransport implements Transport {
         this.#endAll('the connection to NATS was lost');
       } else if (status.type === 'reconnect') {
         this.#isConnected = true;
+      } else if (status.type === 'error') {
+        const { error } = status;
+        if (error instanceof errors.PermissionViolationError) this.#inbox.refused(error);
       }
     }
   }
 
   #endAll(reason: string): void {
-    for (const end of this.#underWay) end(new SyceeError('unknown', reason));
-    this.#underWay.clear();
+    this.#inbox.endAll(new SyceeError('unknown', reason));
   }
 }
 
@@ -156,18 +158,16 @@ function answerOf(message: Msg): Uint8Array {
 function requestFault(error: unknown): SyceeError {
   if (error instanceof SyceeError) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  // The client's library wraps some faults and throws others as they are.
-  const fault = error instanceof errors.RequestError ? (error.cause ?? error) : error;
-  if (fault instanceof errors.NoRespondersError) {
+  if (error instanceof errors.NoRespondersError) {
     return new SyceeError('not_ready', 'nobody serves this subject at the moment', {
       cause: error,
     });
   }
-  if (fault instanceof errors.InvalidArgumentError) {
+  if (error instanceof errors.InvalidArgumentError) {
     const message = `the NATS server does not take a request of this size: ${reason}`;
     return new SyceeError('too_large', message, { cause: error });
   }
-  if (fault instanceof errors.ClosedConnectionError) {
+  if (error instanceof errors.ClosedConnectionError) {
     return new SyceeError('not_ready', 'the connection to NATS is closed', { cause: error });
   }
   return new SyceeError('unknown', `no answer over NATS: ${reason}`, { cause: error });

@@ -23,6 +23,7 @@ export class CreateCall implements Call {
   readonly promise: Promise<CreateReply>;
   readonly deadlineMs: number;
   readonly events: number;
+  slot = -1;
   isDone = false;
   readonly #release: (call: Call) => void;
   #resolve!: (reply: CreateReply) => void;

@@ -38,6 +38,7 @@ export class QueryCall<Result> implements Call {
   readonly promise: Promise<Result>;
   readonly deadlineMs: number;
   readonly events: number;
+  slot = -1;
   isDone = false;
   readonly #release: (call: Call) => void;
   #resolve!: (result: Result) => void;

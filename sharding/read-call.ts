@@ -15,6 +15,7 @@ abstract class ReadCall<Result> implements Call {
   readonly promise: Promise<Result>;
   readonly deadlineMs: number;
   readonly events: number;
+  slot = -1;
   isDone = false;
   protected readonly positions: Position[] = [];
   #release: (call: Call) => void = () => undefined;

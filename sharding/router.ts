@@ -23,6 +23,7 @@ import {
   type TransfersPage,
 } from '../engine/query.ts';
 import type { CreateReply, RowsReply } from '../engine/reply.ts';
+import { SlotTable } from '../lib/slot-table.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { CreateCall, late, overloaded } from './create-call.ts';
 import { CreateRounds, importFlag } from './create-rounds.ts';
@@ -63,6 +64,8 @@ export interface Call {
   readonly deadlineMs: number;
   readonly isDone: boolean;
   readonly events: number;
+  /** Its place among the calls under way; the router's. */
+  slot: number;
   expire(): void;
 }
 
@@ -70,7 +73,7 @@ export class Router {
   readonly #shards: readonly ShardClient[];
   readonly #records: RecordThread;
   readonly #status: () => RouterStatus;
-  readonly #calls = new Set<Call>();
+  readonly #calls = new SlotTable<Call>();
   #events = 0;
   #isClosed = false;
   readonly #scatter: Scatter;
@@ -206,12 +209,12 @@ export class Router {
 
   /** From here on the call counts; `release` is called when the last shard has answered for it, or is gone. */
   #begin(call: Call): void {
-    this.#calls.add(call);
+    call.slot = this.#calls.add(call);
     this.#events += call.events;
   }
 
   readonly #release = (call: Call): void => {
-    assert(this.#calls.delete(call), 'a call is released once');
+    assert(this.#calls.remove(call.slot) === call, 'a call is released once');
     this.#events -= call.events;
   };
 

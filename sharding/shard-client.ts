@@ -6,6 +6,7 @@ import { assert } from '../engine/assert.ts';
 import { Input, INPUT_WORDS } from '../engine/frame.ts';
 import { Reply } from '../engine/open-requests.ts';
 import type { Doorbell } from '../lib/doorbell.ts';
+import { SlotTable } from '../lib/slot-table.ts';
 import { RingReader, RingWriter } from './ring.ts';
 
 /** What the router waits for. `reader` is at a reply frame of this request. */
@@ -34,8 +35,8 @@ export class ShardClient {
   #reader: RingReader;
   #session: number;
   isUp = false;
-  readonly #inFlight = new Map<number, InFlight>();
-  #lastRequest = 0;
+  /** A request's number is its place here. */
+  readonly #inFlight = new SlotTable<InFlight>();
   #isAnnounced = false;
 
   constructor(shard: number, doorbell: Doorbell, life: ShardLife) {
@@ -78,17 +79,15 @@ export class ShardClient {
   /** Sends what was reserved. The deadline is in milliseconds since the epoch, 0 for none. `flags`: see InputFlag. */
   // oxlint-disable-next-line max-params -- An object per request would cost more than it explains.
   send(type: number, bytes: number, deadlineMs: number, inFlight: InFlight, flags = 0): void {
-    const request = this.#nextRequest();
     const at = this.#writer.at / 4;
     const { words } = this.#writer;
     words.fill(0, at, at + INPUT_WORDS);
     words[at + Input.type] = type;
     words[at + Input.bytes] = INPUT_WORDS * 4 + bytes;
     words[at + Input.session] = this.#session;
-    words[at + Input.request] = request;
+    words[at + Input.request] = this.#inFlight.add(inFlight);
     putNanoseconds(words, at + Input.deadline, deadlineMs);
     words[at + Input.flags] = flags;
-    this.#inFlight.set(request, inFlight);
     this.#writer.commit();
     this.#announce(bytes);
   }
@@ -110,22 +109,14 @@ export class ShardClient {
     this.#doorbell.ring();
   };
 
-  #nextRequest(): number {
-    do this.#lastRequest = (this.#lastRequest + 1) >>> 0;
-    while (this.#inFlight.has(this.#lastRequest));
-    return this.#lastRequest;
-  }
-
   /** Takes replies; true when there may be more. */
   drain(): boolean {
     for (let taken = 0; taken < REPLIES_AT_ONCE_MAX; taken++) {
       if (!this.#reader.peek()) return false;
       const { words } = this.#reader;
       const at = this.#reader.at / 4;
-      const request = words[at + Reply.request]!;
-      const inFlight = this.#inFlight.get(request);
+      const inFlight = this.#inFlight.remove(words[at + Reply.request]!);
       assert(inFlight !== undefined, 'a reply has its request');
-      this.#inFlight.delete(request);
       inFlight.answered(this.shard, words, at);
       this.#reader.release();
     }
@@ -134,9 +125,7 @@ export class ShardClient {
 
   /** The shard is gone: what it was asked is unknown. */
   fail(): void {
-    const all = [...this.#inFlight.values()];
-    this.#inFlight.clear();
-    for (const one of all) one.failed(this.shard);
+    for (const one of this.#inFlight.takeAll()) one.failed(this.shard);
   }
 }
 

@@ -1,14 +1,14 @@
 /**
- * A process of its own for lib/young-objects.test.ts: makes objects that live long for a while, as requests do that queue up, and then such as die at
- * once. Says by how many bytes V8's old generation has grown in the second part. With the argument `young` it asks for young objects first.
+ * A process of its own for lib/collector.test.ts: makes objects that live long for a while, as requests do that queue up, and then such as die at
+ * once. Says by how many bytes V8's old generation has grown in the second part. With the argument `young` it sets the flags first.
  */
 import { getHeapSpaceStatistics } from 'node:v8';
-import { keepYoungObjectsYoung } from '../../lib/young-objects.ts';
+import { setCollectorFlags } from '../../lib/collector.ts';
 
 const QUEUED = 1 << 16;
 const ROUNDS = 20;
 
-if (process.argv[2] === 'young') keepYoungObjectsYoung();
+if (process.argv[2] === 'young') setCollectorFlags();
 const kept = Array.from({ length: QUEUED }, (): object | undefined => undefined);
 
 for (let round = 0; round < ROUNDS; round++) make(200_000, QUEUED);

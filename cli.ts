@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** The command line: picks a verb and hands over. Verbs do their work in serve.ts and bench/run.ts; settings are read in config.ts. */
 import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config.ts';
-import { setCollectorFlags } from './lib/collector.ts';
 import { mindLostOutput } from './lib/lost-output.ts';
 import { shortenNearImports } from './lib/near-imports.ts';
 import { nearest } from './lib/nearest.ts';
+import { applyV8Settings } from './lib/v8-settings.ts';
 import manifest from './package.json' with { type: 'json' };
 import type { Output } from './serve.ts';
 
@@ -261,7 +261,7 @@ function versionUsage(): string {
 }
 
 if (import.meta.main) {
-  setCollectorFlags();
+  applyV8Settings();
   // What a verb does is loaded behind it.
   shortenNearImports();
   mindLostOutput(process.argv[2] === 'serve');

@@ -1,14 +1,14 @@
 /**
- * A process of its own for lib/collector.test.ts: makes objects that live long for a while, as requests do that queue up, and then such as die at
- * once. Says by how many bytes V8's old generation has grown in the second part. With the argument `young` it sets the flags first.
+ * A process of its own for lib/v8-settings.test.ts: makes objects that live long for a while, as requests do that queue up, and then such as die at
+ * once. Says by how many bytes V8's old generation has grown in the second part. With the argument `young` it has the settings first.
  */
 import { getHeapSpaceStatistics } from 'node:v8';
-import { setCollectorFlags } from '../../lib/collector.ts';
+import { applyV8Settings } from '../../lib/v8-settings.ts';
 
 const QUEUED = 1 << 16;
 const ROUNDS = 20;
 
-if (process.argv[2] === 'young') setCollectorFlags();
+if (process.argv[2] === 'young') applyV8Settings();
 const kept = Array.from({ length: QUEUED }, (): object | undefined => undefined);
 
 for (let round = 0; round < ROUNDS; round++) make(200_000, QUEUED);

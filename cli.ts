@@ -162,6 +162,8 @@ async function runRestoreVerb(args: readonly string[], output: Output): Promise<
 
 async function runBenchVerb(args: readonly string[]): Promise<number> {
   const { runBench } = await import('./bench/run.ts');
+  // Loads, and ledgers in process.
+  applyV8Settings();
   return runBench([...args]);
 }
 
@@ -261,7 +263,6 @@ function versionUsage(): string {
 }
 
 if (import.meta.main) {
-  applyV8Settings();
   // What a verb does is loaded behind it.
   shortenNearImports();
   mindLostOutput(process.argv[2] === 'serve');

@@ -13,6 +13,7 @@ import type { SnapshotTaken } from './control/snapshot-verb.ts';
 import { type Gateway, startGateway } from './gateway/gateway.ts';
 import type { RouterStatus } from './gateway/request-router.ts';
 import { openWaitingRoom } from './gateway/waiting-room.ts';
+import { applyV8Settings } from './lib/v8-settings.ts';
 import { Supervisor } from './sharding/supervisor.ts';
 
 const SIGNAL_ECHO_MS = 500;
@@ -41,6 +42,8 @@ export async function serve(
       archive: config.archive,
     });
     await recover(supervisor, config, options.version);
+    // Not before: nobody waits for a request then, and a recovery on all cores has V8's pool compile for it.
+    applyV8Settings();
     const control = await startControl(supervisor, config, output);
     const edges = await startGateway(config, supervisor, {
       version: options.version,

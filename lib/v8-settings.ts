@@ -18,7 +18,8 @@ import { lowerThreadsNamed } from './thread-priority.ts';
 
 /** As Node names the threads that compile, and mark and sweep the heap, beside. */
 const POOL_THREADS = 'node-V8Worker';
-const STEPS_BACK = 10;
+/** A third of a share where cores are fewer than threads. With 10, a tenth, loads that keep all cores busy wait for code to be compiled. */
+const STEPS_BACK = 5;
 
 export function applyV8Settings(): void {
   setFlagsFromString('--no-allocation-site-pretenuring');

@@ -58,7 +58,7 @@ export class NatsInbox {
       const slot = this.#waiting.add({ subject, number, endsAt, resolve, reject });
       this.#sweep ??= setInterval(() => this.#endLate(), SWEEP_MS);
       try {
-        const reply = `${this.#prefix}${slot}.${number}`;
+        const reply = `${this.#prefix}${slot}-${number}`;
         this.#connection.publish(subject, bytes, { reply, headers });
       } catch (error: unknown) {
         this.#waiting.remove(slot);
@@ -82,22 +82,22 @@ export class NatsInbox {
   }
 
   #subscribe(): void {
-    this.#isSubscribed = true;
-    this.#connection.subscribe(`${this.#prefix}>`, {
+    this.#connection.subscribe(`${this.#prefix}*`, {
       // What the library says of the subscription itself comes by the connection's status, too.
       callback: (error, message) => {
         if (error === null) this.#answered(message);
       },
     });
+    this.#isSubscribed = true;
   }
 
   // Hot path.
   #answered(message: Msg): void {
     const { subject } = message;
-    const dot = subject.lastIndexOf('.');
-    const slot = Number(subject.slice(this.#prefix.length, dot));
+    const dash = subject.lastIndexOf('-');
+    const slot = Number(subject.slice(this.#prefix.length, dash));
     const waiting = this.#waiting.get(slot);
-    if (waiting === undefined || waiting.number !== Number(subject.slice(dot + 1))) return;
+    if (waiting === undefined || waiting.number !== Number(subject.slice(dash + 1))) return;
     this.#waiting.remove(slot);
     const isNobodyThere = message.data.length === 0 && message.headers?.code === NO_RESPONDERS;
     if (isNobodyThere) waiting.reject(new errors.NoRespondersError(waiting.subject));

@@ -45,6 +45,14 @@ test('it does what a Map by number would', () => {
   expect(new Map(table.entries())).toEqual(model);
 });
 
+test('a crowd leaves its places behind when it is gone', () => {
+  const table = new SlotTable<{ readonly n: number }>();
+  const slots = Array.from({ length: 5000 }, (_, n) => table.add({ n }));
+  for (const slot of slots) table.remove(slot);
+  expect(table.size).toBe(0);
+  expect(table.add({ n: 1 })).toBe(0);
+});
+
 test('who goes through it may take out what is there', () => {
   const table = new SlotTable<{ readonly n: number }>();
   for (let n = 0; n < 10; n++) table.add({ n });

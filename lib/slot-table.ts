@@ -6,6 +6,9 @@
  * then survives its death until the heap is marked as a whole, which took a quarter of both cores with small requests (docs/benchmarks.md).
  */
 
+/** More places than this are given up when all are free: who goes through the table looks at each. */
+const PLACES_KEPT = 1024;
+
 export class SlotTable<T extends object> {
   readonly #slots: (T | undefined)[] = [];
   readonly #free: number[] = [];
@@ -36,15 +39,20 @@ export class SlotTable<T extends object> {
     if (one === undefined) return undefined;
     this.#slots[slot] = undefined;
     this.#free.push(slot);
+    if (this.#slots.length > PLACES_KEPT && this.size === 0) this.#clear();
     return one;
   }
 
   /** Empties the table. */
   takeAll(): T[] {
     const all = [...this];
+    this.#clear();
+    return all;
+  }
+
+  #clear(): void {
     this.#slots.length = 0;
     this.#free.length = 0;
-    return all;
   }
 
   /** Those that are under way now, in no order, with their numbers. To take one out meanwhile does not disturb it. */

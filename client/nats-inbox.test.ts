@@ -129,3 +129,12 @@ test('what publish throws ends its request, and all that wait end with the conne
   expect(await waiting).toEqual(new Error('gone'));
   expect(vi.getTimerCount()).toBe(0);
 });
+
+test('a request that could not be published is not waited for', async () => {
+  const fake = connection();
+  const inbox = inboxOf(fake);
+  fake.fault = new Error('too large');
+  await expect(ask(inbox)).rejects.toThrow('too large');
+  await vi.advanceTimersByTimeAsync(TRY_MS / 2);
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -3,7 +3,7 @@
  *
  * Not a Map: under steady adding and deleting, a Map moves into new tables all the time, and each old table points to the next one. Once one of them
  * is in V8's old generation, the chain keeps every later one from being collected, with all that was under way in it: the whole of each request
- * then survives its death until the heap is marked as a whole, which took a quarter of both cores with small requests (docs/benchmarks.md).
+ * then survives its death until the heap is marked as a whole (docs/performance.md has what that costs).
  */
 
 /** More places than this are given up when all are free: who goes through the table looks at each. */

@@ -1,6 +1,6 @@
 /**
  * How V8 works for a ledger, and for a load: what it does beside must not hold up who is waited for. For who owns the process, before its first
- * request; docs/benchmarks.md has the figures.
+ * request; docs/performance.md has what each of them costs otherwise.
  *
  * Objects are made young, whatever V8 has learned of their place in the code. It counts how many of those made there live long, and makes them in the
  * old generation from then on. Where requests queue up for a moment, as at a start while nothing is compiled, theirs do, and it never finds out that

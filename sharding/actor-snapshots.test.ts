@@ -57,9 +57,20 @@ class Rehearsing implements Disposable {
   }
 
   transfer(debit: bigint, credit: bigint): void {
-    const frame = transfersFrame([transferOf(this.#id++, debit, credit)]);
-    this.shard.run([frame], (this.#time += 1_000_000n));
+    this.transfers(1, debit, credit);
+  }
+
+  transfers(count: number, debit: bigint, credit: bigint): void {
+    const transfers = Array.from({ length: count }, () => transferOf(this.#id++, debit, credit));
+    this.shard.run([transfersFrame(transfers)], (this.#time += 1_000_000n));
     this.snapshots.stepped(this.shard.machine);
+  }
+
+  /** So many in the ledger, in as many steps as they need. */
+  transfersUpTo(count: number): void {
+    const { transferIndex } = this.shard.machine.ledger;
+    while (transferIndex.count < count)
+      this.transfers(Math.min(8000, count - transferIndex.count), 1n, 2n);
   }
 
   end(phase: number): void {
@@ -73,9 +84,10 @@ class Rehearsing implements Disposable {
   }
 }
 
-test('a shard rehearses once it has accounts, and not for ever', () => {
+test('a shard rehearses once it has accounts and transfers, and not for ever', () => {
   using at = new Rehearsing();
   at.accounts(1023);
+  at.transfersUpTo(65_536);
   expect(at.images.isActive).toBe(false);
   at.accounts(1);
   expect(at.images.isActive).toBe(true);
@@ -88,9 +100,26 @@ test('a shard rehearses once it has accounts, and not for ever', () => {
   expect(at.images.isActive).toBe(false);
 });
 
+test('few transfers are no rehearsal, and a log of 4 MiB is the end of one', () => {
+  using at = new Rehearsing();
+  at.accounts(1100);
+  at.transfersUpTo(65_535);
+  expect(at.images.isActive).toBe(false);
+  at.transfersUpTo(65_536);
+  expect(at.images.isActive).toBe(true);
+  let most = 0;
+  while (at.images.isActive) {
+    most = at.images.length;
+    at.transfers(8000, 1n, 2n);
+  }
+  expect([most < 4 * IMAGE_PAGE_WORDS, at.images.spare >= 4]).toEqual([true, true]);
+});
+
 test('a snapshot ends it, and there is no other one', () => {
   using at = new Rehearsing();
   at.accounts(1100);
+  at.transfersUpTo(65_536);
+  expect(at.images.isActive).toBe(true);
   at.transfer(1n, 2n);
   at.snapshots.begin(at.shard.machine);
   expect([at.isUnderWay, at.images.isActive, at.images.length]).toEqual([true, true, 0]);

@@ -14,12 +14,13 @@ import { Counter, RecoveryPhase, type LoadedFrom } from './shard-protocol.ts';
 import type { SnapshotSource } from './snapshot-source.ts';
 
 /**
- * Accounts that a shard has when it rehearses, and words of the log, or else steps, with which the rehearsal ends. V8 compiles what an actor does
- * for what it has done so far: the first changes that had to be saved took three times as long as later ones, for half a second, and requests
- * piled up.
+ * Accounts and transfers that a shard has when it rehearses, and words of the log, or else steps, with which the rehearsal ends. V8 compiles what an
+ * actor does for what it has done so far: the first changes that had to be saved took three times as long as later ones, for half a second, and
+ * requests piled up. With fewer transfers nothing is compiled yet that would be compiled anew, and no slot is saved.
  */
 const REHEARSAL_ACCOUNTS = 1024;
-const REHEARSAL_WORDS = 2 * IMAGE_PAGE_WORDS;
+const REHEARSAL_TRANSFERS = 65_536;
+const REHEARSAL_WORDS = 4 * IMAGE_PAGE_WORDS;
 const REHEARSAL_STEPS = 1000;
 
 export interface ActorSnapshotsOptions {
@@ -93,12 +94,12 @@ export class ActorSnapshots {
 
   /** Early in its life the actor does what it does beside a snapshot, of which nobody makes one. */
   #rehearse(machine: StateMachine): void {
-    const { accounts, images } = machine.ledger;
+    const { accounts, transferIndex, images } = machine.ledger;
     if (this.#rehearsal === 'underWay') {
       this.#rehearsedSteps++;
       const isLong = images.length >= REHEARSAL_WORDS || this.#rehearsedSteps >= REHEARSAL_STEPS;
       if (isLong) this.#endRehearsal(machine);
-    } else if (accounts.rows >= REHEARSAL_ACCOUNTS) {
+    } else if (accounts.rows >= REHEARSAL_ACCOUNTS && transferIndex.count >= REHEARSAL_TRANSFERS) {
       machine.beginImage();
       this.#rehearsal = 'underWay';
     }

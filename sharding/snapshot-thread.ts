@@ -24,7 +24,6 @@ import {
 } from '../engine/image.ts';
 import { StateReader } from '../engine/state-words.ts';
 import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
-import { lowerThreadPriority } from '../lib/thread-priority.ts';
 import { UNSYNCED_BYTES_MAX, UNSYNCED_BYTES_MAX_ALONE } from '../persistence/image-file.ts';
 import { SnapshotBeing } from '../persistence/snapshot-store.ts';
 import {
@@ -56,6 +55,7 @@ export interface SnapshotWritten {
   readonly seconds: number;
 }
 export type FromSnapshotThread =
+  | { readonly type: 'ready' }
   | SnapshotWritten
   | { readonly type: 'problem'; readonly shard: number; readonly problem: string };
 
@@ -65,19 +65,16 @@ const WINDOW_WORDS = 4 << 20;
  * After so much time of a processor the thread rests, for PACE_RESTS times as long: it takes a quarter of a core, and the actors, who may have none
  * to spare, the rest (`bench snapshot-under-load`). At a stop nobody needs it.
  */
-const PACE_SLICE_US = 10_000;
+const PACE_SLICE_US = 2_000;
 const PACE_RESTS = 3;
 /** With a longer log of before-images it does not rest until it has read everything. */
 const LOG_BYTES_CALM = 96 << 20;
-/** Of priority: where it has a core for itself it makes no difference. */
-const STEPS_BACK = 10;
 /** How long the thread waits for an actor to move before it rings again. */
 const STEP_WAIT_MS = 20;
 
 export function runSnapshotThread(): void {
   assert(parentPort !== null, 'snapshots are written by a thread of its own');
   const main = parentPort;
-  lowerThreadPriority(STEPS_BACK);
   const options = workerData as SnapshotThreadOptions;
   main.on('message', (message: SnapshotConnect | 'stop') => {
     if (message === 'stop') {
@@ -92,6 +89,7 @@ export function runSnapshotThread(): void {
     });
     port.unref();
   });
+  main.postMessage({ type: 'ready' } satisfies FromSnapshotThread, []);
 }
 
 type Begin = Extract<FromSource, { type: 'begin' }>;
@@ -179,6 +177,7 @@ class SnapshotWriting {
     if (this.#isAlone) return;
     for (let i = this.#sparePages; i < logPagesOf(this.#parts.sizes); i++) {
       this.#port.postMessage({ page: freshPage() } satisfies ToSource, []);
+      this.#pace();
     }
   }
 
@@ -207,12 +206,14 @@ class SnapshotWriting {
       const words = this.#window.subarray(end, end + piece.words);
       end += piece.words;
       this.#copy.copy(piece, words);
+      this.#pace();
       return { piece, words };
     });
     this.#absorb();
     being.image.unsyncedMax = this.#isAlone ? UNSYNCED_BYTES_MAX_ALONE : UNSYNCED_BYTES_MAX;
     for (const { piece, words } of copies) {
       this.#copy.restore(piece, words);
+      this.#pace();
       this.#digest.add(piece.section, words);
       being.image.write(piece.section, words);
       this.#pace();

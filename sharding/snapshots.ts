@@ -74,6 +74,7 @@ export class Snapshots {
   /** The first one is being written. */
   #wishes: Wish[] = [];
   #worker: Worker | undefined;
+  #thread: 'none' | 'loading' | 'ready' | 'ended' = 'none';
   /** By shard: what the thread is told of its life when it is there. */
   readonly #connects = new Map<number, SnapshotConnect>();
   #isStopping = false;
@@ -90,8 +91,9 @@ export class Snapshots {
     }));
   }
 
-  /** The thread is there from the first snapshot on: most of what it takes is memory. */
+  /** The thread is there from the first snapshot on, or from when there is something that a trigger will want: most of what it takes is memory. */
   #start(): Worker {
+    this.#thread = 'loading';
     const { clusterId, shards, directories, doorbells } = this.#options;
     const threadOptions: SnapshotThreadOptions = { clusterId, shards, directories, doorbells };
     const url = new URL('./snapshot-worker.ts', import.meta.url);
@@ -101,6 +103,11 @@ export class Snapshots {
     for (const connect of this.#connects.values()) worker.postMessage(connect, [connect.port]);
     this.#connects.clear();
     return worker;
+  }
+
+  /** Whether the thread can be given work. 'ended': by an error. */
+  get thread(): 'none' | 'loading' | 'ready' | 'ended' {
+    return this.#thread;
   }
 
   /** A shard begins a life: its end of the channel, to be moved to its thread. */
@@ -141,6 +148,8 @@ export class Snapshots {
     const now = performance.now();
     for (const [shard, keeping] of this.#shards.entries()) {
       const bytes = this.#unsaved(shard);
+      // Its code is loaded long before the first one is due, and not beside it.
+      if (bytes > 0 && (minutes > 0 || mib > 0)) this.#worker ??= this.#start();
       if (bytes === 0 || now < keeping.notBeforeMs || !this.#options.isRunning(shard)) continue;
       const isTime = minutes > 0 && now - keeping.lookedMs >= minutes * 60_000;
       const isMuch = mib > 0 && bytes >= mib * 2 ** 20;
@@ -209,7 +218,13 @@ export class Snapshots {
       this.#failed(shard, 'the disk has too little room for it');
       return;
     }
+    if (this.#thread === 'ended') {
+      this.#failed(shard, 'the thread that writes them has ended');
+      return;
+    }
     this.#worker ??= this.#start();
+    // From its beginning on an image costs the shard something: not before somebody reads it.
+    if (this.#thread === 'loading') return;
     Atomics.store(words, SnapshotWord.phase, SnapshotPhase.idle);
     this.#options.ask(shard);
   }
@@ -229,7 +244,10 @@ export class Snapshots {
   }
 
   #onMessage(message: FromSnapshotThread): void {
-    if (message.type === 'written') this.#written(message);
+    if (message.type === 'ready') {
+      this.#thread = 'ready';
+      this.#next();
+    } else if (message.type === 'written') this.#written(message);
     else this.#failed(message.shard, message.problem);
   }
 
@@ -264,6 +282,7 @@ export class Snapshots {
   }
 
   #onEnd(error: Error): void {
+    this.#thread = 'ended';
     const wishes = this.#wishes;
     this.#wishes = [];
     if (!this.#isStopping) this.#options.log(`snapshots: the thread has ended: ${error.message}`);

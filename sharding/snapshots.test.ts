@@ -1,0 +1,87 @@
+/** When the thread that writes snapshots is there, and what it is asked for then. What it writes has tests of its own. */
+import { expect, test } from 'vitest';
+import { DOORBELL_BYTES } from '../lib/doorbell.ts';
+import { TempDirectory } from '../test/support/cluster.ts';
+import { Snapshots, type SnapshotTriggers } from './snapshots.ts';
+
+class Asked implements AsyncDisposable {
+  readonly snapshots: Snapshots;
+  journalBytes = 0;
+  readonly asked: number[] = [];
+  readonly #directory = new TempDirectory();
+  #onAsk = (): void => undefined;
+
+  constructor(triggers: SnapshotTriggers) {
+    this.snapshots = new Snapshots({
+      clusterId: '0'.repeat(32),
+      shards: 1,
+      directories: [this.#directory.path],
+      doorbells: new SharedArrayBuffer(DOORBELL_BYTES),
+      triggers,
+      log: () => undefined,
+      journalBytes: () => this.journalBytes,
+      hasRoom: () => true,
+      isRunning: () => true,
+      ask: (shard) => {
+        this.asked.push(shard);
+        this.#onAsk();
+      },
+      onWritten: () => undefined,
+    });
+    // The shard's end is held here.
+    this.snapshots.connect(0).port.close();
+  }
+
+  /** Resolves when the shard is asked to begin the next one. */
+  nextAsk(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onAsk = resolve;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.snapshots.stop();
+    await this.#directory[Symbol.asyncDispose]();
+  }
+}
+
+const OFF: SnapshotTriggers = { minutes: 0, mib: 0 };
+const SOME_DAY: SnapshotTriggers = { minutes: 60, mib: 0 };
+
+test('a shard begins no image before the thread that reads it has loaded', async () => {
+  await using at = new Asked(OFF);
+  const asked = at.nextAsk();
+  void at.snapshots.take().catch(() => undefined);
+  expect(at.asked).toEqual([]);
+  await asked;
+  expect(at.asked).toEqual([0]);
+});
+
+test('the thread loads when there is something that a trigger will want, long before it is due', async () => {
+  await using at = new Asked(SOME_DAY);
+  at.snapshots.look();
+  expect(at.snapshots.thread).toBe('none');
+  at.journalBytes = 1;
+  at.snapshots.look();
+  expect([at.snapshots.thread, at.asked]).toEqual(['loading', []]);
+  await expect.poll(() => at.snapshots.thread, { timeout: 30_000 }).toBe('ready');
+  void at.snapshots.take().catch(() => undefined);
+  expect(at.asked).toEqual([0]);
+});
+
+test('without triggers the thread waits for the first wish', async () => {
+  await using at = new Asked(OFF);
+  at.journalBytes = 1;
+  at.snapshots.look();
+  expect(at.snapshots.thread).toBe('none');
+});
+
+test('a stop while the thread loads ends it, and whoever waits is told', async () => {
+  const at = new Asked(OFF);
+  const taken = at.snapshots.take();
+  taken.catch(() => undefined);
+  expect(at.snapshots.thread).toBe('loading');
+  await at[Symbol.asyncDispose]();
+  await expect(taken).rejects.toThrow('the ledger is stopping');
+  expect(at.asked).toEqual([]);
+});

@@ -1,20 +1,12 @@
 /** The other end of `QueryThread`: a desk on a thread of its own, behind the port that questions come in by. */
 import { parentPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
-import { lowerThreadPriority } from '../lib/thread-priority.ts';
 import { QueryDesk } from './query-desk.ts';
 import type { FromThread, QueryThreadOptions, ToThread } from './query-thread.ts';
-
-/**
- * Of priority, so that where cores are fewer than threads the actors go first. A tenth of an actor's share is left then, which is what readers may
- * cost a load; 5 steps leave a third (docs/benchmarks.md).
- */
-const STEPS_BACK = 10;
 
 export function runQueryThread(options: QueryThreadOptions): void {
   assert(parentPort !== null, 'the reader runs on a thread of its own');
   const port = parentPort;
-  lowerThreadPriority(STEPS_BACK);
   const desk = new QueryDesk(options, {
     answered: (id, answer) => {
       const moved = Object.values(answer).flatMap((value) =>

@@ -86,4 +86,12 @@ fi
 # Tools that start `node` themselves find the same one.
 PATH=$(dirname -- "$node"):$PATH
 export PATH
+
+# What one process or thread has compiled the next one takes from there, when the source is the same: half of a start. Only where that can be written:
+# in some places that cannot, Node looks for a way for ever.
+compiled=$root/node_modules/.cache/compiled
+if [ -z "${NODE_COMPILE_CACHE:-}" ] && mkdir -p "$compiled" 2>/dev/null && [ -w "$compiled" ]; then
+  NODE_COMPILE_CACHE=$compiled
+  export NODE_COMPILE_CACHE
+fi
 exec "$node" "$@"

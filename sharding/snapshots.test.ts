@@ -1,4 +1,6 @@
 /** When the thread that writes snapshots is there, and what it is asked for then. What it writes has tests of its own. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { expect, test } from 'vitest';
 import { DOORBELL_BYTES } from '../lib/doorbell.ts';
 import { TempDirectory } from '../test/support/cluster.ts';
@@ -45,6 +47,15 @@ class Asked implements AsyncDisposable {
   }
 }
 
+/** Of the thread of that name in this process; undefined where /proc does not show it. */
+function niceOf(name: string): number | undefined {
+  const tasks = '/proc/self/task';
+  if (!existsSync(tasks)) return undefined;
+  const stats = readdirSync(tasks).map((id) => readFileSync(`${tasks}/${id}/stat`, 'utf8'));
+  const stat = stats.find((one) => one.includes(`(${name})`));
+  return stat === undefined ? undefined : Number(stat.split(') ')[1]!.split(' ')[16]);
+}
+
 const OFF: SnapshotTriggers = { minutes: 0, mib: 0 };
 const SOME_DAY: SnapshotTriggers = { minutes: 60, mib: 0 };
 
@@ -55,6 +66,7 @@ test('a shard begins no image before the thread that reads it has loaded', async
   expect(at.asked).toEqual([]);
   await asked;
   expect(at.asked).toEqual([0]);
+  expect(niceOf('snapshots')).toBeOneOf([undefined, Math.min(getPriority() + 10, 19)]);
 });
 
 test('the thread loads when there is something that a trigger will want, long before it is due', async () => {

@@ -10,6 +10,7 @@ import {
   errors,
   headers as natsHeaders,
   type Msg,
+  type MsgHdrs,
   type NatsConnection,
 } from '@nats-io/transport-node';
 import { type Batch, BatchKind } from '../engine/batch.ts';
@@ -70,6 +71,8 @@ class NatsTransport implements Transport {
   readonly #prefix: string;
   readonly #tryMs: number;
   readonly #inbox: NatsInbox;
+  #headers = natsHeaders();
+  #headersLeft = 0;
   #isConnected = true;
 
   constructor(connection: NatsConnection, options: ConnectOptions) {
@@ -118,8 +121,7 @@ class NatsTransport implements Transport {
     }
     const left = Math.max(1, Math.ceil(deadline - Date.now()));
     const timeoutMs = Math.min(this.#tryMs, left);
-    const headers = natsHeaders();
-    headers.set('Sycee-Deadline-Ms', String(left));
+    const headers = this.#headersOf(left);
     let message: Msg;
     try {
       message = await this.#inbox.request({ subject, bytes, headers, timeoutMs });
@@ -127,6 +129,16 @@ class NatsTransport implements Transport {
       throw requestFault(error);
     }
     return answerOf(message);
+  }
+
+  /** Nearly all requests have the same time left as the one before. */
+  #headersOf(left: number): MsgHdrs {
+    if (this.#headersLeft !== left) {
+      this.#headers = natsHeaders();
+      this.#headers.set('Sycee-Deadline-Ms', String(left));
+      this.#headersLeft = left;
+    }
+    return this.#headers;
   }
 
   /** Follows the connection until it is closed. */

@@ -72,23 +72,26 @@ type Outcome<T> =
   | { readonly type: 'answer'; readonly answer: T }
   | { readonly type: 'refusal'; readonly error: SyceeError };
 
-async function withinDeadline<T>(
+/** One promise for the answer and for the time that is over: a small request costs hardly more than its promises. */
+function withinDeadline<T>(
   attempt: Attempt<T>,
   deadline: number,
   clock: RetryClock,
 ): Promise<Outcome<T>> {
-  const { promise: late, resolve: onLate } = Promise.withResolvers<Outcome<T>>();
-  const takeBack = clock.after(Math.max(1, deadline - clock.now()), () => {
-    const error = new SyceeError('unknown', 'no answer came before the deadline');
-    onLate({ type: 'refusal', error });
+  return new Promise((resolve) => {
+    const takeBack = clock.after(Math.max(1, deadline - clock.now()), () => {
+      const error = new SyceeError('unknown', 'no answer came before the deadline');
+      resolve({ type: 'refusal', error });
+    });
+    const settle = (outcome: Outcome<T>): void => {
+      takeBack();
+      resolve(outcome);
+    };
+    attempt(deadline).then(
+      (answer) => settle({ type: 'answer', answer }),
+      (error: unknown) => settle({ type: 'refusal', error: asSyceeError(error) }),
+    );
   });
-  const tried = attempt(deadline).then(
-    (answer): Outcome<T> => ({ type: 'answer', answer }),
-    (error: unknown): Outcome<T> => ({ type: 'refusal', error: asSyceeError(error) }),
-  );
-  const outcome = await Promise.race([tried, late]);
-  takeBack();
-  return outcome;
 }
 
 /** Transports reject with SyceeError. What else comes out of one is a fault that leaves the outcome open. */

@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { connect as connectNats } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { startNatsServer } from '../lib/nats-server.ts';
+import { SyceeError } from '../lib/sycee-error.ts';
 import { TempDirectory } from '../test/support/cluster.ts';
 import { needNatsServer } from '../test/support/nats.ts';
 import { connect } from './nats-client.ts';
@@ -30,4 +32,29 @@ test('a request that NATS does not let through ends at once, with what the serve
     code: 'unknown',
     message: expect.stringContaining('Permissions Violation') as string,
   });
+});
+
+test('each request says how much time it has left', async (context) => {
+  needNatsServer(context);
+  await using stack = new AsyncDisposableStack();
+  const server = await startNatsServer();
+  stack.defer(() => server.stop());
+  const listener = await connectNats({ servers: server.url });
+  stack.defer(() => listener.close());
+  const lefts: number[] = [];
+  listener.subscribe('sycee.v1.lookup_accounts', {
+    callback: (_, message) => {
+      lefts.push(Number(message.headers?.get('Sycee-Deadline-Ms')));
+      message.respond('not an answer');
+    },
+  });
+  await listener.flush();
+  await using client = await connect({ servers: server.url });
+  const asked = [60_000, 60_000, 5_000, 60_000];
+  for (const deadlineMs of asked) {
+    const call = client.lookupAccounts([1n], { retries: 0, deadlineMs });
+    await expect(call).rejects.toBeInstanceOf(SyceeError);
+  }
+  // A moment has passed when a request is sent.
+  expect(lefts.map((left) => Math.round(left / 5_000) * 5_000)).toEqual(asked);
 });

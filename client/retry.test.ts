@@ -26,6 +26,11 @@ class StepClock implements RetryClock {
     };
   }
 
+  /** Timers that were neither due nor taken back. */
+  get left(): number {
+    return this.#timers.length;
+  }
+
   #step(): void {
     const next = this.#timers.toSorted((a, b) => a.at - b.at)[0];
     if (next === undefined) return;
@@ -55,6 +60,18 @@ describe('callUntilDeadline', () => {
       { hasEffect: true, clock: new StepClock() },
     );
     expect([answer, tries]).toEqual(['answer', 1]);
+  });
+
+  test('what has an answer, or a refusal, leaves no timer behind', async () => {
+    const clock = new StepClock();
+    await callUntilDeadline(() => Promise.resolve('answer'), { hasEffect: true, clock });
+    expect(clock.left).toBe(0);
+    const refused = callUntilDeadline(() => Promise.reject(refusal('malformed_request')), {
+      hasEffect: true,
+      clock,
+    });
+    expect(await codeOf(refused)).toBe('malformed_request');
+    expect([clock.left, clock.waits.length]).toEqual([0, 2]);
   });
 
   test.each(['overloaded', 'unknown', 'shard_unavailable', 'not_ready'] as const)(

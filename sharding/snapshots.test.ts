@@ -4,10 +4,13 @@ import { getPriority } from 'node:os';
 import { expect, test } from 'vitest';
 import { DOORBELL_BYTES } from '../lib/doorbell.ts';
 import { TempDirectory } from '../test/support/cluster.ts';
+import { type SnapshotChannel, SnapshotPhase, SnapshotWord } from './snapshot-source.ts';
 import { Snapshots, type SnapshotTriggers } from './snapshots.ts';
 
 class Asked implements AsyncDisposable {
   readonly snapshots: Snapshots;
+  /** The shard's end of it. */
+  readonly channel: SnapshotChannel;
   journalBytes = 0;
   readonly asked: number[] = [];
   readonly #directory = new TempDirectory();
@@ -30,8 +33,7 @@ class Asked implements AsyncDisposable {
       },
       onWritten: () => undefined,
     });
-    // The shard's end is held here.
-    this.snapshots.connect(0).port.close();
+    this.channel = this.snapshots.connect(0);
   }
 
   /** Resolves when the shard is asked to begin the next one. */
@@ -43,6 +45,7 @@ class Asked implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.snapshots.stop();
+    this.channel.port.close();
     await this.#directory[Symbol.asyncDispose]();
   }
 }
@@ -96,4 +99,21 @@ test('a stop while the thread loads ends it, and whoever waits is told', async (
   await at[Symbol.asyncDispose]();
   await expect(taken).rejects.toThrow('the ledger is stopping');
   expect(at.asked).toEqual([]);
+});
+
+test('a thread that has ended by an error gives up what it was at, and refuses the rest', async () => {
+  await using at = new Asked(OFF);
+  const asked = at.nextAsk();
+  const underWay = at.snapshots.take();
+  underWay.catch(() => undefined);
+  await asked;
+  const words = new Int32Array(at.channel.words);
+  Atomics.store(words, SnapshotWord.phase, SnapshotPhase.underWay);
+  // Not a message of the protocol.
+  at.channel.port.postMessage(null, []);
+  await expect(underWay).rejects.toThrow('null');
+  expect(Atomics.load(words, SnapshotWord.phase)).toBe(SnapshotPhase.abandoned);
+  await expect(at.snapshots.take()).rejects.toThrow('the thread that writes them has ended');
+  // A stop has nobody to wait for.
+  await expect.poll(() => niceOf('snapshots')).toBe(undefined);
 });

@@ -74,6 +74,7 @@ export class Snapshots {
   /** The first one is being written. */
   #wishes: Wish[] = [];
   #worker: Worker | undefined;
+  #exited: Promise<unknown> | undefined;
   #thread: 'none' | 'loading' | 'ready' | 'ended' = 'none';
   /** By shard: what the thread is told of its life when it is there. */
   readonly #connects = new Map<number, SnapshotConnect>();
@@ -100,12 +101,13 @@ export class Snapshots {
     const worker = new Worker(url, { workerData: threadOptions, name: 'snapshots' });
     worker.on('message', (message: FromSnapshotThread) => this.#onMessage(message));
     worker.on('error', (error) => this.#onEnd(error as Error));
+    this.#exited = new Promise((resolve) => worker.once('exit', resolve));
     for (const connect of this.#connects.values()) worker.postMessage(connect, [connect.port]);
     this.#connects.clear();
     return worker;
   }
 
-  /** Whether the thread can be given work. 'ended': by an error. */
+  /** Whether the thread can be given work. */
   get thread(): 'none' | 'loading' | 'ready' | 'ended' {
     return this.#thread;
   }
@@ -177,14 +179,10 @@ export class Snapshots {
   /** Gives up what is being written, and ends the thread. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    for (const shard of this.#shards.keys()) this.#abandon(shard);
     this.#onEnd(new Error('the ledger is stopping'));
-    const worker = this.#worker;
     for (const { port } of this.#connects.values()) port.close();
-    if (worker === undefined) return;
-    const exited = new Promise((resolve) => worker.once('exit', resolve));
-    worker.postMessage('stop', []);
-    await exited;
+    this.#worker?.postMessage('stop', []);
+    await this.#exited;
   }
 
   #unsaved(shard: number): number {
@@ -283,6 +281,7 @@ export class Snapshots {
 
   #onEnd(error: Error): void {
     this.#thread = 'ended';
+    for (const shard of this.#shards.keys()) this.#abandon(shard);
     const wishes = this.#wishes;
     this.#wishes = [];
     if (!this.#isStopping) this.#options.log(`snapshots: the thread has ended: ${error.message}`);

@@ -5,12 +5,15 @@
 import { Columns, ROW_WORDS } from '../engine/batch.ts';
 import { copyFrameRow, Head } from '../engine/frame.ts';
 import type { RecordShelf } from '../engine/record-shelf.ts';
+import { FrameRing } from './frame-ring.ts';
 
-/** Bytes of frames kept at most that were read, and that were handed in when they were new; at least the newest one is. */
+/** Bytes of frames kept at most that were read; at least the last one is. */
 const READ_BYTES_MAX = 32 << 20;
-const NEW_BYTES_MAX = 4 << 20;
-/** What a kept frame takes besides its bytes, about: objects, views, and the allocator's share. */
+/** What such a frame takes besides its bytes, about: objects, views, and the allocator's share. */
 const FRAME_OVERHEAD_BYTES = 900;
+/** The same of frames that were handed in when they were new, and how many there are at most. */
+const NEW_BYTES_MAX = 4 << 20;
+const NEW_FRAMES_MAX = 4096;
 /** A copy of each new frame this size and below is kept: a retry usually comes soon. Larger ones are read again when needed. */
 const KEEP_BYTES_MAX = 64 << 10;
 
@@ -28,7 +31,7 @@ export class RecordReader {
   readonly #source: { read(sequence: number): Uint8Array };
   readonly #shards: number;
   readonly #read = new FrameCache(READ_BYTES_MAX);
-  readonly #new = new FrameCache(NEW_BYTES_MAX);
+  readonly #new = new FrameRing(NEW_BYTES_MAX, NEW_FRAMES_MAX);
   readonly #columns = new Columns();
   readonly #record = new Uint32Array(ROW_WORDS);
 
@@ -58,25 +61,30 @@ export class RecordReader {
 
   /** Remembers a frame that was just written. */
   keep(sequence: number, frame: Uint8Array): void {
-    if (frame.byteLength <= KEEP_BYTES_MAX) this.#new.add(sequence, this.#copy(frame));
+    if (frame.byteLength <= KEEP_BYTES_MAX) this.#new.add(sequence, frame);
   }
 
   #frame(sequence: number): OpenFrame {
-    const known = this.#read.get(sequence) ?? this.#new.get(sequence);
+    const known = this.#read.get(sequence);
     if (known !== undefined) return known;
-    const frame = this.#copy(this.#source.read(sequence));
+    const bytes = this.#new.get(sequence) ?? copyOf(this.#source.read(sequence));
+    const frame = this.#open(bytes.buffer);
     this.#read.add(sequence, frame);
     return frame;
   }
 
-  /** So that it lies on a word boundary and is this reader's own. */
-  #copy(frame: Uint8Array): OpenFrame {
-    const buffer = new ArrayBuffer(frame.byteLength);
-    new Uint8Array(buffer).set(frame);
-    const words = new Uint32Array(buffer);
-    const halves = new Uint16Array(buffer);
+  #open(frame: ArrayBuffer): OpenFrame {
+    const words = new Uint32Array(frame);
+    const halves = new Uint16Array(frame);
     return { words, halves, inputs: words[Head.inputs]!, shards: this.#shards };
   }
+}
+
+/** So that it lies on a word boundary and is the reader's own. */
+function copyOf(frame: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(frame.byteLength);
+  copy.set(frame);
+  return copy;
 }
 
 class FrameCache {

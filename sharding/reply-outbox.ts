@@ -1,16 +1,23 @@
 /**
  * Replies, and the ring that takes them. Those that are held belong to a group that is not durable yet, or came behind it; none of them leaves. A full
  * ring blocks nobody: replies that are due wait here, in order. Both are bounded by the requests in flight.
+ *
+ * Both lie in lists whose memory is used again: an array for each reply has V8 mark the heap for their sake (frame-ring.ts).
  */
 import { assert } from '../engine/assert.ts';
+import { WordList } from '../engine/link-message.ts';
 import type { OpenRequests } from '../engine/open-requests.ts';
 import { Reply } from '../engine/open-requests.ts';
 import type { RingWriter } from './ring.ts';
 
+/** A list that has become longer than this is not used again. */
+const KEPT_WORDS_MAX = 1 << 20;
+
 export class ReplyOutbox {
   readonly #writer: RingWriter;
-  #waiting: Uint32Array[] = [];
-  #held: Uint32Array[] | null = null;
+  #due = new ReplyQueue();
+  #held = new ReplyQueue();
+  #isHolding = false;
   #isWritten = false;
 
   constructor(writer: RingWriter) {
@@ -19,21 +26,22 @@ export class ReplyOutbox {
 
   /** How many are due. */
   get count(): number {
-    return this.#waiting.length;
+    return this.#due.count;
   }
 
   /** What is added from now on is held, until `release`. */
   hold(): void {
-    assert(this.#held === null, 'one group is held at a time');
-    this.#held = [];
+    assert(!this.#isHolding, 'one group is held at a time');
+    this.#isHolding = true;
   }
 
   /** The group whose replies are held is durable. */
   release(): void {
-    assert(this.#held !== null, 'a group is held');
-    const held = this.#held;
-    this.#held = null;
-    for (const reply of held) this.add(reply, 0, reply.length);
+    assert(this.#isHolding, 'a group is held');
+    this.#isHolding = false;
+    if (this.#due.count === 0) [this.#due, this.#held] = [this.#held, this.#due];
+    else this.#due.takeAll(this.#held);
+    this.flush();
   }
 
   /** The replies of a group. Those to requests of an earlier life have nobody to go to. */
@@ -49,12 +57,8 @@ export class ReplyOutbox {
   }
 
   add(words: Uint32Array, at: number, count: number): void {
-    if (this.#held !== null) {
-      this.#held.push(words.slice(at, at + count));
-      return;
-    }
-    if (this.#waiting.length === 0 && this.#write(words, at, count)) return;
-    this.#waiting.push(words.slice(at, at + count));
+    if (this.#isHolding) this.#held.add(words, at, count);
+    else if (this.#due.count > 0 || !this.#write(words, at, count)) this.#due.add(words, at, count);
   }
 
   /** Whether something has gone into the ring since the last time this was asked. */
@@ -65,13 +69,11 @@ export class ReplyOutbox {
   }
 
   flush(): void {
-    let done = 0;
-    while (done < this.#waiting.length) {
-      const reply = this.#waiting[done]!;
-      if (!this.#write(reply, 0, reply.length)) break;
-      done++;
+    const due = this.#due;
+    while (due.count > 0) {
+      if (!this.#write(due.words, due.firstAt, due.firstLength)) return;
+      due.dropFirst();
     }
-    if (done > 0) this.#waiting = this.#waiting.slice(done);
   }
 
   #write(words: Uint32Array, at: number, count: number): boolean {
@@ -82,5 +84,63 @@ export class ReplyOutbox {
     writer.commit();
     this.#isWritten = true;
     return true;
+  }
+}
+
+/** Replies in order, each behind a word that says how long it is. */
+class ReplyQueue {
+  #list = new WordList();
+  #first = 0;
+  count = 0;
+
+  get words(): Uint32Array {
+    return this.#list.words;
+  }
+
+  get firstAt(): number {
+    return this.#first + 1;
+  }
+
+  get firstLength(): number {
+    return this.#list.words[this.#first]!;
+  }
+
+  add(words: Uint32Array, at: number, count: number): void {
+    this.#makeRoom();
+    const list = this.#list;
+    const to = list.extend(1 + count);
+    list.words[to] = count;
+    for (let w = 0; w < count; w++) list.words[to + 1 + w] = words[at + w]!;
+    this.count++;
+  }
+
+  dropFirst(): void {
+    this.#first = this.firstAt + this.firstLength;
+    this.count--;
+    if (this.count === 0) this.#clear();
+  }
+
+  /** The replies of another queue come behind, and that one is empty. */
+  takeAll(other: ReplyQueue): void {
+    this.#makeRoom();
+    this.#list.append(other.words, other.#first, other.#list.length - other.#first);
+    this.count += other.count;
+    other.count = 0;
+    other.#clear();
+  }
+
+  /** Where the front half is empty what is behind it moves there. */
+  #makeRoom(): void {
+    const list = this.#list;
+    if (this.#first === 0 || this.#first < list.length / 2) return;
+    list.words.copyWithin(0, this.#first, list.length);
+    list.length -= this.#first;
+    this.#first = 0;
+  }
+
+  #clear(): void {
+    this.#list.length = 0;
+    this.#first = 0;
+    if (this.#list.words.length > KEPT_WORDS_MAX) this.#list = new WordList();
   }
 }

@@ -32,11 +32,9 @@ assert(KEPT_HEADER.length === WAL_HEADER_BYTES, 'the words stand where SQLite ha
 
 /** A WAL smaller than this grows as SQLite writes it: many a life of a process ends before. */
 const GROW_FROM_BYTES = 1 << 20;
-/** How far the room reaches when more of it is asked for, and how much that is. */
+/** How far the room reaches when more of it is asked for, and how much that is: an actor's fsync may wait behind that of one. */
 const AHEAD_BYTES = 2 << 20;
-export const GROW_BYTES = 4 << 20;
-/** Synced one by one: an actor's fsync waits behind one of them at most. */
-const PIECE_BYTES = 1 << 20;
+export const GROW_BYTES = 512 << 10;
 
 /** Whether these first bytes of a WAL say that nothing is in it (I1). */
 export function isKeptHeader(header: Uint8Array): boolean {
@@ -81,14 +79,11 @@ export function takeKeptWal(directory: string, segment: string): string | undefi
 
 /** Adds zeros to the WAL of a live segment, durably (I2). Nothing where there is no WAL any more. */
 export function growWal(segment: string, bytes: number): void {
-  const zeros = new Uint8Array(PIECE_BYTES);
   withFile(`${segment}-wal`, constants.O_WRONLY | constants.O_APPEND, (file) => {
     // An empty one is a sealed segment's, and is to stay empty.
     if (fstatSync(file).size === 0) return;
-    for (let left = bytes; left > 0; left -= PIECE_BYTES) {
-      writeSync(file, zeros, 0, Math.min(left, PIECE_BYTES), null);
-      fdatasyncSync(file);
-    }
+    writeSync(file, new Uint8Array(bytes));
+    fdatasyncSync(file);
   });
 }
 

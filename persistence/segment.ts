@@ -33,7 +33,7 @@ import {
   removeDatabase,
   type Statement,
   synchronousOf,
-  walFrames,
+  walFrameCounter,
 } from './database.ts';
 import { journalCorrupt } from './errors.ts';
 import type { JournalRow } from './journal.ts';
@@ -55,6 +55,8 @@ const ORPHAN_NAME = /^segment-\d{12}\.sqlite-wal$/;
 const SEQUENCE_DIGITS = 12;
 /** Of SQLite's format. */
 const WAL_FRAME_HEADER_BYTES = 24;
+/** Pages that a row changes besides those of its frame: the first of the file, its leaf, and two above it or beside it. */
+const SHARED_PAGES_MAX = 4;
 assert(SEGMENT_BYTES_MAX >= 4 * GROUP_BYTES_MAX, 'a segment holds several of the largest groups');
 assert(SEQUENCE_MAX < 10 ** (SEQUENCE_DIGITS + 1), 'every sequence has a name');
 
@@ -149,7 +151,7 @@ export function cutUnpublished(path: string): void {
   if (bytes <= WAL_HEADER_BYTES) return;
   const connection = openForWriting(path);
   try {
-    const end = walEnd(connection, Number(pragma(connection, 'page_size')));
+    const end = walEnd(walFrameCounter(connection)(), Number(pragma(connection, 'page_size')));
     if (bytes <= end) return;
     truncateSync(wal, end);
     fsyncPath(wal, 'r+');
@@ -158,8 +160,8 @@ export function cutUnpublished(path: string): void {
   }
 }
 
-function walEnd(connection: Connection, pageBytes: number): number {
-  return WAL_HEADER_BYTES + walFrames(connection) * (pageBytes + WAL_FRAME_HEADER_BYTES);
+function walEnd(frames: number, pageBytes: number): number {
+  return WAL_HEADER_BYTES + frames * (pageBytes + WAL_FRAME_HEADER_BYTES);
 }
 
 /** Moves the prepared segment to `path`. False when there is none of this format; such a one is removed. */
@@ -231,11 +233,13 @@ export class LiveSegment implements Disposable {
   readonly pageBytes: number;
   readonly #connection: Connection;
   readonly #insert: Statement;
+  readonly #walFrames: () => number;
 
   private constructor(path: string, connection: Connection) {
     this.path = path;
     this.#connection = connection;
     this.pageBytes = Number(pragma(connection, 'page_size'));
+    this.#walFrames = walFrameCounter(connection);
     this.#insert = connection.prepare(
       'INSERT INTO journal_row (sequence, timestamp, checksum, frame) VALUES (?, ?, ?, ?)',
     );
@@ -303,7 +307,12 @@ export class LiveSegment implements Disposable {
 
   /** Bytes of what was committed and lies in the WAL. */
   walBytes(): number {
-    return walEnd(this.#connection, this.pageBytes);
+    return walEnd(this.#walFrames(), this.pageBytes);
+  }
+
+  /** What a row adds to that at most: its frame, with what is left of its last page, and the pages that it shares with others. */
+  walBytesMax(frameBytes: number): number {
+    return 2 * frameBytes + SHARED_PAGES_MAX * (this.pageBytes + WAL_FRAME_HEADER_BYTES);
   }
 
   /** How long the WAL's file is, which may be more than what lies in it. */

@@ -57,8 +57,8 @@ const SEGMENTS_UNSEALED_MAX = 4;
  */
 const FLUSH_BYTES_MAX = 4 << 20;
 
-/** What an append writes at most besides twice its frame: the pages that it shares with others. */
-const APPEND_BYTES_MAX = 4 * (LARGE_PAGE_BYTES + 24);
+/** What counts for an append there besides twice its frame: four pages of the larger kind, whatever it has. */
+const FLUSH_APPEND_BYTES = 4 * (LARGE_PAGE_BYTES + 24);
 
 /**
  * Where the frames of a segment have so many bytes and more on average, the next one has large pages; they stay large until it is a quarter of
@@ -230,11 +230,10 @@ export class SqliteJournal implements Journal {
     const underWay = this.#underWay;
     if (underWay === undefined) return true;
     const { sequence, frameBytes } = underWay;
-    const bytesMax = 2 * frameBytes + APPEND_BYTES_MAX;
     try {
       if (underWay.checksum === null && !this.#appender!.end(isWaiting)) return false;
-      this.#fill!.wrote(bytesMax);
-      this.#flush(bytesMax);
+      this.#fill!.wrote(this.#live!.walBytesMax(frameBytes));
+      this.#flush(2 * frameBytes + FLUSH_APPEND_BYTES);
     } catch (error: unknown) {
       this.#fail(sequence, error);
     }
@@ -339,7 +338,7 @@ export class SqliteJournal implements Journal {
     return isFit ? this.#segmentBytesMax : this.#segmentBytesMax * UNFIT_PART;
   }
 
-  /** So many bytes more, at most, lie in the WAL. Large rows get no room ahead: the disk's throughput bounds them. */
+  /** So many bytes more count for the WAL. Large rows get no room ahead: the disk's throughput bounds them. */
   #flush(bytes: number): void {
     if (this.#options.sealer === undefined) return;
     const isGrowing = this.#nextPageBytes() === PAGE_BYTES && this.#fill!.wantsRoom();

@@ -10,7 +10,7 @@
  * WAL was not moved into it is whole as it is, and is sealed when the journal is opened again.
  */
 import { closeSync, existsSync, fdatasyncSync, openSync, renameSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   MessageChannel,
   type MessagePort,
@@ -20,6 +20,7 @@ import {
 } from 'node:worker_threads';
 import { assert, unreachable } from '../engine/assert.ts';
 import { fsyncDirectory, moveWal, fsyncPath, openForWriting, removeDatabase } from './database.ts';
+import { holdDoubtfulWal } from './doubtful-wal.ts';
 import { LiveCheckpoint } from './live-checkpoint.ts';
 import { removeInParts } from './remove-file.ts';
 import { createEmptySegment, PREPARED_NAME, spentWalOf } from './segment.ts';
@@ -140,7 +141,7 @@ class SealerPort {
   static readonly #files = new Map<string, number>();
   /**
    * Segments of which a sync has failed: pages may be lost that the system takes for written, and no later sync would say so. Their WALs have all of
-   * it, and stay until the next start, which moves them once more.
+   * it, and are held until the next start, which moves them once more (doubtful-wal.ts).
    */
   static readonly #doubtful = new Set<string>();
   readonly #port: MessagePort;
@@ -229,7 +230,11 @@ class SealerPort {
       fdatasyncSync(file);
     } catch (error: unknown) {
       SealerPort.#doubtful.add(path);
-      throw error;
+      holdDoubtfulWal(path);
+      throw new Error(
+        `${basename(path)} could not be synced (${String(error)}); its WAL is held, and the next start moves it once more`,
+        { cause: error },
+      );
     }
   }
 

@@ -9,7 +9,8 @@
  *    SEGMENTS_UNSEALED_MAX wait so.
  * I3 The sealer is an accelerator, not a part of durability: when it is late, slow, or gone, this thread makes the segments itself, and a
  *    full one that nobody sealed is whole with its WAL, and sealed at the next opening.
- * I4 Nothing in the directory is changed before `begin`: not by opening, and not by reading. So a start that is refused leaves it as it was.
+ * I4 Nothing in the directory is changed before `begin`: not by opening, and not by reading. So a start that is refused leaves it as it was, but for
+ *    a WAL that gets its name back (doubtful-wal.ts).
  *
  * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, at most one prepared segment without rows, one kept
  * WAL (wal-room.ts), and what is left of a WAL that is being removed.
@@ -27,6 +28,7 @@ import {
   PAGE_BYTES,
   removeDatabase,
 } from './database.ts';
+import { restoreDoubtfulWals } from './doubtful-wal.ts';
 import { journalCorrupt, JournalError } from './errors.ts';
 import { checkHead, type HeadWitness, newestHead, readWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
@@ -51,12 +53,8 @@ import { takeKeptWal, WalFill } from './wal-room.ts';
  */
 const SEGMENTS_UNSEALED_MAX = 4;
 
-/**
- * The sealer is asked to move what is in the live WAL when at most so much has been added, in fact about half of that: what a disk writes in a few
- * milliseconds.
- */
+/** The sealer is asked to move what is in the live WAL when at most so much has been added: what a disk writes in a few milliseconds. */
 const FLUSH_BYTES_MAX = 4 << 20;
-
 /** What counts for an append there besides twice its frame: four pages of the larger kind, whatever it has. */
 const FLUSH_APPEND_BYTES = 4 * (LARGE_PAGE_BYTES + 24);
 
@@ -153,6 +151,7 @@ export class SqliteJournal implements Journal {
    * missing which the witness knows of; the rows are checked as they are read.
    */
   static open(options: SqliteJournalOptions): SqliteJournal {
+    restoreDoubtfulWals(options.directory);
     preflightWals(options.directory);
     const names = new Set(readdirSync(options.directory));
     let reader: JournalReader | undefined;

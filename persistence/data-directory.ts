@@ -27,6 +27,7 @@ import { crc32 } from 'node:zlib';
 import { assert } from '../engine/assert.ts';
 import { SHARDS_MAX } from '../engine/limits.ts';
 import { type Connection, fsyncDirectory, fsyncPath, openAsLock, sqliteCode } from './database.ts';
+import { restoreDoubtfulWals } from './doubtful-wal.ts';
 import { DataDirectoryError } from './errors.ts';
 import { makeDirectory } from './file-copy.ts';
 
@@ -83,6 +84,9 @@ export class DataDirectory implements Disposable {
       const meta = isInitialised
         ? openCheck(directory, shards)
         : initialise(directory, shards ?? Math.max(1, availableParallelism() - 1));
+      for (let shard = 0; shard < meta.shards; shard++) {
+        restoreDoubtfulWals(join(directory, shardName(shard)));
+      }
       return new DataDirectory(directory, meta, lock);
     } catch (error: unknown) {
       releaseLock(directory, lock);

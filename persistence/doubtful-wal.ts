@@ -3,8 +3,11 @@
  * and no later sync says so: only the WAL is sure to have it. SQLite deletes a WAL when the last connection on the segment closes and finds everything
  * moved, as at an orderly stop. So the WAL gets a second name, which SQLite does not know.
  *
- * The next start gives it back its own name before anything is opened. Whoever opens a WAL first knows nothing of what was moved, and moves, and
- * syncs, all of it once more: pages that are there already are written as they are.
+ * A second name lasts as long as the process that gave it. The next one drops it where the WAL has its own name, and else gives it back, before
+ * anything is opened: whoever opens a WAL first knows nothing of what was moved, and moves, and syncs, all of it once more. Were it left beside the
+ * own name, the WAL would be sealed, and become that of a later segment (wal-room.ts), under a name that still says it is this one's.
+ *
+ * So in the process that gave it nobody seals such a segment, and it stays open: segment-sealer.ts sees to both.
  */
 import { existsSync, linkSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,26 +20,30 @@ export function doubtfulWalOf(segment: string): string {
   return segment.slice(0, -SEGMENT.length) + SUFFIX;
 }
 
-/** Gives the WAL of a segment its second name, durably. */
+/** Gives the WAL of a segment its second name, durably. Once in the life of a process. */
 export function holdDoubtfulWal(segment: string): void {
-  const held = doubtfulWalOf(segment);
-  if (!existsSync(held)) linkSync(`${segment}-wal`, held);
+  linkSync(`${segment}-wal`, doubtfulWalOf(segment));
   fsyncDirectory(dirname(segment));
 }
 
-/**
- * Puts back what was held and is not there under its own name any more. A WAL that still has both names keeps them: others of this process may have
- * the segment open, and know what was moved.
- */
+/** For who has taken the directory of a shard and has opened nothing in it. */
 export function restoreDoubtfulWals(directory: string): void {
-  const names = readdirSync(directory).filter((name) => name.endsWith(SUFFIX));
+  const all = existsSync(directory) ? readdirSync(directory) : [];
+  const names = all.filter((name) => name.endsWith(SUFFIX));
   for (const name of names) {
     const held = join(directory, name);
     const segment = held.slice(0, -SUFFIX.length) + SEGMENT;
     const wal = `${segment}-wal`;
-    // Empty: all of it was moved and synced by who knew nothing of what was moved before. And a segment that is gone was copied and verified.
-    if (!existsSync(segment) || statSync(held).size === 0) rmSync(held);
-    else if ((statSync(wal, { throwIfNoEntry: false })?.size ?? 0) === 0) renameSync(held, wal);
+    const hasOwnName = (statSync(wal, { throwIfNoEntry: false })?.size ?? 0) > 0;
+    // An earlier version of this program does not know of second names, and may have given the WAL to another segment.
+    const { ino } = statSync(held);
+    const isAnothers = all.some(
+      (one) =>
+        one !== name && statSync(join(directory, one), { throwIfNoEntry: false })?.ino === ino,
+    );
+    // A segment that is gone was copied to the archive and verified.
+    if (hasOwnName || isAnothers || !existsSync(segment)) rmSync(held);
+    else renameSync(held, wal);
   }
   if (names.length > 0) fsyncDirectory(directory);
 }

@@ -144,6 +144,8 @@ class SealerPort {
    * it, and are held until the next start, which moves them once more (doubtful-wal.ts).
    */
   static readonly #doubtful = new Set<string>();
+  /** What was open on them, and stays so: the last connection to close would delete the WAL. */
+  static readonly #neverClosed: LiveCheckpoint[] = [];
   readonly #port: MessagePort;
   readonly #report: (problem: string) => void;
   /** Of the live segment, when there was something to move. */
@@ -230,11 +232,7 @@ class SealerPort {
       fdatasyncSync(file);
     } catch (error: unknown) {
       SealerPort.#doubtful.add(path);
-      holdDoubtfulWal(path);
-      throw new Error(
-        `${basename(path)} could not be synced (${String(error)}); its WAL is held, and the next start moves it once more`,
-        { cause: error },
-      );
+      throw new Error(doubtOf(path, error), { cause: error });
     }
   }
 
@@ -264,7 +262,19 @@ class SealerPort {
     if (live === undefined) return;
     this.#live = undefined;
     SealerPort.#livePorts.delete(live.path);
-    live.checkpoint.close();
+    if (SealerPort.#doubtful.has(live.path)) SealerPort.#neverClosed.push(live.checkpoint);
+    else live.checkpoint.close();
+  }
+}
+
+/** Holds the WAL, and says so. */
+function doubtOf(path: string, error: unknown): string {
+  const failed = `${basename(path)} could not be synced (${String(error)})`;
+  try {
+    holdDoubtfulWal(path);
+    return `${failed}; its WAL is held, and the next start moves it once more`;
+  } catch (second: unknown) {
+    return `${failed}, and its WAL could not be held (${String(second)}): stop the process by force (kill -9), so that the WAL stays`;
   }
 }
 

@@ -55,8 +55,8 @@ const ORPHAN_NAME = /^segment-\d{12}\.sqlite-wal$/;
 const SEQUENCE_DIGITS = 12;
 /** Of SQLite's format. */
 const WAL_FRAME_HEADER_BYTES = 24;
-/** Pages that a row changes besides those of its frame: the first of the file, its leaf, and two above it or beside it. */
-const SHARED_PAGES_MAX = 4;
+/** Pages that a row changes besides those of its frame: the first of the file, and a leaf and the pages above it, when all of them are split. */
+const SHARED_PAGES_MAX = 7;
 assert(SEGMENT_BYTES_MAX >= 4 * GROUP_BYTES_MAX, 'a segment holds several of the largest groups');
 assert(SEQUENCE_MAX < 10 ** (SEQUENCE_DIGITS + 1), 'every sequence has a name');
 

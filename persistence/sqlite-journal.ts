@@ -9,11 +9,10 @@
  *    SEGMENTS_UNSEALED_MAX wait so.
  * I3 The sealer is an accelerator, not a part of durability: when it is late, slow, or gone, this thread makes the segments itself, and a
  *    full one that nobody sealed is whole with its WAL, and sealed at the next opening.
- * I4 Nothing in the directory is changed before `begin`: not by opening, and not by reading. So a start that is refused leaves it as it was, but for
- *    a WAL that gets its name back (doubtful-wal.ts).
+ * I4 Nothing in the directory is changed before `begin`: not by opening, and not by reading. So a start that is refused leaves it as it was.
  *
  * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, at most one prepared segment without rows, one kept
- * WAL (wal-room.ts), and what is left of a WAL that is being removed.
+ * WAL (wal-room.ts), what is left of a WAL that is being removed, and second names of WALs after a failed sync (doubtful-wal.ts).
  */
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -28,7 +27,6 @@ import {
   PAGE_BYTES,
   removeDatabase,
 } from './database.ts';
-import { restoreDoubtfulWals } from './doubtful-wal.ts';
 import { journalCorrupt, JournalError } from './errors.ts';
 import { checkHead, type HeadWitness, newestHead, readWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
@@ -151,7 +149,6 @@ export class SqliteJournal implements Journal {
    * missing which the witness knows of; the rows are checked as they are read.
    */
   static open(options: SqliteJournalOptions): SqliteJournal {
-    restoreDoubtfulWals(options.directory);
     preflightWals(options.directory);
     const names = new Set(readdirSync(options.directory));
     let reader: JournalReader | undefined;

@@ -87,6 +87,24 @@ describe('an outbox of replies', () => {
     expect(mostDue).toBeGreaterThan(20);
   });
 
+  test('takes no more memory however long there is always something due', () => {
+    const { outbox, reader } = outboxOver(4096);
+    const reply = replyOf(1, 100);
+    for (let i = 0; i < 100; i++) outbox.add(reply, 0, reply.length);
+    const before = process.memoryUsage().arrayBuffers;
+    const counts = new Set<number>();
+    for (let i = 0; i < 40_000; i++) {
+      outbox.add(reply, 0, reply.length);
+      if (reader.peek()) reader.release();
+      outbox.flush();
+      counts.add(outbox.count);
+    }
+    // Sixteen million bytes went through it.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2_000_000);
+    expect(Math.min(...counts)).toBeGreaterThan(0);
+    expect(Math.max(...counts)).toBeLessThan(200);
+  });
+
   test('says once that something has gone into the ring', () => {
     const { outbox, reader } = outboxOver(128);
     expect(outbox.takeWritten()).toBe(false);

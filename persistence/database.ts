@@ -103,16 +103,22 @@ export function openAsLock(path: string): Connection {
   }
 }
 
+/** Frames of a WAL that were published, and how many of them were moved, as far as those know that have the file open. */
+export interface WalCount {
+  readonly log: number;
+  readonly checkpointed: number;
+}
+
 /**
- * What says how many frames of the WAL were published; nothing is moved. Made once for a connection: to compile the statement, and what makes a
- * row of it, takes several times as long as the answer.
+ * What counts them; nothing is moved. Made once for a connection: to compile the statement, and what makes a row of it, takes several times as long as
+ * the answer.
  */
-export function walFrameCounter(connection: Connection): () => number {
+export function walCounter(connection: Connection): () => WalCount {
   const statement = connection.prepare('PRAGMA wal_checkpoint(NOOP)').raw();
   return () => {
-    const [, log] = statement.get() as [busy: number, log: number, checkpointed: number];
+    const [, log, checkpointed] = statement.get() as [busy: number, ...counts: [number, number]];
     assert(log >= 0, 'the file is in WAL mode');
-    return log;
+    return { log, checkpointed };
   };
 }
 

@@ -144,7 +144,7 @@ class SealerPort {
    * it, and are held until the next start, which moves them once more (doubtful-wal.ts).
    */
   static readonly #doubtful = new Set<string>();
-  /** What was open on them, and stays so: the last connection to close would delete the WAL. */
+  /** What was open on them, and stays so while the thread lives: the last connection to close would delete the WAL. */
   static readonly #neverClosed: LiveCheckpoint[] = [];
   readonly #port: MessagePort;
   readonly #report: (problem: string) => void;
@@ -237,10 +237,10 @@ class SealerPort {
   }
 
   static #seal(path: string): void {
-    SealerPort.#closeFile(path);
     if (SealerPort.#doubtful.has(path)) {
       throw new Error(`${path} could not be synced; its WAL stays, and the next start seals it`);
     }
+    SealerPort.#closeFile(path);
     seal(path);
   }
 

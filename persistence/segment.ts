@@ -33,7 +33,8 @@ import {
   removeDatabase,
   type Statement,
   synchronousOf,
-  walFrameCounter,
+  type WalCount,
+  walCounter,
 } from './database.ts';
 import { journalCorrupt } from './errors.ts';
 import type { JournalRow } from './journal.ts';
@@ -151,7 +152,7 @@ export function cutUnpublished(path: string): void {
   if (bytes <= WAL_HEADER_BYTES) return;
   const connection = openForWriting(path);
   try {
-    const end = walEnd(walFrameCounter(connection)(), Number(pragma(connection, 'page_size')));
+    const end = walEnd(walCounter(connection)().log, Number(pragma(connection, 'page_size')));
     if (bytes <= end) return;
     truncateSync(wal, end);
     fsyncPath(wal, 'r+');
@@ -233,13 +234,13 @@ export class LiveSegment implements Disposable {
   readonly pageBytes: number;
   readonly #connection: Connection;
   readonly #insert: Statement;
-  readonly #walFrames: () => number;
+  readonly #countWal: () => WalCount;
 
   private constructor(path: string, connection: Connection) {
     this.path = path;
     this.#connection = connection;
     this.pageBytes = Number(pragma(connection, 'page_size'));
-    this.#walFrames = walFrameCounter(connection);
+    this.#countWal = walCounter(connection);
     this.#insert = connection.prepare(
       'INSERT INTO journal_row (sequence, timestamp, checksum, frame) VALUES (?, ?, ?, ?)',
     );
@@ -307,7 +308,7 @@ export class LiveSegment implements Disposable {
 
   /** Bytes of what was committed and lies in the WAL. */
   walBytes(): number {
-    return walEnd(this.#walFrames(), this.pageBytes);
+    return walEnd(this.#countWal().log, this.pageBytes);
   }
 
   /** What a row adds to that at most: its frame, with what is left of its last page, and the pages that it shares with others. */

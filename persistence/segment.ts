@@ -33,6 +33,7 @@ import {
   removeDatabase,
   type Statement,
   synchronousOf,
+  sqliteCode,
   type WalCount,
   walCounter,
 } from './database.ts';
@@ -56,6 +57,8 @@ const ORPHAN_NAME = /^segment-\d{12}\.sqlite-wal$/;
 const SEQUENCE_DIGITS = 12;
 /** Of SQLite's format. */
 const WAL_FRAME_HEADER_BYTES = 24;
+/** In the header of a SQLite file, big-endian. */
+const PAGE_SIZE_AT = 16;
 /** Pages that a row changes besides those of its frame: the first of the file, and a leaf and the pages above it, when all of them are split. */
 const SHARED_PAGES_MAX = 7;
 assert(SEGMENT_BYTES_MAX >= 4 * GROUP_BYTES_MAX, 'a segment holds several of the largest groups');
@@ -214,11 +217,25 @@ export function isUnfinishedSegment(path: string, firstSequence: number): boolea
       throw journalCorrupt(where, 'the file is not a segment');
     }
   } catch (error: unknown) {
+    // A kill in the midst of the change to WAL mode, with which a file begins. It has a page at most then, and tables take one each.
+    if (sqliteCode(error) === 'SQLITE_READONLY_ROLLBACK' && hasOnePageAtMost(path)) return true;
     throw asReadError(error, where);
   } finally {
     connection?.close();
   }
   return true;
+}
+
+function hasOnePageAtMost(path: string): boolean {
+  const { size } = statSync(path);
+  const header = new DataView(new ArrayBuffer(PAGE_SIZE_AT + 2));
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, header);
+  } finally {
+    closeSync(file);
+  }
+  return size <= header.getUint16(PAGE_SIZE_AT);
 }
 
 function countRows(

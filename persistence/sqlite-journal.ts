@@ -14,19 +14,13 @@
  * Files while it runs: segments, a side `-wal` and `-shm` for each that is open, at most one prepared segment without rows, one kept
  * WAL (wal-room.ts), what is left of a WAL that is being removed, and second names of WALs after a failed sync (doubtful-wal.ts).
  */
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import { Appender, type BellPlace } from './appender.ts';
 import { assertAppendable, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
-import {
-  fsyncDirectory,
-  fsyncPath,
-  LARGE_PAGE_BYTES,
-  PAGE_BYTES,
-  removeDatabase,
-} from './database.ts';
+import { fsyncDirectory, LARGE_PAGE_BYTES, PAGE_BYTES, removeDatabase } from './database.ts';
 import { journalCorrupt, JournalError } from './errors.ts';
 import { checkHead, type HeadWitness, newestHead, readWitness } from './head-witness.ts';
 import { JournalReader } from './journal-reader.ts';
@@ -42,8 +36,9 @@ import {
   segmentsIn,
   takePreparedSegment,
 } from './segment.ts';
-import { preflightWals } from './wal-preflight.ts';
+import { preflightWals, type WalCheckResult } from './wal-preflight.ts';
 import { takeKeptWal, WalFill } from './wal-room.ts';
+import { syncLastAppend } from './wal-sync.ts';
 
 /**
  * Full segments that are kept open for the sealer. Beyond that the eldest is closed, and whoever is the last to close it moves its WAL: a
@@ -149,7 +144,7 @@ export class SqliteJournal implements Journal {
    * missing which the witness knows of; the rows are checked as they are read.
    */
   static open(options: SqliteJournalOptions): SqliteJournal {
-    preflightWals(options.directory);
+    const lastWal = preflightWals(options.directory);
     const names = new Set(readdirSync(options.directory));
     let reader: JournalReader | undefined;
     try {
@@ -157,7 +152,7 @@ export class SqliteJournal implements Journal {
       openCheckUnfinished(options, reader);
       reader.checkSegments();
       openCheckWitness(options, reader);
-      openSyncWal(options);
+      openSyncWal(options, lastWal);
       const journal = new SqliteJournal(options, reader, names);
       if (options.isHeld !== true) journal.begin();
       return journal;
@@ -439,11 +434,11 @@ function openCheckWitness(
 }
 
 /** A row that a killed process wrote and did not sync is readable now. It must not be lost after somebody was told of it. */
-function openSyncWal({ directory }: SqliteJournalOptions): void {
+function openSyncWal({ directory }: SqliteJournalOptions, found: WalCheckResult | undefined): void {
   const last = segmentsIn(directory).at(-1);
   if (last === undefined) return;
   const wal = `${join(directory, segmentName(last))}-wal`;
-  if (statSync(wal, { throwIfNoEntry: false }) !== undefined) fsyncPath(wal, 'r+');
+  if (found !== undefined && existsSync(wal)) syncLastAppend(wal, found);
   fsyncDirectory(directory);
 }
 

@@ -42,11 +42,22 @@ const COMMIT_AT = 4;
 const SALT_AT = 8;
 const SUM_AT = 16;
 
-/** Every WAL of a shard's segments. Throws JOURNAL_CORRUPT; changes nothing. */
-export function preflightWals(directory: string): void {
+export interface WalCheckResult {
+  /** Bytes that SQLite may read: the header, and the frames that fit; 0 when there is none. */
+  readonly bytes: number;
+  /** Where the last append begins that is there as a whole, or `bytes`. */
+  readonly lastAppendAt: number;
+}
+
+const NOTHING: WalCheckResult = { bytes: 0, lastAppendAt: 0 };
+
+/** Every WAL of a shard's segments. Throws JOURNAL_CORRUPT; changes nothing. Returns what was found in that of the last segment, if it has one. */
+export function preflightWals(directory: string): WalCheckResult | undefined {
+  let last: WalCheckResult | undefined;
   for (const first of segmentsIn(directory)) {
-    preflightWal(join(directory, segmentName(first)), first);
+    last = checkWal(join(directory, segmentName(first)), first);
   }
+  return last;
 }
 
 /**
@@ -54,18 +65,22 @@ export function preflightWals(directory: string): void {
  * the frames that fit.
  */
 export function preflightWal(segment: string, first: number): number {
+  return checkWal(segment, first)?.bytes ?? 0;
+}
+
+function checkWal(segment: string, first: number): WalCheckResult | undefined {
   let file: number;
   try {
     file = openSync(`${segment}-wal`, 'r');
   } catch (error: unknown) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
   try {
     const check = new WalCheck(file, first);
     if (statSync(segment).size >= PAGE_BYTES_MIN) return check.run();
     check.refuseContent();
-    return 0;
+    return NOTHING;
   } finally {
     closeSync(file);
   }
@@ -82,6 +97,9 @@ class WalCheck {
   #sum0 = 0;
   #sum1 = 0;
   #commits = 0;
+  /** The frames behind the last commit but one, and behind the last. */
+  #lastFrom = 0;
+  #lastTo = 0;
   /** Page number of the newest frame of a commit that has not ended; 0 at its beginning. */
   #lastPage = 0;
 
@@ -97,19 +115,19 @@ class WalCheck {
     throw this.#corrupt('the WAL has commits, and its segment has been cut off', 0);
   }
 
-  run(): number {
-    if (this.#bytes === 0 || this.#isKept()) return 0;
+  run(): WalCheckResult {
+    if (this.#bytes === 0 || this.#isKept()) return NOTHING;
     if (!this.#openHeader()) {
       // The header is synced before the first frame is written, so behind a torn one there is nothing.
       if (this.#hasContentFrom(HEADER_BYTES)) {
         throw this.#corrupt('the header of the WAL is damaged, and commits follow it', 0);
       }
-      return 0;
+      return NOTHING;
     }
     for (let from = 0; ;) {
       const bad = this.#firstBadFrame(from);
       const later = this.#laterAppend(bad);
-      if (later === undefined) return this.#at(bad);
+      if (later === undefined) return this.#upTo(bad);
       from = this.#firstBadFrame(bad);
       if (from > bad) continue;
       throw this.#corrupt(
@@ -117,6 +135,11 @@ class WalCheck {
         bad,
       );
     }
+  }
+
+  #upTo(frames: number): WalCheckResult {
+    const isWhole = this.#lastTo > this.#lastFrom;
+    return { bytes: this.#at(frames), lastAppendAt: this.#at(isWhole ? this.#lastFrom : frames) };
   }
 
   #isKept(): boolean {
@@ -153,6 +176,8 @@ class WalCheck {
         if (view.getUint32(at + COMMIT_AT) !== 0) {
           this.#commits++;
           this.#lastPage = 0;
+          this.#lastFrom = this.#lastTo;
+          this.#lastTo = frame + 1;
         }
       }
       if (bytes < view.byteLength) return frame;

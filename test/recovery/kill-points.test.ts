@@ -3,7 +3,7 @@
  * that changes a file (test/support/kill-points.ts). Each time the next start finds all that was answered, in the state that the whole journal gives, and
  * the same work can be done again and leaves nothing behind.
  *
- * `npm test` draws a sample, with SEED; KILLS=all is every point, KILLS=n so many of each kind, any other text those that contain it (`renameSync`, `snapshots 12`).
+ * `npm test` draws a sample, with SEED; KILLS=all is every point, KILLS=n so many of each kind, any other text those that contain it (`renameSync`, `sqlite-close`).
  */
 import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,10 +32,8 @@ const support = (name: string): string =>
   fileURLToPath(new URL(`../support/${name}.ts`, import.meta.url));
 
 interface Kill {
-  /** Thread and number. */
+  /** Thread, call, file, and how many times it has come there. */
   readonly at: string;
-  /** The call, and the file. */
-  readonly what: string;
   readonly how: string;
 }
 
@@ -67,13 +65,12 @@ async function killsOf(name: string, directory: string, threads: RegExp): Promis
   const prng = new Prng(SEED);
   const lines = readFileSync(trace, 'utf8').split('\n').slice(0, -1);
   return lines.flatMap((line) => {
-    const [thread, number, ...what] = line.split(' ');
+    const [thread, call] = line.split(' ');
     if (!threads.test(thread!)) return [];
-    const kill = { at: `${thread} ${number}`, what: what.join(' ') };
-    const kills: Kill[] = [{ ...kill, how: 'before' }];
-    if (what[0]!.startsWith('write')) kills.push({ ...kill, how: 'half' });
-    if (what[0]!.startsWith('sqlite')) {
-      kills.push({ ...kill, how: String(prng.below(WITHIN_US_MAX)) });
+    const kills: Kill[] = [{ at: line, how: 'before' }];
+    if (call!.startsWith('write')) kills.push({ at: line, how: 'half' });
+    if (call!.startsWith('sqlite')) {
+      kills.push({ at: line, how: String(prng.below(WITHIN_US_MAX)) });
     }
     return kills;
   });
@@ -84,7 +81,7 @@ function drawn(kills: readonly Kill[]): readonly Kill[] {
   const prng = new Prng(SEED);
   const count = Number(KILLS);
   if (!Number.isNaN(count)) return Array.from({ length: count }, () => prng.pick(kills));
-  return kills.filter(({ at, what, how }) => `${at} ${what} ${how}`.includes(KILLS));
+  return kills.filter(({ at, how }) => `${at} ${how}`.includes(KILLS));
 }
 
 const shardsOf = (directory: string): readonly string[] =>
@@ -227,8 +224,8 @@ describe('SIGKILL in the course of', () => {
 });
 
 /**
- * On a busy machine the sealer may find less to move when it comes to it, and have fewer steps than in the round that was traced: then the last of its
- * points are not reached, and the round is done again.
+ * On a busy machine the sealer may find less to move when it comes to it, and move it in fewer steps than in the round that was traced: then a point that is
+ * the last of its kind is not reached, and the round is done again.
  */
 async function killedRound(own: string, kill: Kill): Promise<Awaited<ReturnType<typeof round>>> {
   const at = { KILL_IN: own, KILL_AT: kill.at, KILL_HOW: kill.how };
@@ -247,11 +244,11 @@ function namesIn(directory: string): readonly string[] {
 }
 
 /** A failure says which kill it was. */
-async function saying({ at, what, how }: Kill, check: () => Promise<void>): Promise<void> {
+async function saying({ at, how }: Kill, check: () => Promise<void>): Promise<void> {
   try {
     await check();
   } catch (error: unknown) {
-    const said = `killed at ${at} (${what}), ${how}; SEED=${SEED} KILLS=${KILLS}: ${String(error)}`;
+    const said = `killed at ${at}, ${how}; SEED=${SEED} KILLS=${KILLS}: ${String(error)}`;
     throw new Error(said, { cause: error });
   }
 }

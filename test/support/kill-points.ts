@@ -1,10 +1,11 @@
 /**
  * Loaded before a child's own code (`node --import`), into each of its threads: counts every call that changes a file below a directory, and kills the process
- * with SIGKILL at one of them. So the product's code has no crash points, and none of its steps is forgotten. A point is a thread and the number of the
- * call in it: `snapshots 7`; the main thread is `main`. SQLite's own calls are seen from outside only: as statements, pragmas, and closes.
+ * with SIGKILL at one of them. So the product's code has no crash points, and none of its steps is forgotten. A point is a thread, a call, its file, and how many
+ * times it has come there: `snapshots renameSync snapshot-7.image 1`; the main thread is `main`. So it is the same point where others come more or fewer times. SQLite's
+ * own calls are seen from outside only: as statements, pragmas, and closes.
  *
  * KILL_IN     the directory
- * KILL_TRACE  a file: a line for each point that was passed, {thread number what file}
+ * KILL_TRACE  a file: a line for each point that was passed
  * KILL_AT     the point
  * KILL_HOW    `before` the call; `half`: behind the first half of what it writes; a number: so many microseconds after it has begun, or at its end
  */
@@ -21,7 +22,7 @@ const { KILL_IN = '', KILL_TRACE, KILL_AT, KILL_HOW = 'before' } = process.env;
 const thread = threadName === '' || threadName === null ? 'main' : threadName;
 const { writeSync, appendFileSync } = fs;
 const paths = new Map<unknown, string>();
-let passed = 0;
+const passed = new Map<string, number>();
 
 /** Ends the process from another thread, while this one is in a call. */
 const killer = thread === KILL_AT?.split(' ')[0] && /^\d+$/.test(KILL_HOW) ? makeKiller() : null;
@@ -50,11 +51,12 @@ function die(): never {
 /** Every call comes through here. `half` does the first part of it. */
 function pass(what: string, path: unknown, call: () => unknown, half?: () => void): unknown {
   if (typeof path !== 'string' || !path.startsWith(KILL_IN)) return call();
-  passed++;
-  if (KILL_TRACE !== undefined) {
-    appendFileSync(KILL_TRACE, `${thread} ${passed} ${what} ${basename(path)}\n`);
-  }
-  if (`${thread} ${passed}` !== KILL_AT) return call();
+  const place = `${thread} ${what} ${basename(path)}`;
+  const times = (passed.get(place) ?? 0) + 1;
+  passed.set(place, times);
+  const point = `${place} ${times}`;
+  if (KILL_TRACE !== undefined) appendFileSync(KILL_TRACE, `${point}\n`);
+  if (point !== KILL_AT) return call();
   if (killer === null) {
     if (KILL_HOW === 'half') half?.();
     die();

@@ -32,6 +32,7 @@ export async function serve(
 ): Promise<number> {
   const signal = nextSignal(output);
   let supervisor: Supervisor | undefined;
+  let control: ControlServer | undefined;
   try {
     supervisor = Supervisor.open({
       directory: config.data,
@@ -44,7 +45,7 @@ export async function serve(
     await recover(supervisor, config, options.version);
     // Not before: nobody waits for a request then, and a recovery on all cores has V8's pool compile for it.
     applyV8Settings();
-    const control = await startControl(supervisor, config, output);
+    control = await startControl(supervisor, config, output);
     const edges = await startGateway(config, supervisor, {
       version: options.version,
       log: (line) => output.log(line),
@@ -59,6 +60,8 @@ export async function serve(
     return 0;
   } catch (error: unknown) {
     output.log(`sycee: ${startSentence(error, config)}`);
+    // Its socket would keep the process from ending.
+    await control?.stop();
     await supervisor?.stop();
     return exitCodeOf(error);
   }

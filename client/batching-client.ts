@@ -21,7 +21,8 @@ import {
   transferResults,
   type TransferStatusName,
 } from './client.ts';
-import { writeObject } from './rows.ts';
+import { closedError } from './retry.ts';
+import { assertList, isRecord, writeObject } from './rows.ts';
 
 export type TransferResult = CreateResult<TransferStatusName>;
 
@@ -176,6 +177,7 @@ export class BatchingClient implements AsyncDisposable {
 
   /** Transfers that take effect together or not at all: all but the last one have the flag `linked`. */
   async createChain(transfers: readonly TransferInput[]): Promise<readonly TransferResult[]> {
+    assertList(transfers, 'transfers');
     for (const [i, transfer] of transfers.entries()) {
       if (hasFlag(transfer, TransferFlags.linked) === (i === transfers.length - 1)) {
         throw refusal('flags', 'all transfers of a chain are linked but the last one');
@@ -212,7 +214,7 @@ export class BatchingClient implements AsyncDisposable {
 
   /** One that waits and has room for so many rows; it is among those that wait when something was entered. */
   #gathering(count: number): Gathering {
-    if (this.#isClosed) throw new SyceeError('malformed_request', 'this client is closed');
+    if (this.#isClosed) throw closedError(false);
     if (this.#waitingRows + count > this.#waitingMax) {
       throw new SyceeError(
         'overloaded',
@@ -266,8 +268,10 @@ function refuseImported(transfer: TransferInput): void {
   throw refusal('flags', 'a batch is imported as a whole: use createTransfers');
 }
 
-/** What is no number is refused when it is written. */
-function hasFlag({ flags }: TransferInput, flag: number): boolean {
+/** What is no number, or no object, is refused when it is written. */
+function hasFlag(transfer: TransferInput, flag: number): boolean {
+  if (!isRecord(transfer)) return false;
+  const { flags } = transfer;
   return typeof flags === 'number' && (flags & flag) !== 0;
 }
 

@@ -19,8 +19,14 @@ import { SyceeError } from '../lib/sycee-error.ts';
 import { type ChangeOptions, followChanges } from './change-events.ts';
 import type { PageInput } from './filters.ts';
 import { accountsOf, type ChangeEvent, PageReads, type Reads, transfersOf } from './reads.ts';
-import { type Attempt, callUntilDeadline, type RetryClock, systemClock } from './retry.ts';
-import { batchOfIds, batchOfObjects, type RecordKind } from './rows.ts';
+import {
+  type Attempt,
+  callUntilDeadline,
+  closedError,
+  type RetryClock,
+  systemClock,
+} from './retry.ts';
+import { assertList, batchOfIds, batchOfObjects, type RecordKind } from './rows.ts';
 
 export type AccountStatusName = keyof typeof AccountStatus;
 export type TransferStatusName = keyof typeof TransferStatus;
@@ -252,6 +258,7 @@ export class TransportClient implements Client {
     objects: readonly object[],
     options: CallOptions,
   ): Promise<CreateReply> {
+    assertList(objects, kind === BatchKind.accounts ? 'accounts' : 'transfers');
     if (objects.length === 0) return NOTHING_CREATED;
     const batch = batchOfObjects(kind, objects);
     return this.#call(this.#transport.prepareCreate(kind, batch, 'objects'), options, true);
@@ -266,15 +273,22 @@ export class TransportClient implements Client {
       if (ids.kind !== BatchKind.ids) throw wrongKind(BatchKind.ids);
       return this.#call(this.#transport.prepareLookup(kind, ids, 'columns'), options, false);
     }
+    assertList(ids, 'ids');
     if (ids.length === 0) return NOTHING_FOUND;
     const attempt = this.#transport.prepareLookup(kind, batchOfIds(ids), 'objects');
     return this.#call(attempt, options, false);
   }
 
   async #call<T>(attempt: Attempt<T>, options: CallOptions, hasEffect: boolean): Promise<T> {
-    if (this.#isClosed) throw new SyceeError('malformed_request', 'this client is closed');
+    if (this.#isClosed) throw closedError(false);
     const { deadlineMs, retries } = options;
-    return callUntilDeadline(attempt, { deadlineMs, retries, hasEffect, clock: this.#clock });
+    return callUntilDeadline(attempt, {
+      deadlineMs,
+      retries,
+      hasEffect,
+      clock: this.#clock,
+      isClosed: () => this.#isClosed,
+    });
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type QueryFilter,
 } from '../engine/query.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
+import { isRecord } from './rows.ts';
 
 export interface PageInput {
   /** Nanoseconds, inclusive. */
@@ -107,6 +108,7 @@ function pageOptionsOf(input: PageInput): ChangesFilter {
 }
 
 function refuseUnsound(input: object, names: ReadonlySet<string>): void {
+  if (!isRecord(input)) throw refusal('', 'an object with its fields');
   for (const [field, value] of Object.entries(input) as [string, unknown][]) {
     if (!names.has(field)) throw refusal(field, 'unknown field');
     if (value === undefined) continue;
@@ -132,4 +134,7 @@ function ruleBroken(field: string, value: unknown): string | undefined {
 }
 
 const refusal = (field: string, rule: string): SyceeError =>
-  new SyceeError('malformed_request', `filter, ${field}: ${rule}`, { field, rule });
+  new SyceeError('malformed_request', `filter${field === '' ? '' : `, ${field}`}: ${rule}`, {
+    field,
+    rule,
+  });

@@ -28,9 +28,17 @@ export interface HttpClientOptions {
   readonly fetch?: typeof fetch | undefined;
 }
 
-/** Does not connect yet: the first call does. */
+/** Does not connect yet: the first call does. Throws a SyceeError when the URL is none of HTTP. */
 export function connectHttp(url: string | URL, options: HttpClientOptions = {}): Client {
-  return new TransportClient(new HttpTransport(new URL(url), options));
+  const parsed = URL.parse(String(url));
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    const rule = 'http://HOST:PORT, or https';
+    throw new SyceeError('malformed_request', `url: ${rule}, not ${JSON.stringify(String(url))}`, {
+      field: 'url',
+      rule,
+    });
+  }
+  return new TransportClient(new HttpTransport(parsed, options));
 }
 
 /** Without a body it is a GET. */

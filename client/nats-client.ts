@@ -46,6 +46,11 @@ export interface ConnectOptions {
 
 export async function connect(options: ConnectOptions): Promise<Client> {
   const { servers, token } = options;
+  const isGiven = typeof servers === 'string' ? servers !== '' : Array.isArray(servers);
+  if (!isGiven) {
+    const rule = 'one address or an array of them';
+    throw new SyceeError('malformed_request', `servers: ${rule}`, { field: 'servers', rule });
+  }
   const settings: ConnectionOptions = {
     name: 'sycee-client',
     noAsyncTraces: true,

@@ -36,6 +36,8 @@ export interface RetryOptions {
   readonly retries?: number | undefined;
   readonly hasEffect: boolean;
   readonly clock: RetryClock;
+  /** Whether who carries the tries was closed: then there is no further one. */
+  readonly isClosed?: () => boolean;
 }
 
 /** `deadline` is absolute, in milliseconds of the clock. */
@@ -60,11 +62,13 @@ export async function callUntilDeadline<T>(attempt: Attempt<T>, options: RetryOp
     if (!error.retryable) throw error;
     // Only `unknown` leaves the effect open; every other refusal says that nothing was started.
     mayHaveHappened ||= error.code === 'unknown';
+    if (options.isClosed?.() === true) throw closedError(hasEffect && mayHaveHappened);
     const pause = backoffMs(tries, clock);
     if (tries >= retriesMax || clock.now() + pause >= deadline) {
       throw finalError(error, hasEffect, mayHaveHappened);
     }
     await new Promise<void>((resolve) => clock.after(pause, resolve));
+    if (options.isClosed?.() === true) throw closedError(hasEffect && mayHaveHappened);
   }
 }
 
@@ -105,6 +109,15 @@ function asSyceeError(error: unknown): SyceeError {
 function backoffMs(tries: number, clock: RetryClock): number {
   const bound = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_FIRST * 2 ** Math.min(tries, 16));
   return Math.ceil(1 + clock.random() * bound);
+}
+
+/** What a client says that was closed. */
+export function closedError(mayHaveHappened: boolean): SyceeError {
+  if (!mayHaveHappened) return new SyceeError('malformed_request', 'this client is closed');
+  return new SyceeError(
+    'unknown',
+    'the client was closed before an answer came: it may or may not have happened, ask again with the same ids',
+  );
 }
 
 function finalError(last: SyceeError, hasEffect: boolean, mayHaveHappened: boolean): SyceeError {

@@ -45,6 +45,7 @@ export function writeObject(
   row: number,
   event: number,
 ): void {
+  if (!isRecord(object)) throw refusal(event, '', 'an object with its fields');
   const columnOf = COLUMN_OF[kind];
   const fields = object as Readonly<Record<string, unknown>>;
   for (const field of Object.keys(object)) {
@@ -84,6 +85,18 @@ export function objectsOfRows(kind: RecordKind, rows: Uint32Array, n: number): r
   return objects;
 }
 
+/** Of what a program without types may give. */
+export function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
+}
+
+/** Refuses what is no array. `what`: of which things. */
+export function assertList(value: unknown, what: string): void {
+  if (Array.isArray(value)) return;
+  const rule = `an array of ${what}`;
+  throw new SyceeError('malformed_request', `this call takes ${rule}`, { field: what, rule });
+}
+
 function assertCount(n: number): void {
   if (n > BATCH_EVENTS_MAX) {
     throw new SyceeError(
@@ -119,7 +132,8 @@ function boundOf(column: number): string {
 }
 
 function refusal(row: number, field: string, rule: string): SyceeError {
-  return new SyceeError('malformed_request', `event ${row}, ${field}: ${rule}`, { field, rule });
+  const place = field === '' ? `event ${row}` : `event ${row}, ${field}`;
+  return new SyceeError('malformed_request', `${place}: ${rule}`, { field, rule });
 }
 
 /** The value is within its column. */

@@ -110,7 +110,7 @@ function answerOperation(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  const body = request.body instanceof Uint8Array ? request.body : NO_BODY;
+  const body = bodyOf(request);
   const index = OPERATIONS.indexOf(operation);
   admit(
     context,
@@ -125,6 +125,11 @@ function answerOperation(
 }
 
 const NO_BODY = new Uint8Array(0);
+
+/** Its bytes are counted until the route gives them back, whichever that is. */
+function bodyOf({ body }: FastifyRequest): Uint8Array {
+  return body instanceof Uint8Array ? body : NO_BODY;
+}
 
 function sendAnswer(reply: FastifyReply, answer: Answer): void {
   reply
@@ -249,6 +254,7 @@ export function answerUnknownRoute(
   reply: FastifyReply,
 ): void {
   const started = context.meter.begin();
+  context.edge.admission.giveBytes(bodyOf(request).byteLength);
   const path = request.url.split('?', 1)[0]!;
   const allowed = MATCHERS.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
   if (allowed.length > 0) {

@@ -268,6 +268,19 @@ test('bytes in flight are bounded', async () => {
   expect(admission.bytes).toBe(0);
 });
 
+test.each([
+  ['POST', '/v1/nope', 404],
+  ['POST', '/v1/accounts/', 404],
+  ['PUT', '/v1/accounts', 405],
+  ['DELETE', '/v1/transfers/9', 405],
+] as const)('the bytes of a body to %s %s do not stay counted', async (method, url, status) => {
+  const { app, admission } = rig();
+  const payload = JSON.stringify(TRANSFER);
+  const response = await app.inject({ method, url, headers: JSON_TYPE, payload });
+  expect(response.statusCode).toBe(status);
+  expect([admission.requests, admission.bytes]).toEqual([0, 0]);
+});
+
 test('the deadline header reaches the router as an absolute time', async () => {
   const { app, router } = rig();
   const send = (value: string): Promise<LightMyRequestResponse> =>

@@ -39,6 +39,14 @@ const RETRYABLE = new Set<ErrorCode>([
   'unknown',
 ]);
 
+export interface SyceeErrorDetails {
+  readonly field?: string;
+  readonly rule?: string;
+  readonly cause?: unknown;
+  /** Where it is another than the code's. */
+  readonly retryable?: boolean;
+}
+
 /** Recognise it by `code`. `retryable` says that the same request with the same ids may be sent again. */
 export class SyceeError extends Error {
   override readonly name = 'SyceeError';
@@ -48,14 +56,10 @@ export class SyceeError extends Error {
   readonly field: string | undefined;
   readonly rule: string | undefined;
 
-  constructor(
-    code: ErrorCode,
-    message: string,
-    details: { readonly field?: string; readonly rule?: string; readonly cause?: unknown } = {},
-  ) {
+  constructor(code: ErrorCode, message: string, details: SyceeErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
-    this.retryable = RETRYABLE.has(code);
+    this.retryable = details.retryable ?? RETRYABLE.has(code);
     this.field = details.field;
     this.rule = details.rule;
   }

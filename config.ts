@@ -177,6 +177,22 @@ export function loadConfig(sources: ConfigSources): LoadedConfig & { readonly fl
   return { config, settings, flags: verbFlags };
 }
 
+/**
+ * Where the data lies, for a verb that has no other settings: what it was told, or else as for `serve`. An absolute path. Throws a ConfigError when there is
+ * a configuration file and it cannot be read.
+ */
+export function dataDirectory(
+  named: string | undefined,
+  sources: Omit<ConfigSources, 'arguments'>,
+): string {
+  const flags = new Map(named === undefined ? [] : [['data', named]]);
+  const isSettled = named !== undefined || (sources.environment['SYCEE_DATA'] ?? '') !== '';
+  const file = isSettled ? new Map<string, string>() : readConfigFile(sources, undefined);
+  const [option] = OPTIONS;
+  const { text, source } = findValue(option, { flags, file, environment: sources.environment });
+  return path.resolve(sources.directory, parseOption(option, text!, source) as string);
+}
+
 function parseFlags(args: readonly string[]): {
   readonly values: ReadonlyMap<string, string>;
   readonly verbFlags: VerbFlags;
@@ -226,7 +242,7 @@ function parseFlags(args: readonly string[]): {
 }
 
 function readConfigFile(
-  sources: ConfigSources,
+  sources: Omit<ConfigSources, 'arguments'>,
   named: string | undefined,
 ): ReadonlyMap<string, string> {
   const asked = named ?? sources.environment['SYCEE_CONFIG'];

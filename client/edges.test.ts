@@ -117,6 +117,16 @@ test('objects and columns go through the NATS edge and come back', async (contex
   expect(router.batches).toHaveLength(7);
 });
 
+test('a full look-up is answered over NATS, though one message has no room for it', async (context) => {
+  needNatsServer(context);
+  const { client } = await overNats(new FakeRouter());
+  const many = Array.from({ length: 8189 }, (_, i) => ({ ...transfers[1]!, id: BigInt(i + 1) }));
+  const ids = many.map((one) => one.id);
+  await client.createTransfers(batchOfObjects(BatchKind.transfers, many));
+  const found = await client.lookupTransfers(ids);
+  expect(found.transfers.map((one) => one.id)).toEqual(ids);
+});
+
 async function refusals(client: Client, router: FakeRouter): Promise<void> {
   router.rejection = new SyceeError('overloaded', 'the shard has enough to do');
   const call = client.createTransfers(transfers, { deadlineMs: 800 });

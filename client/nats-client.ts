@@ -26,6 +26,7 @@ import {
 import type { FilterOf, PageOf, QueryOperation } from '../gateway/wire-codec-filters.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { type Client, type Transport, TransportClient } from './client.ts';
+import { answerRowsMax, joinedRows, partsOfIds } from './lookup-parts.ts';
 import { NatsInbox } from './nats-inbox.ts';
 import { decodeProblem } from './problem.ts';
 import type { Attempt } from './retry.ts';
@@ -33,6 +34,8 @@ import type { RecordKind } from './rows.ts';
 
 /** A try without an answer for this long is given up and sent again: a server may have died with the request. */
 const TRY_MS_DEFAULT = 2_000;
+/** What a NATS server takes in a message unless it is told otherwise. */
+const PAYLOAD_BYTES_DEFAULT = 1 << 20;
 
 export interface ConnectOptions {
   readonly servers: string | readonly string[];
@@ -100,8 +103,14 @@ class NatsTransport implements Transport {
     const subject = this.#subject(
       kind === BatchKind.accounts ? 'lookup_accounts' : 'lookup_transfers',
     );
-    const bytes = encodeIds(ids);
-    return async (deadline) => decodeRows(kind, await this.#request(subject, bytes, deadline));
+    const rowsMax = answerRowsMax(this.#connection.info?.max_payload ?? PAYLOAD_BYTES_DEFAULT);
+    const parts = partsOfIds(ids, rowsMax).map((part) => encodeIds(part));
+    return async (deadline) => {
+      const answers = await Promise.all(
+        parts.map((bytes) => this.#request(subject, bytes, deadline)),
+      );
+      return joinedRows(answers.map((answer) => decodeRows(kind, answer)));
+    };
   }
 
   prepareQuery<O extends QueryOperation>(operation: O, filter: FilterOf<O>): Attempt<PageOf<O>> {

@@ -20,6 +20,8 @@ export interface OperationReading {
   readonly operation: string;
   readonly requests: number;
   readonly errors: ReadonlyMap<ErrorCode, number>;
+  /** Of this operation; empty when there was none. */
+  readonly lastError: string;
   readonly seconds: number;
   readonly buckets: Float64Array;
 }
@@ -28,12 +30,12 @@ export class EdgeMeter {
   readonly edge: string;
   /** Messages that could not be answered: without a reply subject, or with one that is not allowed. */
   ignored = 0;
-  lastError = '';
   #inFlight = 0;
   readonly #requests = new Float64Array(METERED.length);
   readonly #seconds = new Float64Array(METERED.length);
   readonly #buckets = new Float64Array(METERED.length * BUCKETS);
   readonly #errors = new Float64Array(METERED.length * ERROR_CODES.length);
+  readonly #lastErrors: string[] = METERED.map(() => '');
 
   constructor(edge: string) {
     this.edge = edge;
@@ -63,13 +65,14 @@ export class EdgeMeter {
   /** A request that ended with a problem; `end` counts it as a request as well. */
   fail(operation: number, error: { readonly code: ErrorCode; readonly message: string }): void {
     this.#errors[operation * ERROR_CODES.length + CODE_INDEX.get(error.code)!]! += 1;
-    this.lastError = `${error.code}: ${error.message}`;
+    this.#lastErrors[operation] = `${error.code}: ${error.message}`;
   }
 
   read(): readonly OperationReading[] {
     return METERED.map((operation, i) => ({
       operation,
       requests: this.#requests[i]!,
+      lastError: this.#lastErrors[i]!,
       errors: new Map(
         ERROR_CODES.map((code, j) => [code, this.#errors[i * ERROR_CODES.length + j]!] as const),
       ),

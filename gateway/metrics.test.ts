@@ -65,5 +65,6 @@ test('an edge counts requests, errors, and how long they took', () => {
   expect(reading.operation).toBe('create_transfers');
   expect([reading.requests, reading.errors.get('overloaded'), meter.inFlight]).toEqual([1, 1, 0]);
   expect(reading.buckets.reduce((sum, one) => sum + one)).toBe(1);
-  expect(meter.lastError).toBe('overloaded: full');
+  const told = meter.read().filter(({ lastError }) => lastError !== '');
+  expect(told).toMatchObject([{ operation: 'create_transfers', lastError: 'overloaded: full' }]);
 });

@@ -94,7 +94,7 @@ export class NatsDiscovery {
         ...endpoint,
         num_requests: requests,
         num_errors: errors,
-        last_error: errors === 0 ? '' : meter.lastError,
+        last_error: reading?.lastError ?? '',
         processing_time: nanoseconds,
         average_processing_time: requests === 0 ? 0 : Math.round(nanoseconds / requests),
       };

@@ -91,6 +91,17 @@ test('msgpack is answered in msgpack, also on the subject of a shard', async (co
   }
 });
 
+test('a shard that there is not is refused, whatever it is called', async (context) => {
+  const { client, router } = await rig(context);
+  for (const shard of ['7', 'x', '00', '-1']) {
+    const subject = `sycee.v1.shard.${shard}.create_transfers`;
+    const answer = await client.request(subject, JSON.stringify(TRANSFER), TIMEOUT);
+    expect(answer.headers?.get('Nats-Service-Error-Code')).toBe('400');
+    expect(answer.json()).toMatchObject({ code: 'malformed_request', field: 'shard' });
+  }
+  expect(router.batches).toEqual([]);
+});
+
 test('another prefix moves the subjects', async (context) => {
   const { client } = await rig(context, {}, 'pay.eu');
   const answer = await client.request(
@@ -229,6 +240,10 @@ test('service discovery answers as ADR-32 says', async (context) => {
   expect(stats.endpoints.find(({ name }) => name === 'create_transfers')).toMatchObject({
     num_requests: 2,
     num_errors: 1,
+    last_error: expect.stringContaining('malformed_request') as string,
+  });
+  expect(stats.endpoints.find(({ name }) => name === 'create_accounts')).toMatchObject({
+    last_error: '',
   });
 });
 

@@ -21,7 +21,7 @@ import {
 import { Packr } from 'msgpackr';
 import { ERROR_HTTP_STATUS, SyceeError } from '../lib/sycee-error.ts';
 import { DEADLINE_HEADER, deadlineOf } from './admission.ts';
-import { type EdgeMeter, STATUS_INDEX } from './edge-meter.ts';
+import { type EdgeMeter, OTHER_INDEX, STATUS_INDEX } from './edge-meter.ts';
 import type { Edge } from './edge.ts';
 import { NatsDiscovery } from './nats-discovery.ts';
 import {
@@ -112,17 +112,46 @@ export class NatsService {
   }
 
   #subscribe(operation: string, answer: (message: Msg) => void): void {
-    const subjects = [`${this.#prefix}.v1.${operation}`, `${this.#prefix}.v1.shard.*.${operation}`];
-    for (const subject of subjects) {
-      const subscription = this.#connection.subscribe(subject, {
-        queue: QUEUE_GROUP,
-        callback: (error, message) => {
-          if (error === null) answer(message);
-          else this.#edge.log(`nats: subscription ${subject}: ${error.message}`);
-        },
-      });
-      this.#subscriptions.push(subscription);
+    this.#listen(`${this.#prefix}.v1.${operation}`, answer);
+    // Whichever shard is named, the request goes to the owners of what is in it.
+    this.#listen(`${this.#prefix}.v1.shard.*.${operation}`, (message) => {
+      if (this.#namesShard(message.subject)) answer(message);
+      else this.#refuseShard(message);
+    });
+  }
+
+  #listen(subject: string, answer: (message: Msg) => void): void {
+    const subscription = this.#connection.subscribe(subject, {
+      queue: QUEUE_GROUP,
+      callback: (error, message) => {
+        if (error === null) answer(message);
+        else this.#edge.log(`nats: subscription ${subject}: ${error.message}`);
+      },
+    });
+    this.#subscriptions.push(subscription);
+  }
+
+  #namesShard(subject: string): boolean {
+    const name = subject.split('.').at(-2)!;
+    const { shards } = this.#edge.router.status();
+    return /^(0|[1-9]\d?)$/.test(name) && Number(name) < shards.length;
+  }
+
+  #refuseShard({ reply, data, subject }: Msg): void {
+    if (!this.#mayReplyTo(reply)) {
+      this.#meter.ignored++;
+      return;
     }
+    const started = this.#meter.begin();
+    const rule = `0..${this.#edge.router.status().shards.length - 1}`;
+    const problem = new SyceeError(
+      'malformed_request',
+      `the subject names shard ${JSON.stringify(subject.split('.').at(-2))}; this ledger has the shards ${rule}`,
+      { field: 'shard', rule },
+    );
+    this.#meter.fail(OTHER_INDEX, problem);
+    this.#publishProblem(reply, answerEncoding(data), problem);
+    this.#meter.end(OTHER_INDEX, started);
   }
 
   /** Hot path. */

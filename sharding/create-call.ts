@@ -41,7 +41,7 @@ export class CreateCall implements Call {
   #refusal: SyceeError | null = null;
   #nextRows = 0;
   #next: (() => void) | null = null;
-  #onOutcomes: ((statuses: Uint16Array) => void) | null = null;
+  #onOutcomes: ((statuses: Uint16Array) => void)[] | null = null;
 
   constructor({ n, deadlineMs, release }: CreateCallOptions) {
     this.events = n;
@@ -79,9 +79,15 @@ export class CreateCall implements Call {
     this.#nextRows = rows;
   }
 
-  /** Who is told the outcomes when all of them are there, before the caller. */
+  /** Who is told the outcomes when all of them are there, before the caller; each in turn. */
   whenOutcomes(onOutcomes: (statuses: Uint16Array) => void): void {
-    this.#onOutcomes = onOutcomes;
+    this.#onOutcomes ??= [];
+    this.#onOutcomes.push(onOutcomes);
+  }
+
+  /** Of the rows that are answered; 0 of the others. */
+  get statuses(): Uint16Array {
+    return this.#statuses;
   }
 
   /** Nothing was sent, and nothing will be. */
@@ -157,7 +163,9 @@ export class CreateCall implements Call {
 
   #finish(): void {
     this.#release(this);
-    if (this.#notStarted === 0 && !this.#isLost) this.#onOutcomes?.(this.#statuses);
+    if (this.#onOutcomes !== null && this.#notStarted === 0 && !this.#isLost) {
+      for (const onOutcomes of this.#onOutcomes) onOutcomes(this.#statuses);
+    }
     if (this.isDone) return;
     if (this.#notStarted === 0) {
       this.isDone = true;

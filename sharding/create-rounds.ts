@@ -1,7 +1,8 @@
 /**
  * Sends a batch of events to several shards in two rounds: what conflicts with nothing earlier at once, the rest, in order, as one walk when
  * all of that is answered (batch-order.ts). Before the first, posts and voids get the accounts of their pending transfers, for which all
- * shards may have to be asked (pending-search.ts); until then nothing has been sent and nothing has happened.
+ * shards may have to be asked (pending-search.ts); until then nothing has been sent and nothing has happened. A batch that says of one pending transfer several
+ * things goes in segments, one after the other, each in its rounds.
  */
 import { randomInt } from 'node:crypto';
 import {
@@ -38,6 +39,11 @@ interface Work {
   readonly flags: number;
   /** From then on the call counts; called before anything is sent. */
   readonly begin: () => void;
+  /** The row of the call with which the batch begins. */
+  readonly offset: number;
+  /** Rows of the call behind the batch, and what sends them when all of the batch is answered. */
+  readonly laterRows: number;
+  readonly later: (() => void) | null;
 }
 
 interface Rest {
@@ -68,12 +74,12 @@ export class CreateRounds {
   start(call: CreateCall, batch: Batch, begin: () => void): SyceeError | null {
     const source = this.#scatter.open(batch);
     const { columns } = this.#scatter;
-    const work = { call, batch, marks: null, flags: importFlag(batch), begin };
+    const whole = { marks: null, flags: importFlag(batch), offset: 0, laterRows: 0, later: null };
+    const work = { call, batch, begin, ...whole };
     if (batch.kind === BatchKind.accounts) return this.#send(work, source);
     const search = PendingSearch.of(columns, this.#pendings, this.#seed);
     if (search === null) return this.#send(work, source);
-    if (search.resolve(columns, null) === 0) return this.#sendResolved(work, search);
-    return this.#ask(work, search);
+    return search.recall() === 0 ? this.#sendSegment(work, search, 0) : this.#ask(work, search);
   }
 
   /** Called when replies have come: rings may have room again. */
@@ -98,7 +104,7 @@ export class CreateRounds {
   }
 
   async #sendAnswered(work: Work, search: PendingSearch, asked: Promise<RowsReply>): Promise<void> {
-    const { call, batch } = work;
+    const { call } = work;
     let reply: RowsReply;
     try {
       reply = await asked;
@@ -110,17 +116,42 @@ export class CreateRounds {
       call.refuse(late());
       return;
     }
-    this.#scatter.open(batch);
-    search.resolve(this.#scatter.columns, search.answersOf(reply.rows, reply.n));
-    const refusal = this.#sendResolved(work, search);
+    search.answered(reply.rows, reply.n);
+    const refusal = this.#sendSegment(work, search, 0);
     if (refusal !== null) call.refuse(refusal);
   }
 
-  /** `work.batch` is open. */
-  #sendResolved(work: Work, search: PendingSearch): SyceeError | null {
-    const resolved = search.rewritten(work.batch, this.#scatter.columns);
+  /** Sends the rows of a batch from one on, as far as its posts and voids can be settled; the others follow when it is known what became of these. */
+  #sendSegment(work: Work, search: PendingSearch, from: number): SyceeError | null {
+    const { batch } = work;
+    const { columns } = this.#scatter;
+    this.#scatter.open(batch);
+    const to = search.settle(columns, from);
+    const resolved = search.rewritten(batch, columns, from, to);
+    const laterRows = batch.n - to;
+    const later = laterRows === 0 ? null : (): void => this.#sendLater(work, search, { from, to });
+    const begin = from === 0 ? work.begin : (): void => undefined;
     const source = this.#scatter.open(resolved.batch, resolved.marks);
-    return this.#send({ ...work, ...resolved }, source);
+    return this.#send({ ...work, ...resolved, begin, offset: from, laterRows, later }, source);
+  }
+
+  /** All rows from..to-1 are answered. */
+  #sendLater(
+    work: Work,
+    search: PendingSearch,
+    { from, to }: { readonly from: number; readonly to: number },
+  ): void {
+    const { call, batch } = work;
+    this.#scatter.open(batch);
+    search.learn(this.#scatter.columns, from, to, call.statuses);
+    const send = (): boolean => {
+      const refusal = call.isDone ? late() : this.#sendSegment(work, search, to);
+      if (refusal === null) return true;
+      if (refusal.code === 'overloaded') return false;
+      call.abandon();
+      return true;
+    };
+    if (!send()) this.#waitingRests.push(send);
   }
 
   /** The first round. `source` is the batch of the work, open. */
@@ -140,17 +171,18 @@ export class CreateRounds {
     const refusal = this.#scatter.reserveAll(source, split.counts);
     if (refusal !== null) return refusal;
     work.begin();
-    if (batch.kind === BatchKind.transfers) this.#rememberLater(call, batch, columns);
+    if (batch.kind === BatchKind.transfers) this.#rememberLater(work, columns);
     const type = typeOf(batch.kind, true);
     for (let k = 0; k < this.#shards.length; k++) {
       if (split.counts[k] === 0) continue;
       const rows = split.rows[k]!.slice(0, split.counts[k]);
-      this.#scatter.sendPart(call, { k, type, flags }, source, rows);
+      this.#scatter.sendPart(call, { k, type, flags, offset: work.offset }, source, rows);
     }
     if (rest !== null) {
       const following = rest;
-      call.whenAnswered(rest.rows.length, () => this.#sendRest(work, following));
-    }
+      const rows = rest.rows.length + work.laterRows;
+      call.whenAnswered(rows, () => this.#sendRest(work, following));
+    } else if (work.later !== null) call.whenAnswered(work.laterRows, work.later);
     return null;
   }
 
@@ -190,7 +222,7 @@ export class CreateRounds {
 
   /** The second round: the rest, in order, as one walk; or as one part, when it is all on one shard. */
   #sendRest(work: Work, { rows, maskLow, maskHigh }: Rest): void {
-    const { call, batch, marks, flags } = work;
+    const { call, batch, marks, flags, offset } = work;
     const k = lowestShard(maskLow, maskHigh);
     const isOneShard =
       (maskLow & (maskLow - 1)) === 0 &&
@@ -204,20 +236,21 @@ export class CreateRounds {
       }
       const source = this.#scatter.open(batch, marks);
       if (this.#shards[k]!.reserve(splitBytes(source, rows.length)) === null) return false;
-      this.#scatter.sendPart(call, { k, type, flags }, source, rows);
+      this.#scatter.sendPart(call, { k, type, flags, offset }, source, rows);
+      if (work.later !== null) call.whenAnswered(work.laterRows, work.later);
       return true;
     };
     if (!send()) this.#waitingRests.push(send);
   }
 
   /** Pending transfers that are there, after this or before, are remembered for their posts and voids. */
-  #rememberLater(call: CreateCall, batch: Batch, columns: Columns): void {
+  #rememberLater({ call, batch, offset }: Work, columns: Columns): void {
     const rows = rowsWith(columns, TransferFlags.pending);
     if (rows === null) return;
     call.whenOutcomes((statuses) => {
       this.#scatter.open(batch);
       for (const row of rows) {
-        const status = statuses[row];
+        const status = statuses[offset + row];
         if (status === TransferStatus.created || status === TransferStatus.exists) {
           this.#remember(this.#scatter.columns, row);
         }

@@ -74,6 +74,18 @@ export class PendingAccounts {
     }
     return -1;
   }
+
+  /** Whether there are several entries with the id at word `at`. */
+  isAmbiguous(words: Uint32Array, at: number): boolean {
+    const slots = this.#slots;
+    let slot = hashId(words, at, this.#seed) & (slots.length - 1);
+    let count = 0;
+    for (; slots[slot] !== 0; slot = (slot + 1) & (slots.length - 1)) {
+      const entry = (slots[slot]! - 1) * ENTRY_WORDS;
+      if (isSameId(this.entries, entry, words, at)) count++;
+    }
+    return count > 1;
+  }
 }
 
 export class PendingMemory {

@@ -2,12 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Batch, Columns, ROW_WORDS, Transfer } from '../engine/batch.ts';
 import { TransferFlags } from '../engine/flags.ts';
+import { TransferStatus } from '../engine/status.ts';
 import { bigintOfUint128 } from '../engine/uint128.ts';
 import { transferRows, transfersBatch, type Stored } from '../test/support/fake-shards.ts';
 import { PendingMemory } from './pending-memory.ts';
 import { OTHER_CREDIT, OTHER_DEBIT, PendingSearch } from './pending-search.ts';
 
-const { pending, postPendingTransfer: post, voidPendingTransfer } = TransferFlags;
+const { linked, pending, postPendingTransfer: post, voidPendingTransfer } = TransferFlags;
+const { created, exists, ledger_must_not_be_zero: failed } = TransferStatus;
 const SEED = 7;
 
 type Event = Stored & { readonly flags: number; readonly pendingId: bigint };
@@ -44,57 +46,86 @@ const isResolving = ({ flags }: Event): boolean => (flags & (post | voidPendingT
 const fits = (named: Stored, { dr, cr }: Stored): boolean =>
   (named.dr === 0n || named.dr === dr) && (named.cr === 0n || named.cr === cr);
 
+interface Segment {
+  readonly from: number;
+  readonly to: number;
+  readonly accounts: readonly Accounts[];
+  readonly marks: readonly number[];
+}
+
+interface Given {
+  /** In the memory. */
+  readonly known: readonly Stored[];
+  /** On the shards. */
+  readonly stored: readonly Stored[];
+  /** What becomes of each row. */
+  readonly statuses: readonly number[];
+}
+
 /** The rules as they are stated. `asked`: the ids of the rows that the shards have to be asked for, in order. */
 function naive(
   events: readonly Event[],
-  known: readonly Stored[],
-  stored: readonly Stored[],
-): { accounts: Accounts[]; marks: number[]; asked: bigint[] } {
-  const asked: bigint[] = [];
-  const first = resolved(events, (event, earlier) => {
-    const found = [...known, ...earlier].find(
-      (one) => one.id === event.pendingId && fits(event, one),
-    );
-    if (found === undefined) asked.push(event.pendingId);
-    return found;
-  });
-  if (asked.length === 0) return { ...first, asked };
+  { known, stored, statuses }: Given,
+): { segments: Segment[]; asked: bigint[] } {
+  const rows = events.map((event) => ({ ...event, mark: 0, isDone: !isResolving(event) }));
+  type Row = (typeof rows)[number];
+  const isNamed = (row: Row) => (one: Stored) => one.id === row.pendingId;
+  const take = (row: Row, found: Stored | undefined): void => {
+    if (found === undefined) return;
+    if (row.dr !== 0n && row.dr !== found.dr) row.mark |= OTHER_DEBIT;
+    if (row.cr !== 0n && row.cr !== found.cr) row.mark |= OTHER_CREDIT;
+    Object.assign(row, { dr: found.dr, cr: found.cr, isDone: true });
+  };
+  for (const row of rows) {
+    if (row.pendingId === 0n) row.isDone = true;
+    if (!row.isDone)
+      take(
+        row,
+        known.filter(isNamed(row)).find((one) => fits(row, one)),
+      );
+  }
+  const asked = rows.filter(({ isDone }) => !isDone).map(({ pendingId }) => pendingId);
   const answers = stored.filter(({ id }) => asked.includes(id));
-  const second = resolved(events, (event, earlier, row) => {
-    const isFoundBefore = !first.open.includes(row);
-    if (isFoundBefore) return { id: 0n, dr: first.accounts[row]![0], cr: first.accounts[row]![1] };
-    const named = (one: Stored): boolean => one.id === event.pendingId;
-    return (
-      [...known, ...answers, ...earlier].find((one) => named(one) && fits(event, one)) ??
-      [...answers, ...known, ...earlier].find(named)
-    );
-  });
-  return { ...second, asked };
+  const made: Stored[] = [];
+  const segments: Segment[] = [];
+  for (let from = 0; from < rows.length;) {
+    let to = rows.length;
+    const earlier: Stored[] = [];
+    for (let at = from; at < to; at++) {
+      const row = rows[at]!;
+      if (!row.isDone) {
+        const there = [...answers, ...made].filter(isNamed(row));
+        const before = earlier.filter(isNamed(row));
+        let found = there.find((one) => fits(row, one));
+        const others = new Set(before.map(({ dr, cr }) => `${dr} ${cr}`));
+        if (found === undefined && others.size > 1 && unitOf(events, at) > from) {
+          to = unitOf(events, at);
+          break;
+        }
+        found ??= before.find((one) => fits(row, one));
+        found ??= [...answers, ...known, ...made, ...before].find(isNamed(row));
+        take(row, found);
+      }
+      if (row.dr !== 0n && row.cr !== 0n) earlier.push({ id: row.id, dr: row.dr, cr: row.cr });
+    }
+    const own = rows.slice(from, to);
+    segments.push({
+      from,
+      to,
+      accounts: own.map(({ dr, cr }): Accounts => [dr, cr]),
+      marks: own.map(({ mark }) => mark),
+    });
+    const isThere = (_: Row, i: number): boolean => statuses[from + i] !== failed;
+    made.push(...own.filter(isThere).filter(({ dr, cr }) => dr !== 0n && cr !== 0n));
+    from = to;
+  }
+  return { segments, asked };
 }
 
-function resolved(
-  events: readonly Event[],
-  find: (event: Event, earlier: readonly Stored[], row: number) => Stored | undefined,
-): { accounts: Accounts[]; marks: number[]; open: number[] } {
-  const open: number[] = [];
-  const marks: number[] = [];
-  const earlier: Stored[] = [];
-  const accounts = events.map((event, row): Accounts => {
-    let { dr, cr } = event;
-    marks.push(0);
-    if (isResolving(event) && event.pendingId !== 0n) {
-      const found = find(event, earlier, row);
-      if (found === undefined) open.push(row);
-      else {
-        if (dr !== 0n && dr !== found.dr) marks[row]! |= OTHER_DEBIT;
-        if (cr !== 0n && cr !== found.cr) marks[row]! |= OTHER_CREDIT;
-        ({ dr, cr } = found);
-      }
-    }
-    if (dr !== 0n && cr !== 0n) earlier.push({ id: event.id, dr, cr });
-    return [dr, cr];
-  });
-  return { accounts, marks, open };
+function unitOf(events: readonly Event[], row: number): number {
+  let first = row;
+  while (first > 0 && (events[first - 1]!.flags & linked) !== 0) first--;
+  return first;
 }
 
 describe('the search for pending transfers', () => {
@@ -105,43 +136,52 @@ describe('the search for pending transfers', () => {
     id,
     dr: account,
     cr: account,
-    flags: fc.constantFrom(0, pending, pending),
+    flags: fc.constantFrom(0, pending, pending, pending | linked),
     pendingId: fc.constant(0n),
   });
   const end = fc.record({
     id: fc.bigInt(5n, 12n),
     dr: named,
     cr: named,
-    flags: fc.constantFrom(post, voidPendingTransfer),
+    flags: fc.constantFrom(post, voidPendingTransfer, post | linked),
     pendingId: fc.bigInt(0n, 7n),
   });
   const there = fc.array(fc.record({ id, dr: account, cr: account }), { maxLength: 4 });
   const events = fc.array(fc.oneof(plain, end), { minLength: 1, maxLength: 12 });
 
+  const statuses = fc.array(fc.constantFrom(created, created, exists, failed), {
+    minLength: 12,
+    maxLength: 12,
+  });
+
   test('finds what the rules say, with what is remembered, answered, and in the batch', () => {
+    let cuts = 0;
     fc.assert(
-      fc.property(events, there, there, (rows, known, stored) => {
-        const expected = naive(rows, known, stored);
+      fc.property(events, there, there, statuses, (rows, known, stored, became) => {
+        const expected = naive(rows, { known, stored, statuses: became });
         const batch = transfersBatch(rows);
         const columns = opened(batch);
         const search = PendingSearch.of(columns, memoryOf(known), SEED);
         expect(search === null).toBe(!rows.some((row) => isResolving(row)));
         if (search === null) return;
-        const open = search.resolve(columns, null);
-        expect(open).toBe(expected.asked.length);
-        const asked = open === 0 ? [] : idsOf(search.openIds());
+        expect(search.recall()).toBe(expected.asked.length);
+        const asked = expected.asked.length === 0 ? [] : idsOf(search.openIds());
         expect(asked).toEqual(expected.asked);
-        if (open > 0) {
-          const answers = stored.filter((one) => asked.includes(one.id));
-          search.resolve(columns, search.answersOf(transferRows(answers), answers.length));
+        const answers = stored.filter((one) => asked.includes(one.id));
+        if (asked.length > 0) search.answered(transferRows(answers), answers.length);
+        cuts += expected.segments.length - 1;
+        for (const { from, to, accounts, marks } of expected.segments) {
+          expect(search.settle(columns, from)).toBe(to);
+          const rewritten = search.rewritten(batch, columns, from, to);
+          expect(accountsOf(rewritten.batch)).toEqual(accounts);
+          expect([...(rewritten.marks ?? new Uint8Array(to - from))]).toEqual(marks);
+          expect(withoutAccounts(rewritten.batch)).toEqual(withoutAccounts(batch).slice(from, to));
+          search.learn(columns, from, to, Uint16Array.from(became));
         }
-        const { batch: rewritten, marks } = search.rewritten(batch, columns);
-        expect(accountsOf(rewritten)).toEqual(expected.accounts);
-        expect([...(marks ?? new Uint8Array(rows.length))]).toEqual(expected.marks);
-        expect(withoutAccounts(rewritten)).toEqual(withoutAccounts(batch));
       }),
       { numRuns: 3_000 },
     );
+    expect(cuts).toBeGreaterThan(100);
   });
 
   test('leaves a batch as it is that names all accounts', () => {
@@ -151,8 +191,9 @@ describe('the search for pending transfers', () => {
     ]);
     const columns = opened(batch);
     const search = PendingSearch.of(columns, memoryOf([]), SEED)!;
-    expect(search.resolve(columns, null)).toBe(0);
-    expect(search.rewritten(batch, columns)).toEqual({ batch, marks: null });
+    expect(search.recall()).toBe(1);
+    expect(search.settle(columns, 0)).toBe(2);
+    expect(search.rewritten(batch, columns, 0, 2)).toEqual({ batch, marks: null });
   });
 });
 

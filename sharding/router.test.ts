@@ -170,7 +170,7 @@ describe('a router, for posts and voids', () => {
     ]);
   });
 
-  test('gives them the accounts of what an earlier event of the batch is to create', () => {
+  test('gives them the accounts of what an earlier event of the batch is to create, if no shard knows better', async () => {
     const shards = new FakeShards(2);
     const events = transfersBatch([
       { id: 1n, dr: x, cr: y, flags: pending | linked },
@@ -180,7 +180,13 @@ describe('a router, for posts and voids', () => {
       { id: 13n, pendingId: 11n, dr: 0n, cr: 0n, flags: post },
     ]);
     void shards.router.createTransfers(events, 0);
-    const [part, ...more] = shards.asked();
+    const lookups = shards.asked();
+    expect(lookups.map(({ type, ids }) => [type, ids])).toEqual([
+      [LOOKUP, [1n, 1n, 11n]],
+      [LOOKUP, [1n, 1n, 11n]],
+    ]);
+    for (const lookup of lookups) shards.positions(lookup, []);
+    const [part, ...more] = await sent(shards);
     expect([part!.shard, more]).toEqual([1, []]);
     expect(part!.rows).toEqual([
       [1n, x, y],
@@ -188,6 +194,46 @@ describe('a router, for posts and voids', () => {
       [12n, x, y],
       [13n, x, y],
     ]);
+  });
+
+  test('sends a post that an earlier event leaves open when it is known what became of that, and only then', async () => {
+    const shards = new FakeShards(2);
+    const events = transfersBatch([
+      { id: 1n, dr: a, cr: x, flags: pending },
+      { id: 1n, dr: a, cr: b, flags: pending },
+      { id: 10n, dr: a, cr: b, flags: linked },
+      { id: 11n, pendingId: 1n, dr: 0n, cr: 0n, flags: post },
+      { id: 12n, dr: x, cr: y },
+    ]);
+    const reply = shards.router.createTransfers(events, 0);
+    for (const lookup of shards.asked()) shards.positions(lookup, []);
+    const [first, ...more] = await sent(shards);
+    expect([first!.shard, first!.rows, more]).toEqual([
+      0,
+      [
+        [1n, a, x],
+        [1n, a, b],
+      ],
+      [],
+    ]);
+    const refused = TransferStatus.code_must_not_be_zero;
+    shards.created(first!, [refused, created]);
+    const later = await sent(shards);
+    expect(later.map(({ shard, rows }) => [shard, rows])).toEqual([
+      [
+        0,
+        [
+          [10n, a, b],
+          [11n, a, b],
+        ],
+      ],
+      [1, [[12n, x, y]]],
+    ]);
+    expect(shards.router.eventsInFlight).toBe(5);
+    for (const part of later) shards.created(part, Array<number>(part.n).fill(created));
+    const { statuses } = await reply;
+    expect([...statuses]).toEqual([refused, created, created, created, created]);
+    expect(shards.router.eventsInFlight).toBe(0);
   });
 
   test('asks all shards for what it does not know, once for a batch, before anything is sent', async () => {

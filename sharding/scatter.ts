@@ -26,6 +26,8 @@ export interface Part {
   readonly type: number;
   /** Of `InputFlag`: that the batch is imported. */
   readonly flags: number;
+  /** The row of the call with which the batch begins. */
+  readonly offset: number;
 }
 
 export class Scatter {
@@ -89,7 +91,9 @@ export class Scatter {
     splitBatch(source, rows, rows.length, target);
     const hasMarks = source.marks !== undefined && source.marks !== null;
     const flags = part.flags | (hasMarks ? InputFlag.marks : 0);
-    this.shards[k]!.send(type, bytes, call.deadlineMs, call.part(rows), flags);
+    const { offset } = part;
+    const ofCall = offset === 0 ? rows : rows.map((row) => row + offset);
+    this.shards[k]!.send(type, bytes, call.deadlineMs, call.part(ofCall), flags);
   }
 
   /** For a question to every shard that names no ids. */

@@ -100,6 +100,48 @@ export const POST_TABLES: readonly RuleTable[] = [
     `,
   },
   {
+    title:
+      'a post that leaves out accounts means the pending transfer that is there, whatever else its batch says under that id',
+    text: `${FUNDED_ACCOUNTS}
+      accounts | id         | status
+               | shop.till  | created
+               | alice.card | created
+      commit
+      transfers | id | debit      | credit    | amount | flags          | pending_id | code | status
+                | h1 | alice      | bank      | 5      | pending        |            | 0    | code_must_not_be_zero
+                | h1 | alice      | shop      | 5      | pending        |            | 7    | created
+                | p1 |            |           | max    | post           | h1         |      | created
+                | h2 | bank       | shop      | 5      | pending        |            | 0    | code_must_not_be_zero
+                | h2 | alice      | shop.till | 5      | pending        |            | 7    | created
+                | v2 | alice      |           | 0      | void           | h2         |      | created
+                | h3 | shop       | alice     | 5      | pending linked |            | 7    | linked_event_failed # the wrong way round
+                | x3 | shop       | shop      | 5      |                |            | 7    | accounts_must_be_different
+                | h3 | alice      | shop      | 5      | pending        |            | 7    | created
+                | p3 |            | shop      | max    | post           | h3         |      | created
+                | h4 | alice      | shop      | 5      | pending        |            | 7    | created
+                | h4 | alice      | shop.till | 5      | pending        |            | 7    | exists_with_different_credit_account_id
+                | p4 |            |           | 3      | post linked    | h4         |      | linked_event_failed
+                | x4 | alice      | alice     | 5      |                |            | 7    | accounts_must_be_different
+                | p4 |            | shop.till | max    | post           | h4         |      | pending_transfer_has_different_credit_account_id
+                | p4 |            |           | max    | post           | h4         |      | created
+      commit
+                | h5 | alice      | shop      | 5      | pending        |            | 7    | created
+      commit
+                | h5 | alice      | shop.till | 5      | pending        |            | 7    | exists_with_different_credit_account_id
+                | p5 |            |           | max    | post           | h5         |      | created
+      commit
+      lookups | transfer | pending_status | lookup
+              | h1       | posted         | found
+              | h2       | voided         | found
+              | h3       | posted         | found
+              | h4       | posted         | found
+              | h5       | posted         | found
+      balances | account | debits | credits
+               | alice   | 20     | 100
+               | shop    | 0      | 20
+    `,
+  },
+  {
     title: 'the same post or void again exists, whatever it leaves out',
     text: `${FUNDED_ACCOUNTS}
       transfers | id | debit | credit | amount | flags   | pending_id | code | user_data_128 | user_data_64 | user_data_32 | status

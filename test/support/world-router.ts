@@ -114,12 +114,14 @@ export class WorldRouter {
     if (batch.kind === BatchKind.accounts) return source;
     const search = PendingSearch.of(this.#columns, this.#memory, SEED);
     if (search === null) return source;
-    if (search.resolve(this.#columns, null) > 0) {
+    if (search.recall() > 0) {
       const { rows, n } = ask(search.openIds());
       this.#open(batch);
-      search.resolve(this.#columns, search.answersOf(rows, n));
+      search.answered(rows, n);
     }
-    const { batch: rewritten, marks } = search.rewritten(batch, this.#columns);
+    // A world's batches go in one segment: where the product waits for outcomes, a world guesses.
+    for (let from = 0; from < batch.n;) from = search.settle(this.#columns, from);
+    const { batch: rewritten, marks } = search.rewritten(batch, this.#columns, 0, batch.n);
     return { ...this.#open(rewritten), marks };
   }
 

@@ -97,7 +97,8 @@ function queryFilter(values: FilterValues, place: Place): QueryFilter {
     ...userFilter(values),
     ledger: Number(numberOf(values, 'ledger')),
     ...changesFilter(values, place),
-    reversed: numberOf(values, 'flags') === BigInt(QUERY_REVERSED),
+    // By either name.
+    reversed: (numberOf(values, 'flags') | numberOf(values, 'reversed')) === BigInt(QUERY_REVERSED),
   };
 }
 

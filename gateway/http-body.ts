@@ -10,7 +10,7 @@
 import type { IncomingMessage } from 'node:http';
 import { SyceeError } from '../lib/sycee-error.ts';
 import type { Admission } from './admission.ts';
-import { BODY_BYTES_MAX } from './field-rules.ts';
+import { BODY_BYTES_MAX, tooLarge } from './field-rules.ts';
 
 const DISCARDED_BYTES_MAX = 128 << 20;
 
@@ -19,7 +19,7 @@ export type BodyDone = (error: Error | null, body?: Uint8Array) => void;
 export function readBody(payload: IncomingMessage, admission: Admission, done: BodyDone): void {
   const announced = Number(payload.headers['content-length'] ?? 0);
   if (announced > BODY_BYTES_MAX) {
-    discard(payload, tooLarge(), done);
+    discard(payload, tooLarge('body_bytes_max'), done);
     return;
   }
   const chunks: Buffer[] = [];
@@ -50,7 +50,7 @@ export function readBody(payload: IncomingMessage, admission: Admission, done: B
     }
     bytes += chunk.byteLength;
     chunks.push(chunk);
-    if (bytes > BODY_BYTES_MAX) finish(tooLarge());
+    if (bytes > BODY_BYTES_MAX) finish(tooLarge('body_bytes_max'));
   });
   payload.on('end', () => finish(null));
   payload.on('error', () => fail());
@@ -74,9 +74,6 @@ function discard(payload: IncomingMessage, error: Error, done: BodyDone): void {
   payload.on('close', finish);
   if (payload.readableEnded || payload.destroyed) finish();
 }
-
-const tooLarge = (): SyceeError =>
-  new SyceeError('too_large', `a request body has at most ${BODY_BYTES_MAX} bytes`);
 
 const cutOff = (): SyceeError =>
   new SyceeError('malformed_request', 'the body ended before it was complete', {

@@ -10,7 +10,7 @@ import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { assert } from '../engine/assert.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { OTHER_INDEX } from './edge-meter.ts';
-import { BODY_BYTES_MAX } from './field-rules.ts';
+import { BODY_BYTES_MAX, tooLarge } from './field-rules.ts';
 import { readBody } from './http-body.ts';
 import { rawProblem, sendProblem } from './http-problem.ts';
 import { addRoutes, answerUnknownRoute, type RouteContext } from './http-routes.ts';
@@ -110,7 +110,7 @@ function problemOf(error: unknown, log: (line: string) => void): SyceeError {
         'send the header Content-Type: application/json or application/msgpack',
       );
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new SyceeError('too_large', `a request body has at most ${BODY_BYTES_MAX} bytes`);
+      return tooLarge('body_bytes_max');
     case 'FST_ERR_BAD_URL':
       return malformed('path', 'the path is not well-formed');
     default:

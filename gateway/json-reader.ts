@@ -14,6 +14,11 @@ const BACKSLASH = 0x5c;
 const NONE = new Uint8Array(0);
 const SAFE_DIGITS_MAX = 16;
 
+const BOOLEANS: readonly (readonly [Uint8Array, boolean])[] = [
+  [new TextEncoder().encode('true'), true],
+  [new TextEncoder().encode('false'), false],
+];
+
 export class JsonReader {
   readonly place = new Place();
   readonly words = new Uint32Array(4);
@@ -105,6 +110,17 @@ export class JsonReader {
   takeText(wanted: string): void {
     if (this.peek() !== QUOTE) throw this.#wrongType(wanted);
     this.takeString();
+  }
+
+  takeBoolean(): boolean {
+    this.peek();
+    for (const [word, value] of BOOLEANS) {
+      if (!word.every((byte, i) => this.bytes[this.#at + i] === byte)) continue;
+      if (this.#at + word.length > this.#end) continue;
+      this.#at += word.length;
+      return value;
+    }
+    throw this.#wrongType('true or false');
   }
 
   /** Takes a string of decimal digits, or an integer up to 2^53 - 1, into `words`. */

@@ -117,6 +117,7 @@ const QUERY_FILTER: Readonly<Record<string, Schema>> = {
   flags: {
     oneOf: [{ ...list({ type: 'string', enum: ['reversed'] }), uniqueItems: true }, unsigned(1)],
   },
+  reversed: { type: 'boolean', description: 'the newest first, as the flag of that name' },
   cursor: ref('Cursor'),
 };
 
@@ -132,10 +133,14 @@ const result = (status: string): Readonly<Record<string, Schema>> => ({
 export const SCHEMAS: Readonly<Record<string, Schema>> = {
   U128: {
     type: 'string',
-    pattern: '^[0-9]{1,39}$',
+    pattern: '^(0|[1-9][0-9]{0,38})$',
     description: 'a decimal number up to 2^128 - 1',
   },
-  U64: { type: 'string', pattern: '^[0-9]{1,20}$', description: 'a decimal number up to 2^64 - 1' },
+  U64: {
+    type: 'string',
+    pattern: '^(0|[1-9][0-9]{0,19})$',
+    description: 'a decimal number up to 2^64 - 1',
+  },
   U128Input: wideInput('U128'),
   U64Input: wideInput('U64'),
   Account: object(ACCOUNT_ANSWER),

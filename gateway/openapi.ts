@@ -88,9 +88,9 @@ const plural = (kind: Kind): string => `${kind.toLowerCase()}s`;
 
 function createOf(kind: Kind): Schema {
   const one = ref(`${kind}Result`);
-  const outcome = (description: string): Schema => bodyOf(description, one);
+  const outcome = (description: string): Schema => eitherOf(description, one);
   const responses: Responses = {
-    200: bodyOf(
+    200: eitherOf(
       'Outcomes in request order; or one object that exists already as it was asked for',
       {
         oneOf: [one, ref(`${kind}Results`)],
@@ -124,7 +124,9 @@ function createOf(kind: Kind): Schema {
 }
 
 function lookupOf(kind: Kind): Schema {
-  const responses: Responses = { 200: bodyOf('What was found, in request order', ref(`${kind}s`)) };
+  const responses: Responses = {
+    200: eitherOf('What was found, in request order', ref(`${kind}s`)),
+  };
   addProblems(responses, WITH_BODY);
   return {
     operationId: `lookup_${plural(kind)}`,
@@ -167,7 +169,10 @@ function queryOf(query: QueryPath): Schema {
   const responses: Responses = {
     200: {
       description: 'A page of rows, and where the next begins',
-      content: { 'application/json': { schema: ref(page), example: PAGES[page] } },
+      content: {
+        'application/json': { schema: ref(page), example: PAGES[page] },
+        ...(body === undefined ? {} : MSGPACK),
+      },
     },
   };
   addProblems(responses, body === undefined ? ROUTED : WITH_BODY);
@@ -197,6 +202,14 @@ const bodyOf = (description: string, schema: Schema): Schema => ({
   content: { 'application/json': { schema } },
 });
 
+/** An answer is in the encoding of the request. */
+const eitherOf = (description: string, schema: Schema): Schema => ({
+  description,
+  content: { 'application/json': { schema }, ...MSGPACK },
+});
+
+const MSGPACK: Schema = { 'application/msgpack': {} };
+
 const PROBLEM = { 'application/problem+json': { schema: ref('Problem') } };
 
 const problemOf = (codes: string): Schema => ({ description: codes, content: PROBLEM });
@@ -211,6 +224,9 @@ function addProblems(responses: Responses, codes: readonly ErrorCode[]): void {
     const content = { ...(there?.['content'] as Schema | undefined), ...PROBLEM };
     responses[status] = { description: described, ...headers, content };
   }
+  responses['default'] = problemOf(
+    'Where the request is none of this: 404, 405 with Allow, 408, or 431',
+  );
 }
 
 const RETRY_AFTER: Schema = { description: 'seconds', schema: { type: 'integer', minimum: 0 } };

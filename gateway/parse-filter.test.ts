@@ -117,6 +117,11 @@ describe('filters', () => {
     for (const flags of [['reversed'], 1]) {
       expect(parse('query_transfers', { flags }).filter.reversed).toBe(true);
     }
+    for (const reversed of [true, false]) {
+      for (const body of [{ reversed, limit: 5 }, packr.pack({ reversed })]) {
+        expect(parse('query_accounts', body).filter.reversed).toBe(reversed);
+      }
+    }
     for (const query of ['flags=debits,reversed', 'flags=5', 'flags=debits%2Creversed']) {
       expect(parseFilterOfUrl('get_account_transfers', query, 1n)).toMatchObject({
         debits: true,
@@ -151,6 +156,8 @@ describe('what is refused', () => {
     ['get_account_balances', { account_id: 1, limit: 8190 }, 'limit range'],
     ['query_transfers', { account_id: 1 }, 'account_id unknown_field'],
     ['query_transfers', { flags: ['debits'] }, 'flags unknown_flag'],
+    ['query_transfers', { reversed: 1 }, 'reversed type'],
+    ['get_account_balances', { account_id: 1, reversed: true }, 'reversed unknown_field'],
     ['query_accounts', { cursor: 'a b' }, 'cursor cursor'],
     ['get_change_events', { flags: 0 }, 'flags unknown_field'],
     ['get_change_events', { ledger: 1 }, 'ledger unknown_field'],

@@ -139,6 +139,8 @@ function jsonValue(rules: FilterRules): bigint | string {
     case 'cursor':
       json.takeText('a string: the next of an earlier answer');
       return checkedCursor(place, printableSpan(json));
+    case 'reversed':
+      return json.takeBoolean() ? 1n : 0n;
     case 'flags':
       if (json.peek() === OPEN_ARRAY) return BigInt(jsonFlagNames(rules));
       json.takeInteger(FLAGS);
@@ -220,6 +222,7 @@ function msgpackValue(rules: FilterRules): bigint | string {
     msgpack.takeString();
     return checkedCursor(place, printableSpan(msgpack));
   }
+  if (place.field === 'reversed') return msgpack.takeBoolean() ? 1n : 0n;
   if (place.field === 'flags' && msgpack.isArray()) {
     let flags = 0;
     const count = msgpack.takeArray('an array');

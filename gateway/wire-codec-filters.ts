@@ -3,7 +3,7 @@
  * asks for that no ledger can have (an invalid filter) is told here, so that nobody has to be asked.
  *
  *   get_account_transfers, get_account_balances   account_id, user_data_*, code, timestamp_*, limit, flags: debits 1, credits 2, reversed 4
- *   query_accounts, query_transfers               user_data_*, ledger, code, timestamp_*, limit, flags: reversed 1
+ *   query_accounts, query_transfers               user_data_*, ledger, code, timestamp_*, limit, flags: reversed 1 (or reversed: true)
  *   get_change_events                             timestamp_*, limit
  * and `cursor` for each of them.
  */
@@ -78,7 +78,7 @@ const accountRules: FilterRules = {
   required: 'account_id',
 };
 const queryRules: FilterRules = {
-  fields: new NameTable([...USER_FIELDS, 'ledger', ...PAGE_FIELDS, 'flags']),
+  fields: new NameTable([...USER_FIELDS, 'ledger', ...PAGE_FIELDS, 'flags', 'reversed']),
   flags: new NameTable(['reversed']),
   required: undefined,
 };

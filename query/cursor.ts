@@ -6,7 +6,8 @@ import { crc32 } from 'node:zlib';
 import { assert } from '../engine/assert.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 
-export const CursorKind = { history: 1, transfers: 2, accounts: 3, changes: 4 } as const;
+/** A number is not used again: 2 and 3 counted rows as they lie in a frame. */
+export const CursorKind = { history: 1, changes: 4, transfers: 5, accounts: 6 } as const;
 export type CursorKind = (typeof CursorKind)[keyof typeof CursorKind];
 
 const VERSION = 1;

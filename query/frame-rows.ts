@@ -140,6 +140,13 @@ export class FrameRows {
     else this.timestamp(i);
   }
 
+  /** When the row was executed on this shard: in this order they took effect. It is the effect's time, but for imported ones, which have their own. */
+  // Hot path.
+  executed(i: number): void {
+    if (!this.#isDerived) this.#stamp(i);
+    else this.#derivedTime(i, this.#isImported(i) ? DerivedHead.decided : DerivedHead.effect);
+  }
+
   /**
    * Where the row stands among all changes of all shards: its timestamp, given by the shard that decided it. An imported one has a timestamp of
    * its own, so that the time of its execution stands in.
@@ -171,6 +178,14 @@ export class FrameRows {
     const at = (this.#words[Head.derived]! >> 2) + i * DERIVED_HEAD_WORDS + word;
     this.low = this.#words[at]!;
     this.high = this.#words[at + 1]!;
+  }
+
+  /** Of a derived row. */
+  #isImported(i: number): boolean {
+    const head = (this.#words[Head.derived]! >> 2) + i * DERIVED_HEAD_WORDS;
+    const isAccount = (this.#words[head + DerivedHead.kind]! & DerivedKind.account) !== 0;
+    const flag = isAccount ? AccountFlags.imported : TransferFlags.imported;
+    return (this.#flags(i) & flag) !== 0;
   }
 
   #derivedKind(i: number): RowKind {

@@ -1,5 +1,5 @@
 /**
- * Pages of rows by what is in them, over the journals of all shards. On each shard rows come in the order of its journal; the shards are
+ * Pages of rows by what is in them, over the journals of all shards. On each shard rows come in the order in which they were executed; the shards are
  * merged by effect timestamp. A cursor holds a place on each shard, so pages neither skip nor repeat a row while others are written:
  * forward, new rows come behind the last place; backward, the first page sets where each journal ended.
  *
@@ -37,10 +37,13 @@ export interface FoundRows {
   readonly positions: readonly Position[];
 }
 
-/** A place between two rows of a journal, before the row that it names. */
+/**
+ * A place between two rows of a journal, before the one that it names: of those of the frame that pass the filter, in the order in which they were
+ * executed, counted from 0.
+ */
 interface Place {
   readonly sequence: number;
-  readonly row: number;
+  readonly nth: number;
 }
 
 interface Match extends Place {
@@ -76,7 +79,7 @@ export function* queryJournals(
     if (next === undefined) return { entries, next: null, positions };
     entries.push(next.take());
   }
-  const numbers = searches.flatMap(({ place }) => [place.sequence, place.row]);
+  const numbers = searches.flatMap(({ place }) => [place.sequence, place.nth]);
   const next = encodeCursor(cursorKind(kind), questionOf(filter), numbers);
   return { entries, next, positions };
 }
@@ -91,14 +94,14 @@ function placesOf(
   lasts: readonly number[],
 ): readonly Place[] {
   if (filter.cursor === '') {
-    return lasts.map((last) => ({ sequence: filter.reversed ? last + 1 : 1, row: 0 }));
+    return lasts.map((last) => ({ sequence: filter.reversed ? last + 1 : 1, nth: 0 }));
   }
   const expected = { question: questionOf(filter), count: lasts.length * 2 };
   const numbers = decodeCursor(filter.cursor, cursorKind(kind), expected);
   return lasts.map((last, shard) => {
-    const place = { sequence: numbers[shard * 2]!, row: numbers[shard * 2 + 1]! };
+    const place = { sequence: numbers[shard * 2]!, nth: numbers[shard * 2 + 1]! };
     // A directory that was put back from a copy may lack what a cursor saw.
-    if (place.sequence > last + 1 || place.row > GROUP_ROWS_MAX + 1) throw unusableCursor();
+    if (place.sequence > last + 1 || place.nth > GROUP_ROWS_MAX + 1) throw unusableCursor();
     return place;
   });
 }
@@ -150,11 +153,11 @@ class ShardSearch {
   /** Where the search stands: nothing that it looks for lies between the last row taken and there. */
   get place(): Place {
     if (this.match !== undefined) {
-      const { sequence, row } = this.match;
-      return { sequence, row: this.#isBackward ? row + 1 : row };
+      const { sequence, nth } = this.match;
+      return { sequence, nth: this.#isBackward ? nth + 1 : nth };
     }
     if (!this.#isDone) return this.#taken;
-    return { sequence: this.#isBackward ? 1 : this.#last + 1, row: 0 };
+    return { sequence: this.#isBackward ? 1 : this.#last + 1, nth: 0 };
   }
 
   *advance(): Generator<Pause, void> {
@@ -167,8 +170,8 @@ class ShardSearch {
   }
 
   take(): Uint32Array {
-    const { entry, sequence, row } = this.match!;
-    this.#taken = { sequence, row: this.#isBackward ? row : row + 1 };
+    const { entry, sequence, nth } = this.match!;
+    this.#taken = { sequence, nth: this.#isBackward ? nth : nth + 1 };
     this.match = undefined;
     return entry;
   }
@@ -189,9 +192,9 @@ class ShardSearch {
       } else {
         for (const { sequence, words } of this.#frames(at, span.last)) {
           const view = this.#view(sequence, words);
-          for (const row of this.#rowsOf(words)) {
-            if (sequence === this.#from.sequence && row < this.#from.row) continue;
-            yield matchOf(sequence, row, view);
+          for (const [nth, row] of this.#rowsOf(words).entries()) {
+            if (sequence === this.#from.sequence && nth < this.#from.nth) continue;
+            yield matchOf({ sequence, nth }, row, view);
           }
           yield undefined;
         }
@@ -216,9 +219,11 @@ class ShardSearch {
         }
         for (const { sequence, words } of frames.toReversed()) {
           const view = this.#view(sequence, words);
-          for (const row of this.#rowsOf(words).toReversed()) {
-            if (sequence === this.#from.sequence && row >= this.#from.row) continue;
-            yield matchOf(sequence, row, view);
+          const rows = this.#rowsOf(words);
+          const isFirst = sequence === this.#from.sequence;
+          const end = isFirst ? Math.min(this.#from.nth, rows.length) : rows.length;
+          for (let nth = end - 1; nth >= 0; nth--) {
+            yield matchOf({ sequence, nth }, rows[nth]!, view);
           }
           yield undefined;
         }
@@ -241,9 +246,11 @@ class ShardSearch {
     }
   }
 
-  /** Numbers of the rows that pass, ascending. */
-  #rowsOf(words: Uint32Array): number[] {
+  /** Numbers of the rows that pass, in the order in which they were executed: posts and voids lie behind all others of their frame. */
+  #rowsOf(words: Uint32Array): readonly number[] {
     const found: number[] = [];
+    const times: number[] = [];
+    let isInOrder = true;
     const rows = this.#rows;
     const { kind, filter } = this.#wanted;
     rows.open(words);
@@ -251,10 +258,15 @@ class ShardSearch {
       for (let i = 0; i < rows.n; i++) {
         if (!filter.matches(rows.columns, i) || rows.rowKind(i) !== kind) continue;
         rows.timestamp(i);
-        if (filter.spans(rows.low, rows.high)) found.push(rows.firstRow + i);
+        if (!filter.spans(rows.low, rows.high)) continue;
+        rows.executed(i);
+        const last = times.length - 2;
+        if (last >= 0) isInOrder &&= !isBefore(rows.low, rows.high, times[last]!, times[last + 1]!);
+        times.push(rows.low, rows.high);
+        found.push(rows.firstRow + i);
       }
     }
-    return found;
+    return isInOrder ? found : sortedByTime(found, times);
   }
 
   #view(sequence: number, words: Uint32Array): FrameView {
@@ -262,8 +274,24 @@ class ShardSearch {
   }
 }
 
-function matchOf(sequence: number, row: number, view: FrameView): Match {
+// Hot path.
+// oxlint-disable-next-line max-params -- Two times in words: an object for each would cost more than the comparison.
+function isBefore(low: number, high: number, otherLow: number, otherHigh: number): boolean {
+  return high < otherHigh || (high === otherHigh && low < otherLow);
+}
+
+/** `times`: of each row its low and its high word. */
+function sortedByTime(rows: readonly number[], times: readonly number[]): readonly number[] {
+  const order = rows.map((_, i) => i);
+  order.sort((one, two) => {
+    const high = times[2 * one + 1]! - times[2 * two + 1]!;
+    return high !== 0 ? high : times[2 * one]! - times[2 * two]!;
+  });
+  return order.map((i) => rows[i]!);
+}
+
+function matchOf(place: Place, row: number, view: FrameView): Match {
   const entry = new Uint32Array(DERIVED_WORDS);
   view.record(row, entry);
-  return { sequence, row, entry };
+  return { ...place, entry };
 }

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { main } from './cli.ts';
@@ -96,6 +98,13 @@ test.each(['top', 'repl', 'completion'])('the verb %s is of a later version', as
   const { code, log } = await run(verb, '--help');
   expect(code).toBe(2);
   expect(log).toContain(`this version does not have "${verb}" yet`);
+});
+
+test('init --print-config makes nothing', async () => {
+  const data = join(tmpdir(), 'sycee-nowhere-at-all');
+  const { code, out } = await run('init', '--data', data, '--print-config');
+  expect({ code, isThere: existsSync(data) }).toEqual({ code: 0, isThere: false });
+  expect(out).toContain(data);
 });
 
 test('serve --print-config shows every value with its source, and starts nothing', async () => {

@@ -137,8 +137,13 @@ function printSettings(
 
 async function runInit(args: readonly string[], output: Output): Promise<number> {
   const loaded = loadConfig(sourcesOf(args));
+  const { json, printConfig } = loaded.flags;
+  if (printConfig) {
+    printSettings(loaded.settings, json, output);
+    return 0;
+  }
   const { init } = await import('./serve.ts');
-  return init(loaded, output, { json: loaded.flags.json });
+  return init(loaded, output, { json });
 }
 
 async function runSnapshotVerb(args: readonly string[], output: Output): Promise<number> {

@@ -213,7 +213,7 @@ export function exampleLines(
       `  nats --server ${edges.natsUrl} request ${config.natsPrefix}.v1.${operation} '${body}'`;
     if (edges.http === undefined) lines.push(request('create_accounts', accounts));
     lines.push('the same over NATS:', request('create_transfers', exampleTransfer(2)));
-  }
+  } else lines.push('what is in it:', `  ./sycee inspect ${config.data}`);
   return lines;
 }
 

@@ -45,6 +45,15 @@ const transfer = {
 };
 
 describe('connectHttp', () => {
+  test('a ledger below a path of a proxy is asked there', async () => {
+    for (const base of ['http://127.0.0.1:7411/ledger', 'http://127.0.0.1:7411/ledger/']) {
+      const { fetch, seen } = fakeFetch([() => Response.json(CREATED)]);
+      await using client = connectHttp(base, { fetch });
+      await client.createTransfers([transfer]);
+      expect(seen[0]!.path).toBe('/ledger/v1/transfers');
+    }
+  });
+
   test('objects travel as JSON with wide numbers as strings, and outcomes come back by name', async () => {
     const { fetch, seen } = fakeFetch([() => Response.json(CREATED)]);
     await using client = connectHttp('http://127.0.0.1:7411', { fetch, token: 'secret' });

@@ -45,7 +45,8 @@ async function sendExample(line: string): Promise<Response> {
 test('the printed lines create two accounts and a transfer', async () => {
   const { edges, examples } = await start(['--http', '0']);
   expect(edges.http?.url).toBe(`http://127.0.0.1:${edges.http?.port}`);
-  expect(examples).toHaveLength(3);
+  expect(examples).toHaveLength(5);
+  expect(examples[4]).toBe('  ./sycee inspect /data');
   const accounts = await sendExample(examples[1]!);
   expect(await accounts.json()).toMatchObject({
     results: [{ status: 'created' }, { status: 'created' }],

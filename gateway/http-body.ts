@@ -16,7 +16,17 @@ const DISCARDED_BYTES_MAX = 128 << 20;
 
 export type BodyDone = (error: Error | null, body?: Uint8Array) => void;
 
-export function readBody(payload: IncomingMessage, admission: Admission, done: BodyDone): void {
+/** `refusal`: why no body is taken, whatever it is. */
+export function readBody(
+  payload: IncomingMessage,
+  admission: Admission,
+  done: BodyDone,
+  refusal: SyceeError | null = null,
+): void {
+  if (refusal !== null) {
+    discard(payload, refusal, done);
+    return;
+  }
   const announced = Number(payload.headers['content-length'] ?? 0);
   if (announced > BODY_BYTES_MAX) {
     discard(payload, tooLarge('body_bytes_max'), done);

@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { connect as connectSocket } from 'node:net';
+import { gzipSync } from 'node:zlib';
 // oxlint-disable-next-line import/extensions -- this package has no export map
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
@@ -211,6 +212,15 @@ test('other media types, and none, are refused', async () => {
   expect(router.batches).toEqual([]);
 });
 
+test('a body that was compressed is of an unsupported type', async () => {
+  const { app, router, admission } = rig();
+  const headers = { ...JSON_TYPE, 'content-encoding': 'gzip' };
+  const payload = gzipSync(JSON.stringify(TRANSFER));
+  const response = await app.inject({ method: 'POST', url: '/v1/transfers', headers, payload });
+  expectProblem(response, 415, 'unsupported_media_type');
+  expect([router.batches.length, admission.bytes]).toEqual([0, 0]);
+});
+
 test('a body in another encoding than its type says is refused', async () => {
   const { app, router } = rig();
   const headers = { 'content-type': 'application/msgpack' };
@@ -334,8 +344,11 @@ test('with a token everything but /healthz asks for it', async () => {
     }
     expectProblem(await app.inject({ url: '/nowhere', headers }), 401, 'unauthorized');
   }
-  const headers = { authorization: 'Bearer correct-horse' };
-  expect((await app.inject({ url: '/v1/status', headers })).statusCode).toBe(200);
+  for (const authorization of ['Bearer correct-horse', 'bearer correct-horse']) {
+    const status = await app.inject({ url: '/v1/status', headers: { authorization } });
+    expect(status.statusCode).toBe(200);
+  }
+  expect((await app.inject('/healthz?probe=1')).statusCode).toBe(200);
 });
 
 test('health, readiness, status, metrics, and the OpenAPI document are served', async () => {

@@ -78,10 +78,18 @@ export function createHttp(options: HttpOptions): FastifyInstance {
 function addBodyReaders(app: FastifyInstance, options: HttpOptions): void {
   app.removeAllContentTypeParsers();
   const types = ['application/json', 'application/msgpack', 'application/vnd.msgpack'];
-  app.addContentTypeParser(types, (_request, payload, done) => {
-    readBody(payload, options.edge.admission, done);
+  app.addContentTypeParser(types, (request, payload, done) => {
+    const encoding = request.headers['content-encoding'];
+    const refusal = encoding === undefined || encoding === 'identity' ? null : encoded();
+    readBody(payload, options.edge.admission, done, refusal);
   });
 }
+
+const encoded = (): SyceeError =>
+  new SyceeError(
+    'unsupported_media_type',
+    'send the body as it is, without the header Content-Encoding',
+  );
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 
@@ -90,8 +98,9 @@ function requireToken(app: FastifyInstance, token: string): void {
   assert(token.length > 0, 'a token is not empty');
   const expected = sha256(`Bearer ${token}`);
   app.addHook('onRequest', (request, reply, done) => {
-    const given = request.headers.authorization ?? '';
-    if (request.url === '/healthz' || timingSafeEqual(sha256(given), expected)) {
+    const given = (request.headers.authorization ?? '').replace(/^bearer /i, 'Bearer ');
+    const path = request.url.split('?', 1)[0];
+    if (path === '/healthz' || timingSafeEqual(sha256(given), expected)) {
       done();
       return;
     }

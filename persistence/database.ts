@@ -174,7 +174,7 @@ export function saysDamaged(error: unknown): boolean {
   const code = sqliteCode(error);
   if (code === NO_ROOM_CODE) return false;
   // SQLITE_ERROR from one of our constant statements is a missing table or column.
-  return code !== undefined && /^SQLITE_(CORRUPT|NOTADB|FORMAT|IOERR|ERROR)/.test(code);
+  return code !== undefined && /^SQLITE_(CORRUPT|NOTADB|FORMAT|TOOBIG|IOERR|ERROR)/.test(code);
 }
 
 /** What is to be thrown when a segment could not be read: damage, a full disk, or the error as it is. */

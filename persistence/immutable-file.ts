@@ -28,6 +28,7 @@ const CODES: Readonly<Record<number, string>> = {
   10: 'SQLITE_IOERR',
   11: 'SQLITE_CORRUPT',
   14: 'SQLITE_CANTOPEN',
+  18: 'SQLITE_TOOBIG',
   24: 'SQLITE_FORMAT',
   26: 'SQLITE_NOTADB',
 };
@@ -86,13 +87,16 @@ class ImmutableStatement implements ReadStatement {
   }
 }
 
+/** What Node says of a whole number that is none of JavaScript's: nothing that is asked for as a number is written so large. */
+const TOO_LARGE_CODE = 'ERR_OUT_OF_RANGE';
+
 /** Gives SQLite's errors the codes that the rest of this directory knows. */
 function translated<T>(act: () => T): T {
   try {
     return act();
   } catch (error: unknown) {
-    const number = error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0;
-    const code = CODES[number & 0xff];
+    const { code: own, errcode } = error as { readonly code?: unknown; readonly errcode?: unknown };
+    const code = own === TOO_LARGE_CODE ? CODES[11] : CODES[Number(errcode ?? 0) & 0xff];
     throw code === undefined ? error : Object.assign(error as Error, { code });
   }
 }

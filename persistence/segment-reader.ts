@@ -7,6 +7,7 @@
  * opened by `openImmutable`, which leaves nothing, and takes half the time.
  */
 import { basename } from 'node:path';
+import { SHARDS_MAX } from '../engine/limits.ts';
 import type { JournalIdentity } from './checksum-chain.ts';
 import { asReadError, openForReading, pragma, saysDamaged, sqliteCode } from './database.ts';
 import { type JournalError, journalCorrupt } from './errors.ts';
@@ -33,7 +34,10 @@ const QUESTIONS = {
       )
       .safeIntegers(),
   checksum: (connection) =>
-    connection.prepare('SELECT checksum FROM journal_row WHERE sequence = ?').pluck(),
+    connection
+      .prepare('SELECT checksum FROM journal_row WHERE sequence = ?')
+      .pluck()
+      .safeIntegers(),
   timestamp: (connection) =>
     connection
       .prepare('SELECT timestamp FROM journal_row WHERE sequence = ?')
@@ -89,42 +93,39 @@ export class SegmentReader implements Disposable {
 
   row(sequence: number): StoredRow | undefined {
     const columns = this.#read('row', sequence) as RowColumns | undefined;
-    if (columns === undefined) return undefined;
-    return {
-      sequence,
-      timestamp: BigInt.asUintN(64, columns.timestamp),
-      frame: columns.frame,
-      checksum: Number(columns.checksum),
-    };
+    return columns === undefined ? undefined : this.#stored(sequence, columns);
   }
 
   /** At most `count` rows from a sequence on, in order; none at the end of the segment. One question to SQLite for several rows. */
   rowsFrom(sequence: number, count = 1): readonly StoredRow[] {
-    const rows = this.#checked(sequence, () =>
-      this.#statement('rows').all(sequence, count),
-    ) as readonly RowsColumns[];
-    return rows.map((columns) => ({
-      sequence: Number(columns.sequence),
-      timestamp: BigInt.asUintN(64, columns.timestamp),
-      frame: columns.frame,
-      checksum: Number(columns.checksum),
-    }));
+    let rows: readonly RowsColumns[];
+    try {
+      rows = this.#statement('rows').all(sequence, count) as readonly RowsColumns[];
+    } catch (error: unknown) {
+      // Which of them it is shows when they are read one by one.
+      if (count > 1 && saysDamaged(error)) return this.rowsFrom(sequence);
+      throw this.#readError(sequence, error);
+    }
+    return rows.map((columns) => this.#stored(Number(columns.sequence), columns));
   }
 
   checksum(sequence: number): number | undefined {
-    return this.#read('checksum', sequence) as number | undefined;
+    const checksum = this.#read('checksum', sequence);
+    return checksum === undefined ? undefined : this.#checksum(sequence, checksum);
   }
 
   /** Of the row, not checked. */
   timestamp(sequence: number): bigint | undefined {
-    const timestamp = this.#read('timestamp', sequence) as bigint | undefined;
-    return timestamp === undefined ? undefined : BigInt.asUintN(64, timestamp);
+    const timestamp = this.#read('timestamp', sequence);
+    return timestamp === undefined ? undefined : this.#timestamp(sequence, timestamp);
   }
 
   /** The page where SQLite's table of journal rows begins, see segment-pages.ts. */
   rootPage(): number {
     const sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'journal_row'";
-    return this.#checked(undefined, () => this.#connection.prepare(sql).pluck().get()) as number;
+    const page = this.#checked(undefined, () => this.#connection.prepare(sql).pluck().get());
+    if (typeof page === 'number') return page;
+    throw this.corrupt(this.firstSequence, 'SQLite does not find the table of rows');
   }
 
   /** `firstSequence - 1` when there are no rows yet. */
@@ -143,6 +144,33 @@ export class SegmentReader implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** What SQLite gives for a record whose header is damaged may be of any type, and is no error to it. */
+  #stored(sequence: number, { timestamp, checksum, frame }: RowColumns): StoredRow {
+    if (!(frame instanceof Uint8Array)) throw this.#otherType(sequence, 'frame');
+    return {
+      sequence,
+      timestamp: this.#timestamp(sequence, timestamp),
+      frame,
+      checksum: this.#checksum(sequence, checksum),
+    };
+  }
+
+  #timestamp(sequence: number, value: unknown): bigint {
+    if (typeof value !== 'bigint') throw this.#otherType(sequence, 'timestamp');
+    return BigInt.asUintN(64, value);
+  }
+
+  #checksum(sequence: number, value: unknown): number {
+    if (typeof value !== 'bigint') throw this.#otherType(sequence, 'checksum');
+    const checksum = Number(value);
+    if (isChecksum(checksum)) return checksum;
+    throw this.corrupt(sequence, 'the checksum of the row is not from 0 to 4294967295');
+  }
+
+  #otherType(sequence: number, column: keyof RowColumns): JournalError {
+    return this.corrupt(sequence, `the ${column} of the row is not of the type that is written`);
   }
 
   #read(question: keyof typeof QUESTIONS, sequence?: number): unknown {
@@ -165,9 +193,12 @@ export class SegmentReader implements Disposable {
     try {
       return read();
     } catch (error: unknown) {
-      if (!saysDamaged(error)) throw error;
-      throw this.corrupt(sequence ?? this.firstSequence, 'SQLite cannot read the row', error);
+      throw this.#readError(sequence ?? this.firstSequence, error);
     }
+  }
+
+  #readError(sequence: number, error: unknown): unknown {
+    return saysDamaged(error) ? this.corrupt(sequence, 'SQLite cannot read the row', error) : error;
   }
 }
 
@@ -179,12 +210,30 @@ export function segmentIdentity({ path, first, isInPlace }: ViewedSegment): Jour
     connection = isInPlace ? openImmutable(path) : openForReading(path);
     const meta = readMeta(connection);
     if (meta === undefined) throw journalCorrupt(where, 'the segment does not say whose it is');
-    return { clusterId: meta.cluster_id, shard: meta.shard, shards: meta.shards };
+    const { cluster_id: clusterId, shard, shards } = meta;
+    if (
+      !isClusterId(clusterId) ||
+      !isCount(shard, 0, shards - 1) ||
+      !isCount(shards, 1, SHARDS_MAX)
+    ) {
+      throw journalCorrupt(where, 'whose the segment is cannot be what was written');
+    }
+    return { clusterId, shard, shards };
   } catch (error: unknown) {
     throw asReadError(error, where);
   } finally {
     connection?.close();
   }
+}
+
+const isChecksum = (value: unknown): boolean => isCount(value, 0, 0xffff_ffff);
+
+function isCount(value: unknown, least: number, most: number): boolean {
+  return Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
+}
+
+function isClusterId(value: unknown): boolean {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
 }
 
 interface MetaColumns {
@@ -200,10 +249,11 @@ interface RowsColumns extends RowColumns {
   readonly sequence: bigint;
 }
 
+/** As SQLite gives them, which does not hold what it reads against the types of the table. */
 interface RowColumns {
-  readonly timestamp: bigint;
-  readonly checksum: bigint;
-  readonly frame: Uint8Array;
+  readonly timestamp: unknown;
+  readonly checksum: unknown;
+  readonly frame: unknown;
 }
 
 function readMeta(connection: ReadConnection): MetaColumns | undefined {
@@ -231,6 +281,9 @@ function brokenRule(
   }
   if (meta.first_sequence !== expected.firstSequence) {
     return `the segment begins with sequence ${meta.first_sequence}, not with the one in its name`;
+  }
+  if (!isChecksum(meta.previous_checksum)) {
+    return 'the checksum of the row before its first one is not from 0 to 4294967295';
   }
   return undefined;
 }

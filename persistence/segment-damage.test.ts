@@ -1,0 +1,161 @@
+/**
+ * Bits flipped in SQLite's headers of records, and files cut off: SQLite gives back values of other types then, and no error of its own. Whatever is
+ * asked of such a segment is answered as before, or refused as a damaged journal.
+ */
+import { closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { assert } from '../engine/assert.ts';
+import { place, type Place } from '../test/support/journal-place.ts';
+import { chainStart } from './checksum-chain.ts';
+import { JournalReader } from './journal-reader.ts';
+import { segmentIdentity } from './segment-reader.ts';
+import { SqliteJournal } from './sqlite-journal.ts';
+
+/** Of frames: all begin in one page, and one goes on over others. */
+const ONE_LEAF = [150, 150, 20_000, 150];
+/** The last one is in a page of its own, the last one of the file. */
+const OWN_LEAF = [5000, 5000];
+/** The last one is in a segment of its own. */
+const EACH_ALONE = Array.from({ length: 3 }, () => 50_000);
+const PAGE_BYTES = 8192;
+/** A record's header is not longer here, with the length and the number before it, and its two integers behind it. */
+const HEADER_BYTES = 28;
+/** The columns of `meta` behind the identity of the cluster, and the header before it. */
+const META_BYTES = { before: 16, after: 12 };
+const CUT_BYTES = 128;
+const START = 1_795_000_000_000_000_000n;
+
+const framesOf = (sizes: readonly number[]): readonly Uint8Array[] =>
+  sizes.map((bytes, i) => new Uint8Array(bytes).fill(0xa1 + i));
+const hexOf = (frame: Uint8Array): string => Buffer.from(frame).toString('hex');
+
+function written(frames: readonly Uint8Array[], segmentBytesMax?: number): Place {
+  const at = place();
+  using journal = SqliteJournal.open({ ...at.options, segmentBytesMax });
+  for (const [i, frame] of frames.entries()) {
+    journal.append({ sequence: i + 1, timestamp: START + BigInt(i), frame });
+  }
+  return at;
+}
+
+class Judge {
+  readonly wrong: string[] = [];
+  refused = 0;
+  readonly #at: Place;
+  readonly #frames: readonly string[];
+  readonly #isInPlace: boolean;
+
+  constructor(at: Place, frames: readonly Uint8Array[], isInPlace: boolean) {
+    this.#at = at;
+    this.#frames = frames.map(hexOf);
+    this.#isInPlace = isInPlace;
+  }
+
+  /** Asks everything that a journal can be asked. */
+  judge(damage: string): void {
+    const { directory, clusterId, shard, shards } = this.#at.options;
+    const first = this.#at.firsts().at(-1)!;
+    const viewed = { first, path: this.#at.path(first), bytes: 0, isInPlace: this.#isInPlace };
+    const ask = (what: string, question: () => void): void => {
+      this.#ask(`${damage}: ${what}`, question);
+    };
+    ask('identity', () => chainStart(segmentIdentity(viewed)));
+    ask('open', () => {
+      const identity = { clusterId, shard, shards };
+      using journal = JournalReader.open({ directory, ...identity, view: [viewed] });
+      if (first === 1) ask('segments', () => journal.checkSegments());
+      ask('rows', () => {
+        const rows = [...journal.rows(first)].map(({ frame }) => hexOf(frame));
+        // Fewer rows are a shorter journal, which the head witness is for.
+        assert(
+          rows.every((frame, i) => frame === this.#frames[first - 1 + i]),
+          'rows as written',
+        );
+      });
+      for (const [i, frame] of this.#frames.entries()) {
+        const row = i + 1;
+        if (row < first) continue;
+        ask(`row ${row}`, () => assert(hexOf(journal.read(row)) === frame, 'the row as written'));
+        // Not checked when they are asked for alone.
+        ask(`timestamp ${row}`, () =>
+          assert(typeof journal.timestamp(row) === 'bigint', 'a whole number'),
+        );
+        ask(`checksum ${row}`, () =>
+          assert(Number.isInteger(journal.checksum(row)), 'a whole number'),
+        );
+      }
+    });
+  }
+
+  #ask(what: string, question: () => void): void {
+    try {
+      question();
+    } catch (error: unknown) {
+      this.refused++;
+      const { code, message } = error as { code?: unknown; message: string };
+      const isNamed = /: segment-\d+\.sqlite, sequence \d+: /.test(message);
+      if (code !== 'JOURNAL_CORRUPT' || !isNamed) this.wrong.push(`${what}: ${String(error)}`);
+    }
+  }
+}
+
+/** Calls `judge` for each bit, with that one flipped. */
+function flipEach(path: string, from: number, to: number, judge: (damage: string) => void): void {
+  const whole = readFileSync(path);
+  const write = (at: number, value: number): void => {
+    const file = openSync(path, 'r+');
+    writeSync(file, Uint8Array.of(value), 0, 1, at);
+    closeSync(file);
+  };
+  for (let at = from; at < to; at++) {
+    for (let bit = 0; bit < 8; bit++) {
+      write(at, whole[at]! ^ (1 << bit));
+      judge(`byte ${at}, bit ${bit}`);
+    }
+    write(at, whole[at]!);
+  }
+}
+
+describe.each([
+  { how: 'around locks', isInPlace: true },
+  { how: 'as a live one', isInPlace: false },
+])('a segment that is read $how', ({ isInPlace }) => {
+  test('with any bit flipped in the header of a row is refused, or says the same', () => {
+    const frames = framesOf(ONE_LEAF);
+    using at = written(frames);
+    const judge = new Judge(at, frames, isInPlace);
+    const path = at.path(1);
+    for (const row of [1, 2]) {
+      const end = readFileSync(path).indexOf(frames[row]!.subarray(0, 100));
+      flipEach(path, end - HEADER_BYTES, end, (damage) => judge.judge(damage));
+    }
+    expect(judge.wrong).toEqual([]);
+    expect(judge.refused).toBeGreaterThan(HEADER_BYTES);
+  });
+
+  test('and in what it says of itself', () => {
+    const frames = framesOf(EACH_ALONE);
+    using at = written(frames, 60_000);
+    const judge = new Judge(at, frames, isInPlace);
+    const path = at.path(EACH_ALONE.length);
+    const { clusterId } = at.options;
+    const begin = readFileSync(path).indexOf(clusterId) - META_BYTES.before;
+    const bytes = META_BYTES.before + clusterId.length + META_BYTES.after;
+    flipEach(path, begin, begin + bytes, (damage) => judge.judge(damage));
+    expect(judge.wrong).toEqual([]);
+    expect(judge.refused).toBeGreaterThan(bytes);
+  });
+
+  test('and cut off in the middle of its last page', () => {
+    const frames = framesOf(OWN_LEAF);
+    using at = written(frames);
+    const judge = new Judge(at, frames, isInPlace);
+    const { length } = readFileSync(at.path(1));
+    for (let cut = CUT_BYTES; cut < PAGE_BYTES + CUT_BYTES; cut += CUT_BYTES) {
+      truncateSync(at.path(1), length - cut);
+      judge.judge(`${cut} bytes less`);
+    }
+    expect(judge.wrong).toEqual([]);
+    expect(judge.refused).toBeGreaterThan(PAGE_BYTES / CUT_BYTES / 2);
+  });
+});

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { parseToolArguments, idOf, textOf, type ParsedArguments } from './arguments.ts';
 import { type Moment, parseMoment } from './moment.ts';
-import { checkOutside } from './sink.ts';
+import { checkApart, type SinkTarget, sinkTarget } from './sink-target.ts';
 import { UsageError } from './usage.ts';
 
 export interface ReplayOptions {
@@ -14,9 +14,8 @@ export interface ReplayOptions {
   /** Snapshots are ignored. */
   readonly fromStart: boolean;
   readonly json: boolean;
-  /** A file, or `-` for standard output. */
-  readonly csv: string | undefined;
-  readonly out: string | undefined;
+  readonly csv: SinkTarget | undefined;
+  readonly out: SinkTarget | undefined;
   readonly parsed: ParsedArguments;
 }
 
@@ -61,16 +60,17 @@ export function parseReplayOptions(args: readonly string[]): ReplayOptions {
     json: { type: 'boolean' },
   });
   const { directory, values } = parsed;
-  const [to, from, account, csv, out] = ['to', 'from', 'account', 'csv', 'out'].map((name) =>
-    textOf(parsed, name),
-  );
+  const [to, from, account] = ['to', 'from', 'account'].map((name) => textOf(parsed, name));
+  const [csv, out] = ['csv', 'out'].map((name) => {
+    const path = textOf(parsed, name);
+    return path === undefined ? undefined : sinkTarget(path, `--${name}`);
+  });
   const archive = textOf(parsed, 'archive');
   const json = values['json'] === true;
-  if (json && csv === '-' && out === undefined) {
+  if (json && csv?.type === 'stdout' && out === undefined) {
     throw new UsageError('--json and --csv - both want stdout: name a file for one of them');
   }
-  checkOutside(csv, directory, '--csv');
-  checkOutside(out, directory, '--out');
+  checkApart(csv, out);
   return {
     directory,
     to: to === undefined ? undefined : parseMoment(to, '--to'),

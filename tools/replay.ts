@@ -103,7 +103,7 @@ function write(
     if (statement === null) writeBalancesCsv(sink, report);
     else writeStatementCsv(sink, statement);
     sink.end();
-    if (csv === '-' && out === undefined) return;
+    if (csv.type === 'stdout' && out === undefined) return;
   }
   const sink = cleanup.add(new Sink(output, out));
   if (statement !== null) {

@@ -73,8 +73,7 @@ export function parseReplayOptions(args: readonly string[]): ReplayOptions {
   checkApart(csv, out);
   return {
     directory,
-    to: to === undefined ? undefined : parseMoment(to, '--to'),
-    from: from === undefined ? undefined : parseMoment(from, '--from'),
+    ...momentsOf(to, from),
     account: account === undefined ? undefined : idOf(account, '--account'),
     archive: archive === undefined ? undefined : resolve(archive),
     fromStart: values['from-start'] === true,
@@ -83,4 +82,17 @@ export function parseReplayOptions(args: readonly string[]): ReplayOptions {
     out,
     parsed,
   };
+}
+
+function momentsOf(
+  to: string | undefined,
+  from: string | undefined,
+): Pick<ReplayOptions, 'to' | 'from'> {
+  const end = to === undefined ? undefined : parseMoment(to, '--to');
+  const start = from === undefined ? undefined : parseMoment(from, '--from');
+  // As they are given: where no row lies between them both come to the same one.
+  if (start?.type === 'time' && end?.type === 'time' && start.time > end.time) {
+    throw new UsageError('--from is later than --to');
+  }
+  return { to: end, from: start };
 }

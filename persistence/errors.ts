@@ -34,6 +34,8 @@ export interface JournalDamage {
   readonly file: string;
   readonly sequence: number;
   readonly rule: string;
+  /** Where it is known: files of several shards have the same names. */
+  readonly shard?: number;
 }
 
 /**
@@ -96,7 +98,7 @@ export class DataDirectoryError extends Error {
 
 /** The one wording of a damaged journal: where, which rule, and what to do. */
 export function journalCorrupt(
-  where: { readonly file: string; readonly sequence: number },
+  where: Omit<JournalDamage, 'rule'>,
   rule: string,
   cause?: unknown,
 ): JournalError {

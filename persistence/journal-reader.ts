@@ -137,6 +137,10 @@ export class JournalReader implements Disposable {
     return this.#firsts;
   }
 
+  get shard(): number {
+    return this.#options.shard;
+  }
+
   /** Where this shard's files are, those of the archive aside. */
   get directory(): string {
     return this.#options.directory;
@@ -283,7 +287,7 @@ export class JournalReader implements Disposable {
     const segment = this.#tryOpen(first);
     if (segment !== undefined) return segment;
     throw journalCorrupt(
-      { file: segmentName(first), sequence: first },
+      { file: segmentName(first), sequence: first, shard: this.shard },
       'the segment does not say whose it is, and is not the last one',
     );
   }
@@ -350,7 +354,7 @@ export class JournalReader implements Disposable {
   #missing(sequence: number): Error {
     const first = this.#firsts[lastAtMost(this.#firsts, sequence)];
     const file = segmentName(first ?? 1);
-    return journalCorrupt({ file, sequence }, 'the row is missing');
+    return journalCorrupt({ file, sequence, shard: this.shard }, 'the row is missing');
   }
 }
 

@@ -51,6 +51,7 @@ export class SegmentReader implements Disposable {
   readonly firstSequence: number;
   /** Of the row before the first one. */
   readonly previousChecksum: number;
+  readonly #shard: number;
   readonly #connection: ReadConnection;
   /** By what they ask, prepared when it is asked first: a start opens every segment, and asks few of them for anything. */
   readonly #statements = new Map<keyof typeof QUESTIONS, ReadStatement>();
@@ -59,6 +60,7 @@ export class SegmentReader implements Disposable {
     this.file = basename(path);
     this.firstSequence = meta.first_sequence;
     this.previousChecksum = meta.previous_checksum;
+    this.#shard = meta.shard;
     this.#connection = connection;
   }
 
@@ -69,7 +71,7 @@ export class SegmentReader implements Disposable {
     identity: JournalIdentity,
     open: (path: string) => ReadConnection = openForReading,
   ): SegmentReader | undefined {
-    const where = { file: basename(path), sequence: firstSequence };
+    const where = { file: basename(path), sequence: firstSequence, shard: identity.shard };
     let connection: ReadConnection | undefined;
     try {
       connection = open(path);
@@ -135,7 +137,7 @@ export class SegmentReader implements Disposable {
   }
 
   corrupt(sequence: number, rule: string, cause?: unknown): JournalError {
-    return journalCorrupt({ file: this.file, sequence }, rule, cause);
+    return journalCorrupt({ file: this.file, sequence, shard: this.#shard }, rule, cause);
   }
 
   close(): void {

@@ -98,7 +98,8 @@ export function* accountBalances(
     const sequence = positionSequence(low, high);
     const row = positionRow(high);
     const isKept = source.frames.view(sequence).balances(row, positionState(high), words);
-    if (!isKept) throw new QueryDamage(`journal row ${sequence}: no balances for row ${row}`);
+    const { shard } = head;
+    if (!isKept) throw new QueryDamage(`no balances for row ${row}`, { shard, sequence });
     balances.set(words, i * BALANCE_WORDS_OF_ROW);
   }
   return {
@@ -323,9 +324,10 @@ class AccountHistory {
 
   #notOurs(position: ChainPosition): QueryDamage {
     const row = positionRow(position.high);
-    return new QueryDamage(
-      `journal row ${sequenceOf(position)}: row ${row} is not a transfer of account ${this.#filter.accountId}`,
-    );
+    return new QueryDamage(`row ${row} is not a transfer of account ${this.#filter.accountId}`, {
+      shard: this.#head.shard,
+      sequence: sequenceOf(position),
+    });
   }
 }
 

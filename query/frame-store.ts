@@ -179,7 +179,7 @@ export class FrameStore implements Disposable {
   }
 
   #keep(sequence: number, bytes: WholeFrame | PagedFrame): FrameView {
-    const view = new FrameView(bytes, sequence, this.#shards);
+    const view = new FrameView(bytes, sequence, this.#shards, this.#journal.shard);
     this.#views.set(sequence, view);
     this.grew(bytes instanceof WholeFrame ? bytes.byteLength : VIEW_BYTES);
     return view;

@@ -48,6 +48,8 @@ export class FrameView {
   readonly bytes: FrameBytes;
   readonly inputRows: number;
   readonly #shards: number;
+  /** For the log; whoever looks at one frame alone knows it. */
+  readonly #shard: number | undefined;
   readonly #inputCount: number;
   readonly #derivedRows: number;
   readonly #outcomes: number;
@@ -64,10 +66,11 @@ export class FrameView {
   #inputsRead = 0;
   #nextInputAt = HEAD_WORDS * 4;
 
-  constructor(bytes: FrameBytes, sequence: number, shards: number) {
+  constructor(bytes: FrameBytes, sequence: number, shards: number, shard?: number) {
     this.bytes = bytes;
     this.sequence = sequence;
     this.#shards = shards;
+    this.#shard = shard;
     const count = Math.min(bytes.byteLength >> 2, opened.length);
     if (count < HEAD_WORDS) throw this.#damaged('not a frame');
     // Nearly always a row of the first input is wanted: its header comes along.
@@ -315,7 +318,7 @@ export class FrameView {
   }
 
   #damaged(rule: string): QueryDamage {
-    return new QueryDamage(`journal row ${this.sequence}: ${rule}`);
+    return new QueryDamage(rule, { shard: this.#shard, sequence: this.sequence });
   }
 }
 

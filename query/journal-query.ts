@@ -270,7 +270,8 @@ class ShardSearch {
   }
 
   #view(sequence: number, words: Uint32Array): FrameView {
-    return new FrameView(new WholeFrame(words), sequence, this.#source.shards);
+    const { shard, shards } = this.#source;
+    return new FrameView(new WholeFrame(words), sequence, shards, shard);
   }
 }
 

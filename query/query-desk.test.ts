@@ -27,6 +27,7 @@ class Asked implements Disposable {
       {
         answered: (id, answer) => this.#waiting.get(id)!.resolve(answer),
         failed: (id, { message }) => this.#waiting.get(id)!.reject(new Error(message)),
+        noticed: () => undefined,
       },
     );
   }

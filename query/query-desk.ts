@@ -13,6 +13,7 @@ import { accountBalances, type AccountHead, accountTransfers } from './account-h
 import { queryAccountIds } from './account-query.ts';
 import { ChangeFeed } from './change-feed.ts';
 import type { Pause } from './pause.ts';
+import { type ReadProblem, readProblem, readRefusal } from './query-damage.ts';
 import { FilterMemory } from './segment-index.ts';
 import { ShardReader } from './shard-reader.ts';
 import { queryTransfers } from './transfer-query.ts';
@@ -38,13 +39,16 @@ export interface QueryFailure {
   readonly message: string;
   readonly field: string | undefined;
   readonly rule: string | undefined;
-  readonly cause: string | undefined;
+  /** What the log is to say. */
+  readonly problem: ReadProblem | undefined;
 }
 
 export interface QueryReplies {
   /** The buffers of the answer's arrays may be moved. */
   answered(id: number, answer: object): void;
   failed(id: number, failure: QueryFailure): void;
+  /** Nobody has asked for it yet. */
+  noticed(problem: ReadProblem): void;
 }
 
 const SLICE_MS = 4;
@@ -192,8 +196,9 @@ export class QueryDesk {
     let isOver: boolean;
     try {
       isOver = typeof goOn(this.#refreshing, began + sliceMs) === 'object';
-    } catch {
-      // Questions meet the same damage, and these say it.
+    } catch (error: unknown) {
+      const { problem } = failureOf(error);
+      if (problem !== undefined) this.#replies.noticed(problem);
       isOver = true;
     }
     if (isOver) this.#refreshing = undefined;
@@ -227,21 +232,18 @@ function goOn(work: Generator<Pause, object>, end: number): object | Pause {
   return undefined;
 }
 
+const NO_FIELD = { field: undefined, rule: undefined };
+
 function failureOf(error: unknown): QueryFailure {
   if (error instanceof SyceeError) {
     const { code, message, field, rule } = error;
-    return { code, message, field, rule, cause: undefined };
+    return { code, message, field, rule, problem: undefined };
   }
   if (isSegmentArchived(error)) {
     const { message } = error;
-    const none = { field: undefined, rule: undefined, cause: undefined };
-    return { code: 'segment_archived', message, ...none };
+    return { code: 'segment_archived', message, ...NO_FIELD, problem: undefined };
   }
-  return {
-    code: 'shard_unavailable',
-    message: 'the journal cannot be read just now; ask again',
-    field: undefined,
-    rule: undefined,
-    cause: error instanceof Error ? (error.stack ?? error.message) : String(error),
-  };
+  const problem = readProblem(error);
+  const message = readRefusal('what was asked for', problem.isDamage);
+  return { code: 'shard_unavailable', message, ...NO_FIELD, problem };
 }

@@ -17,6 +17,9 @@ export function runQueryThread(options: QueryThreadOptions): void {
     failed: (id, failure) => {
       port.postMessage({ type: 'failed', id, failure } satisfies FromThread, []);
     },
+    noticed: (problem) => {
+      port.postMessage({ type: 'noticed', problem } satisfies FromThread, []);
+    },
   });
   port.on('message', (message: ToThread) => {
     if (message.type === 'ask') {

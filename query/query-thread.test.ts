@@ -4,6 +4,7 @@ import { BuiltDirectory } from '../test/support/built-directory.ts';
 import { BuiltJournals } from '../test/support/built-journals.ts';
 import { EVERY_ROW } from '../test/support/query-filter.ts';
 import type { AccountHead } from './account-history.ts';
+import type { ReadProblem } from './query-damage.ts';
 import { QueryThread } from './query-thread.ts';
 
 const NEVER = 8_640_000_000_000_000;
@@ -12,12 +13,15 @@ class Ledger implements AsyncDisposable {
   readonly built = new BuiltJournals(31, 3);
   readonly directory: BuiltDirectory;
   readonly thread: QueryThread;
+  readonly problems: ReadProblem[] = [];
 
   constructor(steps: number) {
     for (let i = 0; i < steps; i++) this.built.step();
     this.directory = new BuiltDirectory(this.built, 150_000);
     const { directories, clusterId } = this.directory;
-    this.thread = QueryThread.start({ directories, clusterId, shards: 3 });
+    this.thread = QueryThread.start({ directories, clusterId, shards: 3 }, (problem) =>
+      this.problems.push(problem),
+    );
   }
 
   busiest(): { readonly filter: AccountFilter; readonly head: AccountHead; readonly n: number } {
@@ -100,12 +104,12 @@ describe('the reader of journals', () => {
   });
 
   test('a journal that cannot be read is a question to ask again', async () => {
-    const thread = QueryThread.start({
-      directories: ['/nowhere/at/all'],
-      clusterId: 'x'.repeat(32),
-      shards: 1,
-    });
+    const nowhere = { directories: ['/nowhere/at/all'], clusterId: 'x'.repeat(32), shards: 1 };
+    const problems: ReadProblem[] = [];
+    const thread = QueryThread.start(nowhere, (problem) => problems.push(problem));
     await expect(thread.transfers(EVERY_ROW, NEVER)).rejects.toEqual(rejected('shard_unavailable'));
     await thread.stop();
+    const text = expect.stringContaining('/nowhere/at/all') as string;
+    expect(problems).toEqual([{ isDamage: false, text }]);
   });
 });

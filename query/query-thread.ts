@@ -11,6 +11,7 @@ import { SyceeError } from '../lib/sycee-error.ts';
 import type { AccountHead, HistoryBalancesPage, HistoryPage } from './account-history.ts';
 import type { FoundAccounts } from './account-query.ts';
 import type { FoundChanges } from './change-feed.ts';
+import { type OnReadProblem, type ReadProblem, readProblem, readRefusal } from './query-damage.ts';
 import type { QueryDeskOptions, QueryFailure, Question } from './query-desk.ts';
 import type { FoundTransfers } from './transfer-query.ts';
 
@@ -28,7 +29,8 @@ export type ToThread =
   | { readonly type: 'stop' };
 export type FromThread =
   | { readonly type: 'answered'; readonly id: number; readonly answer: object }
-  | { readonly type: 'failed'; readonly id: number; readonly failure: QueryFailure };
+  | { readonly type: 'failed'; readonly id: number; readonly failure: QueryFailure }
+  | { readonly type: 'noticed'; readonly problem: ReadProblem };
 
 interface Waiting {
   readonly resolve: (answer: object) => void;
@@ -37,18 +39,21 @@ interface Waiting {
 
 export class QueryThread {
   readonly #options: QueryThreadOptions;
+  readonly #onProblem: OnReadProblem;
   #worker: Worker | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
   #isStopping = false;
 
-  private constructor(options: QueryThreadOptions) {
+  private constructor(options: QueryThreadOptions, onProblem: OnReadProblem) {
     this.#options = options;
+    this.#onProblem = onProblem;
   }
 
-  static start(options: QueryThreadOptions): QueryThread {
+  /** `onProblem` is told why something could not be read, each time. */
+  static start(options: QueryThreadOptions, onProblem: OnReadProblem): QueryThread {
     assert(options.directories.length === options.shards, 'each shard has its directory');
-    return new QueryThread(options);
+    return new QueryThread(options, onProblem);
   }
 
   /** `head` is what the account's owner answers to accountHeads; asked before, so that own acknowledged writes are seen. */
@@ -112,7 +117,10 @@ export class QueryThread {
     const entry = new URL('./query-worker.ts', import.meta.url);
     const worker = new Worker(entry, { workerData: this.#options, name: 'query' });
     worker.on('message', (message: FromThread) => this.#settle(message));
-    worker.on('error', (error) => this.#refuseAll(error));
+    worker.on('error', (error) => {
+      this.#onProblem(readProblem(error));
+      this.#refuseAll(error);
+    });
     worker.on('exit', () => {
       this.#worker = undefined;
       this.#refuseAll(new Error('the reader of journals has ended'));
@@ -121,6 +129,10 @@ export class QueryThread {
   }
 
   #settle(message: FromThread): void {
+    if (message.type === 'noticed') {
+      this.#onProblem(message.problem);
+      return;
+    }
     const waiting = this.#waiting.get(message.id);
     if (waiting === undefined) return;
     this.#waiting.delete(message.id);
@@ -128,12 +140,13 @@ export class QueryThread {
       waiting.resolve(message.answer);
       return;
     }
-    const { code, message: text, field, rule, cause } = message.failure;
+    const { code, message: text, field, rule, problem } = message.failure;
+    if (problem !== undefined) this.#onProblem(problem);
     waiting.reject(
       new SyceeError(code, text, {
         ...(field === undefined ? {} : { field }),
         ...(rule === undefined ? {} : { rule }),
-        ...(cause === undefined ? {} : { cause: new Error(cause) }),
+        ...(problem === undefined ? {} : { cause: new Error(problem.text) }),
       }),
     );
   }
@@ -145,6 +158,5 @@ export class QueryThread {
 }
 
 function unavailable(cause: unknown): SyceeError {
-  const message = 'the journals cannot be read just now; ask again';
-  return new SyceeError('shard_unavailable', message, { cause });
+  return new SyceeError('shard_unavailable', readRefusal('the journals', false), { cause });
 }

@@ -8,6 +8,12 @@ import { ROW_WORDS } from '../engine/batch.ts';
 import { positionRow, positionSequence } from '../engine/ledger.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
+import {
+  type OnReadProblem,
+  type ReadProblem,
+  readProblem,
+  readRefusal,
+} from '../query/query-damage.ts';
 import { RecordReader } from './record-reader.ts';
 import { serializeError, type SerializedError } from './shard-protocol.ts';
 
@@ -30,7 +36,12 @@ type ToThread =
   | { readonly type: 'stop' };
 type FromThread =
   | { readonly type: 'rows'; readonly id: number; readonly rows: Uint32Array }
-  | { readonly type: 'failed'; readonly id: number; readonly error: SerializedError };
+  | {
+      readonly type: 'failed';
+      readonly id: number;
+      readonly error: SerializedError;
+      readonly problem: ReadProblem;
+    };
 
 interface Waiting {
   readonly resolve: (rows: Uint32Array) => void;
@@ -39,13 +50,16 @@ interface Waiting {
 
 export class RecordThread {
   readonly #options: RecordThreadOptions;
+  readonly #onProblem: OnReadProblem;
   #worker: Worker | undefined;
   readonly #waiting = new Map<number, Waiting>();
   #last = 0;
   #isStopping = false;
 
-  constructor(options: RecordThreadOptions) {
+  /** `onProblem` is told why something could not be read, each time. */
+  constructor(options: RecordThreadOptions, onProblem: OnReadProblem) {
     this.#options = options;
+    this.#onProblem = onProblem;
   }
 
   /** The rows of the wanted positions, 32 words each, in order. Not read any more when its turn comes after the deadline. */
@@ -65,7 +79,10 @@ export class RecordThread {
     const url = new URL('./record-worker.ts', import.meta.url);
     const worker = new Worker(url, { workerData: this.#options });
     worker.on('message', (message: FromThread) => this.#settle(message));
-    worker.on('error', (error) => this.#fail(error));
+    worker.on('error', (error) => {
+      this.#onProblem(readProblem(error));
+      this.#fail(error);
+    });
     worker.on('exit', () => {
       this.#worker = undefined;
       this.#fail(new Error('the reader of records has ended'));
@@ -93,7 +110,10 @@ export class RecordThread {
       waiting.reject(new SyceeError('deadline_exceeded', message.error.message));
     } else if (message.error.code === 'SEGMENT_ARCHIVED') {
       waiting.reject(new SyceeError('segment_archived', message.error.message));
-    } else waiting.reject(unavailable(message.error));
+    } else {
+      this.#onProblem(message.problem);
+      waiting.reject(unavailable(message.error, message.problem.isDamage));
+    }
   }
 
   #fail(error: unknown): void {
@@ -102,8 +122,8 @@ export class RecordThread {
   }
 }
 
-function unavailable(cause: unknown): SyceeError {
-  const message = 'the records of transfers cannot be read just now; ask again';
+function unavailable(cause: unknown, isDamage = false): SyceeError {
+  const message = readRefusal('the records of transfers', isDamage);
   return new SyceeError('shard_unavailable', message, { cause });
 }
 
@@ -136,10 +156,8 @@ export function runRecordThread({ shards, clusterId, directories }: RecordThread
       const rows = readRows(wanted, readerOf);
       port.postMessage({ type: 'rows', id, rows } satisfies FromThread, [rows.buffer]);
     } catch (error: unknown) {
-      port.postMessage(
-        { type: 'failed', id, error: serializeError(error) } satisfies FromThread,
-        [],
-      );
+      const said = { error: serializeError(error), problem: readProblem(error) };
+      port.postMessage({ type: 'failed', id, ...said } satisfies FromThread, []);
     }
   });
 }

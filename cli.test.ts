@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -114,4 +114,18 @@ test('serve --print-config shows every value with its source, and starts nothing
   expect(out).toMatch(/^http +127\.0\.0\.1:7411 +default$/m);
   const json = await run('serve', '--shards', '2', '--print-config', '--json');
   expect(JSON.parse(json.out)).toMatchObject({ type: 'config' });
+});
+
+test('a disk without room is named, with what to do', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sycee-full-'));
+  try {
+    // Where the file is written that says whose the directory is.
+    symlinkSync('/dev/full', join(directory, 'sycee.json.new'));
+    const { code, log } = await run('init', '--data', directory);
+    expect(code).toBe(1);
+    expect(log).toMatch(/^sycee: there is no room on the disk of .*ENOSPC.*Make room, and start/);
+    expect(log).toContain(directory);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

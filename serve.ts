@@ -252,6 +252,9 @@ function startSentence(error: unknown, config: Config): string {
       return `another process listens on ${http} already; stop it, or choose another with --http HOST:PORT`;
     case 'EACCES':
       return `this user may not use ${(error as NodeJS.ErrnoException).path ?? http}`;
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `there is no room on the disk of ${config.data} (${sentenceOf(error)}). Make room, and start again.`;
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return `this machine has no address ${http}; choose another with --http HOST:PORT`;

@@ -237,6 +237,22 @@ describe('a directory is refused, and left as it is,', () => {
   });
 });
 
+test.each([
+  ['text', (lock: string): void => writeFileSync(lock, 'somebody else wrote this'.repeat(50))],
+  ['a directory', (lock: string): void => mkdirSync(lock)],
+])('a lock that has become %s is refused with what to do, and is made anew', (_, become) => {
+  using at = place();
+  make(at.directory, 1).close();
+  const lock = join(at.directory, 'lock');
+  rmSync(lock);
+  become(lock);
+  expect(() => make(at.directory, 1)).toThrow(
+    /^Cannot lock .*lock: SQLITE_\w+\. It is not the file .* move it away/,
+  );
+  rmSync(lock, { recursive: true });
+  make(at.directory, 1).close();
+});
+
 test('the lock falls with a killed process', async () => {
   using at = place();
   make(at.directory, 1).close();

@@ -12,6 +12,7 @@ import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   type Dirent,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -179,7 +180,7 @@ function openLock(directory: string): Connection {
     lock = openAsLock(file);
   } catch (error: unknown) {
     const code = sqliteCode(error);
-    if (code !== 'SQLITE_BUSY') throw new Error(`Cannot lock ${file}: ${code}`, { cause: error });
+    if (code !== 'SQLITE_BUSY') throw notLocked(file, code, error);
     throw new DataDirectoryError(
       'DATA_IN_USE',
       `${directory} is in use by ${holderOf(directory)}. Stop that one first, or name another directory.`,
@@ -188,6 +189,16 @@ function openLock(directory: string): Connection {
   }
   noteHolder(directory, lock);
   return lock;
+}
+
+function notLocked(file: string, code: string | undefined, cause: unknown): Error {
+  const { message } = cause as Error;
+  const isAnother =
+    code === 'SQLITE_NOTADB' || lstatSync(file, { throwIfNoEntry: false })?.isFile() === false;
+  const what = isAnother
+    ? 'It is not the file that this program makes, and that holds nothing: when no process has the directory, move it away, and a new one is made.'
+    : 'It must belong to this user, on a disk that can be written.';
+  return new Error(`Cannot lock ${file}: ${code ?? message}. ${what}`, { cause });
 }
 
 /** For the sentence of whoever is refused. On a full disk it may be missing: a start gives the ballast back only later. */

@@ -2,6 +2,7 @@
  * Runs an offline tool as a verb of the command line: exit codes, sentences, signals. Nothing that it looks at is its own, so an interrupt ends it at
  * once; only its scratch directory has to go.
  */
+import { tmpdir } from 'node:os';
 import {
   DataDirectoryError,
   isSegmentArchived,
@@ -61,10 +62,17 @@ function refusal(name: string, output: ToolOutput, error: unknown): number {
     output.log(`sycee: ${error.message}; try "sycee ${name} --help"`);
     return EXIT.usage;
   }
-  output.log(`sycee: ${error instanceof Error ? error.message : String(error)}`);
+  output.log(`sycee: ${error instanceof Error ? error.message : String(error)}${adviceFor(error)}`);
   if (error instanceof DataDirectoryError) return error.exitCode;
   if (isSegmentArchived(error)) return EXIT.away;
   if (error instanceof JournalError && error.code === 'NO_ROOM_TO_READ') return EXIT.failed;
   if (error instanceof JournalError || error instanceof SnapshotError) return EXIT.damaged;
   return EXIT.failed;
+}
+
+/** What is written besides what was asked for are copies of segments in a scratch directory. */
+function adviceFor(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code !== 'ENOSPC' && code !== 'EDQUOT') return '';
+  return `. Tools keep copies of journals for a while in ${tmpdir()}: make room there, or name another directory in TMPDIR.`;
 }

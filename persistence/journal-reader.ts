@@ -193,20 +193,32 @@ export class JournalReader implements Disposable {
   /** Checks that every segment follows the one before it (I1). A snapshot does not stand for rows that are gone: it has no history. */
   checkSegments(): void {
     this.refresh();
-    const moved = this.#archived?.segments.findLast(({ first }) => this.isArchived(first));
-    let sequence = moved?.last ?? 0;
-    let checksum = moved?.lastChecksum ?? chainStart(this.#options);
+    let before = this.#lastMoved();
     for (const first of this.#firsts) {
       if (this.isArchived(first)) continue;
       const segment = this.#segment(first);
-      if (first !== sequence + 1) {
-        const rule = `the rows ${sequence + 1} to ${first - 1} before this segment are missing`;
-        throw segment.corrupt(first, rule);
-      }
-      if (segment.previousChecksum !== checksum) throw brokenChain(segment, first);
-      sequence = segment.lastSequence();
-      checksum = sequence < first ? segment.previousChecksum : this.checksum(sequence);
+      expectFollows(segment, before);
+      const sequence = segment.lastSequence();
+      const isEmpty = sequence < first;
+      before = {
+        sequence,
+        checksum: isEmpty ? segment.previousChecksum : this.checksum(sequence),
+      };
     }
+  }
+
+  /** Checks that nothing is missing before the first segment here but what was moved to the archive. */
+  checkBeginning(): void {
+    this.refresh();
+    const first = this.#firsts.find((one) => !this.isArchived(one));
+    if (first !== undefined) expectFollows(this.#segment(first), this.#lastMoved());
+  }
+
+  /** What the first segment here follows. */
+  #lastMoved(): RowBefore {
+    const moved = this.#archived?.segments.findLast(({ first }) => this.isArchived(first));
+    if (moved === undefined) return { sequence: 0, checksum: chainStart(this.#options) };
+    return { sequence: moved.last, checksum: moved.lastChecksum };
   }
 
   /** Sees segments that came since, and that were moved. */
@@ -356,6 +368,20 @@ export class JournalReader implements Disposable {
     const file = segmentName(first ?? 1);
     return journalCorrupt({ file, sequence, shard: this.shard }, 'the row is missing');
   }
+}
+
+interface RowBefore {
+  readonly sequence: number;
+  readonly checksum: number;
+}
+
+function expectFollows(segment: SegmentReader, { sequence, checksum }: RowBefore): void {
+  const { firstSequence: first } = segment;
+  if (first !== sequence + 1) {
+    const rule = `the rows ${sequence + 1} to ${first - 1} before this segment are missing`;
+    throw segment.corrupt(first, rule);
+  }
+  if (segment.previousChecksum !== checksum) throw brokenChain(segment, first);
 }
 
 function brokenChain(segment: SegmentReader, sequence: number): Error {

@@ -5,12 +5,11 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { Group } from '../engine/group.ts';
 import { JournalError } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import { viewArchive } from '../persistence/journal-view.ts';
 import { segmentIdentity } from '../persistence/segment-reader.ts';
-import { segmentName } from '../persistence/segment.ts';
+import { checkRows } from './row-checks.ts';
 import { type Finding, NOTHING_VERIFIED, type Verification } from './verify-output.ts';
 
 const SHARD_NAME = /^shard-\d{3}$/;
@@ -66,20 +65,7 @@ function verifyShard(directory: string): string {
   const { first } = eldest;
   const identity = segmentIdentity(eldest);
   using journal = JournalReader.open({ directory, view, ...identity });
-  const group = new Group();
-  let last = first - 1;
-  for (const { sequence, frame } of journal.rows(first)) {
-    const defect = group.load(frame, sequence);
-    if (defect !== null) {
-      const file = segmentName(view.findLast((one) => one.first <= sequence)!.first);
-      throw new JournalError('JOURNAL_CORRUPT', defect, undefined, {
-        file,
-        sequence,
-        rule: defect,
-      });
-    }
-    last = sequence;
-  }
+  const last = checkRows(journal, view, { first, last: Number.MAX_SAFE_INTEGER });
   const { clusterId, shard, shards } = identity;
   const which = `shard ${shard} of ${shards} of cluster ${clusterId}`;
   return `${which}: ${view.length} segments, sequences ${first} to ${last}`;

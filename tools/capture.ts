@@ -8,7 +8,7 @@
  *    that was taken from the row that sent it, an acknowledgement from the row that took what it acknowledges.
  */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Input, InputType } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { type DirectoryMeta, inspectDirectory, shardName } from '../persistence/data-directory.ts';
@@ -35,6 +35,14 @@ export interface CapturedShard {
   readonly last: number | undefined;
   /** Its files cannot even be listed. */
   readonly damage?: JournalDamage;
+}
+
+/** Whether a segment is read in an archive, and not where the shard is. */
+export function isFromArchive(
+  { directory }: Pick<CapturedShard, 'directory'>,
+  { isInPlace, path }: ViewedSegment,
+): boolean {
+  return isInPlace && dirname(path) !== directory;
 }
 
 export class Capture implements Disposable {

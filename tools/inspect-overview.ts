@@ -1,10 +1,10 @@
 /** The overview of `sycee inspect`: segments, snapshots as their manifests have them, and the head witness. */
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { SnapshotError } from '../persistence/errors.ts';
 import type { WitnessPage } from '../persistence/head-witness.ts';
 import { segmentName } from '../persistence/segment.ts';
 import { readManifest } from '../persistence/snapshot-manifest.ts';
-import type { Capture } from './capture.ts';
+import { type Capture, isFromArchive } from './capture.ts';
 import { formatTime } from './moment.ts';
 import type { Sink } from './sink.ts';
 import { columnsOf, writeTable } from './table.ts';
@@ -144,13 +144,14 @@ function witnessLines({ witness, meta }: Capture): readonly WitnessLine[] {
 
 function segmentLines(capture: Capture, shard: number): readonly SegmentLine[] {
   const captured = capture.shards[shard]!;
-  const { view, directory } = captured;
+  const { view } = captured;
   using journal = capture.journal(shard, captured);
   const end = journal.lastSequence();
-  return view.map(({ first, isInPlace, path, bytes }, i) => {
+  return view.map((segment, i) => {
+    const { first, isInPlace, bytes } = segment;
     const last = (view[i + 1]?.first ?? end + 1) - 1;
     const file = segmentName(first);
-    const isArchived = isInPlace && path !== join(directory, file);
+    const isArchived = isFromArchive(captured, segment);
     return {
       shard,
       file,

@@ -2,12 +2,16 @@
  * `sycee verify`: whether a ledger is sound. Each shard's journal is read and executed from beginning to end; then what only all shards together can
  * show is checked. What is wrong becomes a finding; no finding, sound.
  */
-import { DataDirectoryError } from '../persistence/errors.ts';
+import { ARCHIVED_NAME } from '../persistence/archived-segments.ts';
+import { DataDirectoryError, type JournalDamage, JournalError } from '../persistence/errors.ts';
 import { checkHead, newestHead } from '../persistence/head-witness.ts';
+import type { JournalReader } from '../persistence/journal-reader.ts';
+import type { ViewedSegment } from '../persistence/journal-view.ts';
 import { isArchive, verifyArchive } from './archive.ts';
-import { Capture } from './capture.ts';
+import { Capture, isFromArchive } from './capture.ts';
 import { ledgerTotals, linkComplaints, messagesInFlight, totalComplaints } from './conservation.ts';
 import { duplicateIds } from './duplicate-ids.ts';
+import { checkRows } from './row-checks.ts';
 import { runTool } from './run-tool.ts';
 import { replayShards } from './shard-pool.ts';
 import { fileOf } from './shard-replay.ts';
@@ -47,7 +51,11 @@ function captureOf({ directory, archive }: VerifyOptions): Capture | Verificatio
 }
 
 async function verify(capture: Capture): Promise<Verification> {
-  const { meta, shards, directory, isLive } = capture;
+  const { meta, directory, isLive } = capture;
+  const shards = capture.shards.map((one, shard) => {
+    const damage = one.damage ?? damagedBeginning(capture, shard);
+    return damage === undefined ? one : { ...one, damage };
+  });
   const requests = shards.map(({ last }, shard) => ({
     shard,
     // At rest, everything is read up to where the journal really ends, and not to where it was said to.
@@ -55,7 +63,8 @@ async function verify(capture: Capture): Promise<Verification> {
     wantsIds: meta.shards > 1,
     checksSnapshots: true,
   }));
-  const answers = await replayShards(capture, requests, 'verify');
+  const replayed = await replayShards({ meta, shards }, requests, 'verify');
+  const answers = replayed.map((answer) => withRowsBefore(capture, answer));
   const states = answers.flatMap((answer) => (answer.type === 'state' ? [answer.state] : []));
   const findings: Finding[] = answers.flatMap(findingsOf);
   const snapshots = answers.flatMap(({ checks }) => checks);
@@ -78,11 +87,56 @@ async function verify(capture: Capture): Promise<Verification> {
   return { directory, isLive, states, snapshots, findings, notes, totals, messages };
 }
 
+/** The segments that are read in the directory itself. */
+function ownView(capture: Capture, shard: number): readonly ViewedSegment[] {
+  const captured = capture.shards[shard]!;
+  return captured.view.filter((segment) => !isFromArchive(captured, segment));
+}
+
+/**
+ * First segments that are gone, and that `archived.json` does not list. A start refuses that, and a replay would not see it: it begins with a
+ * snapshot, or with what was found in the archive.
+ */
+function damagedBeginning(capture: Capture, shard: number): JournalDamage | undefined {
+  const view = ownView(capture, shard).slice(0, 1);
+  let journal: JournalReader | undefined;
+  try {
+    journal = capture.journal(shard, { ...capture.shards[shard]!, view });
+    journal.checkBeginning();
+    return undefined;
+  } catch (error: unknown) {
+    if (!(error instanceof JournalError) || error.damage === undefined) throw error;
+    // A segment that cannot be opened is found by the replay, which looks at snapshots as well.
+    if (journal === undefined && error.damage.file !== ARCHIVED_NAME) return undefined;
+    return error.damage;
+  } finally {
+    journal?.close();
+  }
+}
+
+/** The rows that are here and lie before the snapshot with which the replay began: they are checked without being executed. */
+function withRowsBefore(capture: Capture, answer: ShardAnswer): ShardAnswer {
+  if (answer.type === 'damage' || answer.state.snapshot === null) return answer;
+  const { shard, snapshot } = answer.state;
+  const view = ownView(capture, shard);
+  const [eldest] = view;
+  if (eldest === undefined) return answer;
+  try {
+    using journal = capture.journal(shard, { ...capture.shards[shard]!, view });
+    checkRows(journal, view, { first: eldest.first, last: snapshot });
+    return answer;
+  } catch (error: unknown) {
+    if (!(error instanceof JournalError) || error.damage === undefined) throw error;
+    const { passedOver, checks } = answer;
+    return { type: 'damage', damage: { shard, ...error.damage }, passedOver, checks };
+  }
+}
+
 /** Rows that lie in an archive which was not named. */
 function partNotes({ shard, snapshot }: ShardState): readonly string[] {
   if (snapshot === null) return [];
   return [
-    `shard ${shard}: not all rows up to ${snapshot} are here, so it was executed from the snapshot of that sequence on, which was not compared with anything; --archive DIR checks all of it`,
+    `shard ${shard}: not all rows up to ${snapshot} are here, so it was executed from the snapshot of that sequence on, which was not compared with anything, and what is here of them was checked and not executed; --archive DIR checks all of it`,
   ];
 }
 

@@ -1,9 +1,9 @@
 /** replay, verify, and inspect as commands: on a stopped directory, on a live one, on an archive, and on damage. Nothing they look at is changed. */
 import {
   cpSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -15,6 +15,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { main } from '../../cli.ts';
 import { connectHttp } from '../../client/http-client.ts';
 import { open } from '../../client/in-process-client.ts';
+import { archiveShard } from '../../persistence/archiver.ts';
 import { Child, startProcess, TempDirectory } from '../support/cluster.ts';
 import {
   alterSegment,
@@ -357,21 +358,24 @@ test.each(DAMAGES)('$what is found, with exit code 3 and the place', async ({ ha
 });
 
 test('sealed segments in an archive are read from there, and are verified alone', async () => {
-  await using own = new TempDirectory();
-  const directory = join(own.path, 'ledger');
+  await using place = new TempDirectory();
+  const directory = join(place.path, 'ledger');
   cpSync(whole.path, directory, { recursive: true });
-  const archive = join(own.path, 'archive');
-  const archived = join(archive, readMeta(directory).clusterId, 'shard-001');
-  mkdirSync(archived, { recursive: true });
-  const [first] = segments(directory, 1);
+  const archive = join(place.path, 'archive');
+  const { clusterId } = readMeta(directory);
+  const archived = join(archive, clusterId, 'shard-001');
+  const [first, second] = segments(directory, 1);
+  const own = shardDirectory(directory, 1);
   // Sealed, as everything is that goes into an archive.
-  alterSegment(join(shardDirectory(directory, 1), first!), (one) =>
-    one.pragma('wal_checkpoint(TRUNCATE)'),
-  );
-  cpSync(join(shardDirectory(directory, 1), first!), join(archived, first!));
-  removeSegment(directory, 1, first!);
-  expect(await sycee('verify', directory)).toMatchObject({ code: 3 });
-  expect(await sycee('verify', directory, '--archive', archive)).toMatchObject({ code: 0 });
+  alterSegment(join(own, first!), (one) => one.pragma('wal_checkpoint(TRUNCATE)'));
+  const behind = Number(/\d+/.exec(second!)![0]) - 1;
+  archiveShard({ directory: own, clusterId, shard: 1, shards: SHARDS, archive, behind });
+  const away = join(place.path, 'away');
+  renameSync(archive, away);
+  expect(await sycee('verify', directory)).toMatchObject({ code: 4 });
+  expect(await sycee('verify', directory, '--archive', away)).toMatchObject({ code: 0 });
+  renameSync(away, archive);
+  expect(await sycee('verify', directory)).toMatchObject({ code: 0 });
   const alone = await sycee('verify', archive);
   expect(alone).toMatchObject({ code: 0 });
   expect(alone.out).toContain('shard 1 of 2');

@@ -439,15 +439,11 @@ test('first segments that are away are no hindrance as long as a snapshot covers
   }
   const named = await json('replay', directory, '--from-start', '--archive', away);
   expect(resultOf(named)).toEqual(resultOf(all));
-  for (const isListed of [true, false]) {
-    const before = `${directory}-before`;
-    if (!isListed) rmSync(join(shardDirectory(before, 0), 'archived.json'));
-    const partly = await json('verify', before);
-    expect(partly).toMatchObject({ code: 0, sound: true });
-    expect(partly['notes'][0]).toContain('--archive DIR checks all of it');
-    const snapshots = partly['snapshots'] as readonly Json[];
-    expect(snapshots.map(({ compared }) => compared as boolean)).toEqual([false, true]);
-  }
+  const partly = await json('verify', `${directory}-before`);
+  expect(partly).toMatchObject({ code: 0, sound: true });
+  expect(partly['notes'][0]).toContain('--archive DIR checks all of it');
+  const snapshots = partly['snapshots'] as readonly Json[];
+  expect(snapshots.map(({ compared }) => compared as boolean)).toEqual([false, true]);
 });
 
 test('inspect shows snapshots and the head witness, and one snapshot by its image or its manifest', async () => {

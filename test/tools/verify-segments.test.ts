@@ -1,0 +1,186 @@
+/** What verify says of directories whose segments are missing: what a start refuses is not called sound, whatever a snapshot covers. */
+import { cpSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { main } from '../../cli.ts';
+import { assert } from '../../engine/assert.ts';
+import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
+import { Supervisor } from '../../sharding/supervisor.ts';
+import { TempDirectory } from '../support/cluster.ts';
+import { alterSegment, segments, shardDirectory } from '../support/journal-surgery.ts';
+import { archiveSegments, firstsOf, segmentedLedger } from '../support/segmented-ledger.ts';
+
+let made: TempDirectory;
+/** Nothing of it was archived. */
+let whole: string;
+/** Of each shard the first two segments are in `archive`. */
+let parted: string;
+let archive: string;
+
+beforeAll(async () => {
+  made = new TempDirectory();
+  whole = join(made.path, 'whole');
+  parted = join(made.path, 'parted');
+  archive = join(made.path, 'archive');
+  await segmentedLedger(whole);
+  cpSync(whole, parted, { recursive: true });
+  archiveSegments(parted, archive, 2);
+});
+afterAll(() => made[Symbol.asyncDispose]());
+
+// oxlint-disable-next-line typescript/no-explicit-any -- Documents of many shapes, whose fields are then compared.
+type Json = Readonly<Record<string, any>>;
+
+async function sycee(...args: readonly string[]) {
+  const out: string[] = [];
+  const log: string[] = [];
+  const code = await main(args, { out: (text) => out.push(text), log: (line) => log.push(line) });
+  return { code, out: out.join('\n'), log: log.join('\n') };
+}
+
+async function verify(...args: readonly string[]): Promise<Json> {
+  const { code, out, log } = await sycee('verify', ...args, '--json');
+  return { code, log, ...(out === '' ? {} : (JSON.parse(out) as Json)) };
+}
+
+/** Why a start refuses the directory; undefined when it does not. */
+async function refusal(directory: string): Promise<string | undefined> {
+  try {
+    const supervisor = await Supervisor.start({ directory });
+    await supervisor.stop();
+    return undefined;
+  } catch (error: unknown) {
+    return (error as Error).message;
+  }
+}
+
+function removeSegment(directory: string, shard: number, at: number): string {
+  const name = segments(directory, shard)[at]!;
+  const path = join(shardDirectory(directory, shard), name);
+  for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
+  return name;
+}
+
+/** A copy of which the archive may be away. */
+function copyOf(directory: string, own: TempDirectory): string {
+  const copy = join(own.path, 'ledger');
+  cpSync(directory, copy, { recursive: true });
+  return copy;
+}
+
+const listOf = (directory: string, shard: number): string =>
+  join(shardDirectory(directory, shard), 'archived.json');
+
+test('a directory of several segments is sound, with all of them here, in the archive, or away', async () => {
+  expect(await verify(whole)).toMatchObject({ code: 0, sound: true, notes: [] });
+  expect(await verify(parted)).toMatchObject({ code: 0, sound: true, notes: [] });
+  renameSync(archive, `${archive}-away`);
+  const partly = await verify(parted);
+  const wholly = await verify(parted, '--archive', `${archive}-away`);
+  renameSync(`${archive}-away`, archive);
+  expect(partly).toMatchObject({ code: 0, sound: true });
+  expect(partly['notes'][0]).toContain('--archive DIR checks all of it');
+  expect(wholly).toMatchObject({ code: 0, sound: true, notes: [] });
+});
+
+interface Loss {
+  readonly what: string;
+  readonly from: () => string;
+  readonly harm: (directory: string) => void;
+  /** What both say. */
+  readonly rule: (directory: string) => string;
+  readonly file?: string | RegExp;
+}
+
+/** The first row of shard 0 that is not archived. */
+const firstHere = (): number => firstsOf(parted, 0)[0]!;
+
+const LOSSES: readonly Loss[] = [
+  {
+    what: 'the first segment, and nothing was ever archived',
+    from: () => whole,
+    harm: (directory) => void removeSegment(directory, 0, 0),
+    rule: (directory) => `the rows 1 to ${firstsOf(directory, 0)[0]! - 1} before this segment`,
+  },
+  {
+    what: 'the first segment that was not archived',
+    from: () => parted,
+    harm: (directory) => void removeSegment(directory, 0, 0),
+    rule: (directory) =>
+      `the rows ${firstHere()} to ${firstsOf(directory, 0)[0]! - 1} before this segment`,
+  },
+  {
+    what: 'what says which segments were archived',
+    from: () => parted,
+    harm: (directory) => rmSync(listOf(directory, 0)),
+    rule: () => `the rows 1 to ${firstHere() - 1} before this segment are missing`,
+  },
+  {
+    what: 'what says which segments were archived, for the one of another shard',
+    from: () => parted,
+    harm: (directory) => cpSync(listOf(directory, 1), listOf(directory, 0)),
+    rule: () => 'it belongs to another cluster or shard',
+    file: 'archived.json',
+  },
+  {
+    what: 'a segment in the middle, and a snapshot covers it',
+    from: () => parted,
+    harm: (directory) => {
+      const [, older] = listSnapshots(shardDirectory(directory, 0));
+      // Of the two segments before the older snapshot the second.
+      assert(firstsOf(directory, 0)[2]! <= older!.sequence + 1, 'two segments lie before it');
+      removeSegment(directory, 0, 1);
+    },
+    rule: () => 'missing',
+  },
+];
+
+test.each(LOSSES)(
+  'verify does not call sound what a start refuses: $what',
+  async ({ from, harm, rule, file = /^segment-/ }) => {
+    await using own = new TempDirectory();
+    const directory = copyOf(from(), own);
+    harm(directory);
+    for (const place of [archive, join(own.path, 'nowhere')]) {
+      const found = await verify(directory, '--archive', place);
+      expect(found).toMatchObject({ code: 3, sound: false });
+      const [finding] = found['findings'] as readonly Json[];
+      expect(finding).toMatchObject({ check: 'journal', shard: 0 });
+      expect(finding!['file']).toMatch(file);
+      expect(finding!['rule']).toContain(rule(directory));
+    }
+    // The archive may not be there either.
+    renameSync(archive, `${archive}-away`);
+    try {
+      const found = await verify(directory);
+      expect(found).toMatchObject({ code: 3, sound: false });
+      expect(found['findings'][0]['rule']).toContain(rule(directory));
+      expect(await refusal(directory)).toContain(rule(directory));
+    } finally {
+      renameSync(`${archive}-away`, archive);
+    }
+  },
+);
+
+test('rows that lie before the snapshot with which verify begins are checked as well', async () => {
+  await using own = new TempDirectory();
+  const directory = copyOf(parted, own);
+  const name = segments(directory, 0)[0]!;
+  const sequence = firstHere() + 1;
+  alterSegment(join(shardDirectory(directory, 0), name), (one) =>
+    one.exec(`UPDATE journal_row SET timestamp = timestamp + 2 WHERE sequence = ${sequence}`),
+  );
+  renameSync(archive, `${archive}-away`);
+  const found = await verify(directory);
+  renameSync(`${archive}-away`, archive);
+  expect(found).toMatchObject({ code: 3, sound: false });
+  expect(found['findings']).toMatchObject([
+    {
+      check: 'journal',
+      shard: 0,
+      sequence,
+      file: name,
+      rule: 'the row does not match its checksum',
+    },
+  ]);
+});

@@ -250,12 +250,13 @@ export class JournalReader implements Disposable {
   }
 
   #expectArchived(first: number): void {
-    const path = this.path(first);
-    if (existsSync(path)) return;
-    const { clusterId, shard } = this.#options;
-    throw new SegmentArchivedError(
+    if (!existsSync(this.path(first))) throw this.#isAway(first);
+  }
+
+  #isAway(first: number): SegmentArchivedError {
+    return new SegmentArchivedError(
       first,
-      join(archiveDirectory('', { clusterId, shard }), segmentName(first)),
+      join(archiveDirectory('', this.#options), segmentName(first)),
     );
   }
 
@@ -365,6 +366,15 @@ export class JournalReader implements Disposable {
 
   #missing(sequence: number): Error {
     const first = this.#firsts[lastAtMost(this.#firsts, sequence)];
+    const { view, directory } = this.#options;
+    if (view !== undefined) {
+      // Of an archive that is named, a view has what is there.
+      const list = ArchivedSegments.read(directory, this.#options)?.segments ?? [];
+      const listed = list.findLast((one) => one.first <= sequence && sequence <= one.last);
+      if (listed !== undefined && !this.#firsts.includes(listed.first)) {
+        return this.#isAway(listed.first);
+      }
+    }
     const file = segmentName(first ?? 1);
     return journalCorrupt({ file, sequence, shard: this.shard }, 'the row is missing');
   }

@@ -1,5 +1,6 @@
 /** The overview of `sycee inspect`: segments, snapshots as their manifests have them, and the head witness. */
 import { basename } from 'node:path';
+import { type ArchivedSegment, ArchivedSegments } from '../persistence/archived-segments.ts';
 import { SnapshotError } from '../persistence/errors.ts';
 import type { WitnessPage } from '../persistence/head-witness.ts';
 import { segmentName } from '../persistence/segment.ts';
@@ -17,7 +18,8 @@ interface SegmentLine {
   readonly from: bigint | null;
   readonly to: bigint | null;
   readonly bytes: number;
-  readonly state: 'sealed' | 'live' | 'archived';
+  /** `away`: it is listed as archived, and the archive that was named does not have it. */
+  readonly state: 'sealed' | 'live' | 'archived' | 'away';
 }
 
 export function inspectOverview(sink: Sink, capture: Capture, json: boolean): void {
@@ -147,14 +149,15 @@ function segmentLines(capture: Capture, shard: number): readonly SegmentLine[] {
   const { view } = captured;
   using journal = capture.journal(shard, captured);
   const end = journal.lastSequence();
-  return view.map((segment, i) => {
+  const listed = listedSegments(capture, shard);
+  const lines = view.map((segment, i): SegmentLine => {
     const { first, isInPlace, bytes } = segment;
-    const last = (view[i + 1]?.first ?? end + 1) - 1;
-    const file = segmentName(first);
+    const said = listed.find((one) => one.first === first);
+    const last = said?.last ?? (view[i + 1]?.first ?? end + 1) - 1;
     const isArchived = isFromArchive(captured, segment);
     return {
       shard,
-      file,
+      file: segmentName(first),
       first,
       last,
       from: last < first ? null : journal.timestamp(first),
@@ -163,4 +166,27 @@ function segmentLines(capture: Capture, shard: number): readonly SegmentLine[] {
       state: isInPlace ? (isArchived ? 'archived' : 'sealed') : 'live',
     };
   });
+  const away = listed.filter(({ first }) => !view.some((one) => one.first === first));
+  const awayLines = away.map(({ first, last, bytes }): SegmentLine => {
+    return {
+      shard,
+      file: segmentName(first),
+      first,
+      last,
+      from: null,
+      to: null,
+      bytes,
+      state: 'away',
+    };
+  });
+  return [...lines, ...awayLines].toSorted((one, two) => one.first - two.first);
+}
+
+/** What `archived.json` says of segments, when an archive is named: it may lack some of them. */
+function listedSegments(capture: Capture, shard: number): readonly ArchivedSegment[] {
+  const captured = capture.shards[shard]!;
+  if (!captured.view.some((segment) => isFromArchive(captured, segment))) return [];
+  const { clusterId, shards } = capture.meta;
+  const identity = { clusterId, shard, shards };
+  return ArchivedSegments.read(captured.directory, identity)?.segments ?? [];
 }

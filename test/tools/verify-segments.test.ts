@@ -1,5 +1,5 @@
 /** What verify says of directories whose segments are missing: what a start refuses is not called sound, whatever a snapshot covers. */
-import { cpSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { main } from '../../cli.ts';
@@ -7,7 +7,7 @@ import { assert } from '../../engine/assert.ts';
 import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
 import { Supervisor } from '../../sharding/supervisor.ts';
 import { TempDirectory } from '../support/cluster.ts';
-import { alterSegment, segments, shardDirectory } from '../support/journal-surgery.ts';
+import { alterSegment, readMeta, segments, shardDirectory } from '../support/journal-surgery.ts';
 import { archiveSegments, firstsOf, segmentedLedger } from '../support/segmented-ledger.ts';
 
 let made: TempDirectory;
@@ -183,4 +183,32 @@ test('rows that lie before the snapshot with which verify begins are checked as 
       rule: 'the row does not match its checksum',
     },
   ]);
+});
+
+test('a segment that an archive lacks is named with exit code 4, and the overview shows it as away', async () => {
+  await using own = new TempDirectory();
+  const directory = copyOf(parted, own);
+  const partial = join(own.path, 'partial');
+  cpSync(archive, partial, { recursive: true });
+  const { clusterId } = readMeta(directory);
+  const there = join(partial, clusterId, 'shard-000');
+  const [first, second] = readdirSync(there).toSorted();
+  rmSync(join(there, second!));
+  for (const verb of [['verify'], ['replay', '--from-start']]) {
+    const ran = await sycee(...verb, directory, '--archive', partial);
+    expect(ran).toMatchObject({ code: 4, out: '' });
+    expect(ran.log).toContain(
+      `the archive does not have it just now: ${clusterId}/shard-000/${second}`,
+    );
+  }
+  const overview = await sycee('inspect', directory, '--archive', partial, '--json');
+  expect(overview).toMatchObject({ code: 0, log: '' });
+  const here = firstsOf(directory, 0)[0]!;
+  const from = Number(/\d+/.exec(second!)![0]);
+  expect((JSON.parse(overview.out) as Json)['segments'].slice(0, 3)).toMatchObject([
+    { shard: 0, file: first, first: 1, last: from - 1, state: 'archived' },
+    { shard: 0, file: second, first: from, last: here - 1, from: null, to: null, state: 'away' },
+    { shard: 0, first: here, state: 'sealed' },
+  ]);
+  expect((await sycee('inspect', directory, '--archive', partial)).out).toContain(' away');
 });

@@ -115,6 +115,7 @@ const LAYERS: readonly Layer[] = [
       NO_SQLITE,
       /^query\//,
       /^sharding\/(replay|record-reader|recovery)\.ts$/,
+      /^backup\/manifest\.ts$/,
     ],
     packages: ['piscina'],
   },

@@ -11,6 +11,8 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Input, InputType } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
+import { archiveDirectory } from '../persistence/archived-segments.ts';
+import type { JournalIdentity } from '../persistence/checksum-chain.ts';
 import { type DirectoryMeta, inspectDirectory, shardName } from '../persistence/data-directory.ts';
 import { type JournalDamage, JournalError } from '../persistence/errors.ts';
 import { readWitness, type WitnessFile } from '../persistence/head-witness.ts';
@@ -43,6 +45,16 @@ export function isFromArchive(
   { isInPlace, path }: ViewedSegment,
 ): boolean {
   return isInPlace && dirname(path) !== directory;
+}
+
+/** What a named archive has of a shard. */
+export function viewArchived(
+  archive: string | undefined,
+  whose: Pick<JournalIdentity, 'clusterId' | 'shard'>,
+): readonly ViewedSegment[] {
+  if (archive === undefined) return [];
+  const directory = archiveDirectory(archive, whose);
+  return existsSync(directory) ? viewArchive(directory) : [];
 }
 
 export class Capture implements Disposable {
@@ -98,7 +110,8 @@ export class Capture implements Disposable {
     const snapshots = listSnapshots(directory);
     try {
       const own = viewJournal(directory, join(this.scratch.path, `${name}-${shardName(shard)}`));
-      view = joinViews(own, this.#archived(shard));
+      const { clusterId } = this.meta;
+      view = joinViews(own, viewArchived(this.#archive, { clusterId, shard }));
       using journal = this.journal(shard, { directory, view });
       return { directory, view, snapshots, last: journal.lastSequence() };
     } catch (error: unknown) {
@@ -112,12 +125,6 @@ export class Capture implements Disposable {
   /** Where the rows that are there begin. */
   firstSequence(shard: number): number {
     return this.#firstOf(this.shards[shard]!);
-  }
-
-  #archived(shard: number): readonly ViewedSegment[] {
-    if (this.#archive === undefined) return [];
-    const directory = join(this.#archive, this.meta.clusterId, shardName(shard));
-    return existsSync(directory) ? viewArchive(directory) : [];
   }
 
   /** Reads a shard's journal as it was at that moment. The caller closes it. */

@@ -17,6 +17,7 @@ import { columnsOf, writeTable } from './table.ts';
 export interface Finding {
   readonly check:
     | 'directory'
+    | 'backup'
     | 'journal'
     | 'accounts'
     | 'snapshot'
@@ -31,6 +32,8 @@ export interface Finding {
 }
 
 export interface Verification {
+  /** What it was taken for. */
+  readonly kind: 'directory' | 'backup' | 'archive';
   readonly directory: string;
   readonly isLive: boolean;
   /** Of the shards that could be executed. */
@@ -44,6 +47,7 @@ export interface Verification {
 }
 
 export const NOTHING_VERIFIED = {
+  kind: 'directory',
   isLive: false,
   states: [],
   snapshots: [],
@@ -51,14 +55,15 @@ export const NOTHING_VERIFIED = {
   notes: [],
   totals: [],
   messages: [],
-};
+} as const;
 
 export function writeVerification(
   verification: Verification,
   { json }: { readonly json: boolean },
   output: ToolOutput,
 ): number {
-  const { directory, isLive, states, snapshots, findings, notes, totals, messages } = verification;
+  const { directory, kind, isLive, states, snapshots } = verification;
+  const { findings, notes, totals, messages } = verification;
   const isSound = findings.length === 0;
   const code = isSound ? EXIT.done : EXIT.damaged;
   using sink = new Sink(output);
@@ -67,6 +72,7 @@ export function writeVerification(
       type: 'verify',
       sound: isSound,
       directory,
+      kind,
       live: isLive,
       shards: states.map(shardObject),
       snapshots: snapshots.map(({ shard, sequence, file, digest, isCompared, rule }) => ({
@@ -113,7 +119,7 @@ export function writeVerification(
   if (isSound) sink.line(`${directory} is sound${isLive ? ', up to its last commit' : ''}`);
   sink.end();
   for (const finding of findings) output.log(`sycee: ${findingText(finding)}`);
-  if (!isSound) output.log(`sycee: ${directory} is not sound. ${remedy(findings)}`);
+  if (!isSound) output.log(`sycee: ${directory} is not sound. ${remedy(verification)}`);
   return code;
 }
 
@@ -123,7 +129,10 @@ function snapshotState({ rule, note, isCompared }: SnapshotCheck): string {
   return isCompared ? 'what the journal gives' : 'not compared';
 }
 
-function remedy(findings: readonly Finding[]): string {
+function remedy({ kind, findings }: Verification): string {
+  if (kind === 'backup') {
+    return 'It may not be restored as it is. Back up again into a new place, or remove the files that are named and back up into this one; see docs/operations.md.';
+  }
   if (findings.every(({ check }) => check === 'snapshot')) {
     return 'Its journals are, as far as they were read: nothing is lost. Check the disk, and let a new snapshot be taken; only the last two are kept.';
   }

@@ -1,18 +1,18 @@
 /**
- * `sycee verify`: whether a ledger is sound. Each shard's journal is read and executed from beginning to end; then what only all shards together can
- * show is checked. What is wrong becomes a finding; no finding, sound.
+ * `sycee verify`: whether a ledger, or a backup of one, is sound. Each shard's journal is read and executed from beginning to end; then what only
+ * all shards together can show is checked. What is wrong becomes a finding; no finding, sound.
  */
-import { ARCHIVED_NAME } from '../persistence/archived-segments.ts';
-import { DataDirectoryError, type JournalDamage, JournalError } from '../persistence/errors.ts';
+import { resolve } from 'node:path';
+import { DataDirectoryError } from '../persistence/errors.ts';
 import { checkHead, newestHead } from '../persistence/head-witness.ts';
-import type { JournalReader } from '../persistence/journal-reader.ts';
-import type { ViewedSegment } from '../persistence/journal-view.ts';
-import { isArchive, verifyArchive } from './archive.ts';
-import { Capture, isFromArchive } from './capture.ts';
+import { verifyArchive } from './archive.ts';
+import { backupSubject } from './backup-subject.ts';
+import { Capture, type CapturedShard } from './capture.ts';
 import { ledgerTotals, linkComplaints, messagesInFlight, totalComplaints } from './conservation.ts';
+import { kindOf } from './directory-kind.ts';
 import { duplicateIds } from './duplicate-ids.ts';
-import { checkRows } from './row-checks.ts';
-import { runTool } from './run-tool.ts';
+import { damagedBeginning, withRowsBefore } from './part-checks.ts';
+import { type Cleanup, runTool } from './run-tool.ts';
 import { replayShards } from './shard-pool.ts';
 import { fileOf } from './shard-replay.ts';
 import type { ShardAnswer, ShardState } from './shard-task.ts';
@@ -24,54 +24,85 @@ import {
   type Verification,
   writeVerification,
 } from './verify-output.ts';
+import { subjectOf, type VerifySubject } from './verify-subject.ts';
 
 export function runVerify(args: readonly string[], output: ToolOutput): Promise<number> {
   return runTool('verify', output, async (cleanup) => {
     const options = parseVerifyOptions(args);
-    if (isArchive(options.directory)) {
-      return writeVerification(verifyArchive(options.directory), options, output);
-    }
-    const capture = captureOf(options);
-    if (!(capture instanceof Capture)) return writeVerification(capture, options, output);
-    cleanup.add(capture);
-    return writeVerification(await verify(capture), options, output);
+    const subject = subjectAt(options, cleanup);
+    const isDone = 'states' in subject;
+    return writeVerification(isDone ? subject : await verify(subject), options, output);
   });
 }
 
-/** A damaged directory is a finding too. */
-function captureOf({ directory, archive }: VerifyOptions): Capture | Verification {
+/** What is there, or what can be said of it at once. */
+function subjectAt(
+  { directory, archive }: VerifyOptions,
+  cleanup: Cleanup,
+): VerifySubject | Verification {
+  switch (kindOf(directory)) {
+    case 'archive':
+      return verifyArchive(directory);
+    case 'backup':
+      return backupSubject(directory, archive);
+    case 'nameless':
+      return damagedDirectory(directory, namelessRule(resolve(directory)));
+    case 'directory':
+    default:
+      break;
+  }
   try {
-    return new Capture(directory, archive);
+    return subjectOf(cleanup.add(new Capture(directory, archive)));
   } catch (error: unknown) {
     if (!(error instanceof DataDirectoryError) || error.code !== 'DATA_DAMAGED') throw error;
-    const rule = error.message;
-    const finding = { check: 'directory', shard: null, sequence: null, file: null, rule } as const;
-    return { ...NOTHING_VERIFIED, directory, findings: [finding] };
+    return damagedDirectory(directory, error.message);
   }
 }
 
-async function verify(capture: Capture): Promise<Verification> {
-  const { meta, directory, isLive } = capture;
-  const shards = capture.shards.map((one, shard) => {
-    const damage = one.damage ?? damagedBeginning(capture, shard);
+/** A damaged directory is a finding too. */
+function damagedDirectory(directory: string, rule: string): Verification {
+  const finding = { check: 'directory', shard: null, sequence: null, file: null, rule } as const;
+  return { ...NOTHING_VERIFIED, directory, findings: [finding] };
+}
+
+const namelessRule = (directory: string): string =>
+  `${directory} has shards of a ledger, and neither sycee.json, as a data directory has, nor backup.json, as a backup has: one of them is lost, ` +
+  "and it can be neither started nor restored. It is no archive, which has shards in a directory that is named by the cluster's id, and segments alone in them";
+
+async function verify(subject: VerifySubject): Promise<Verification> {
+  const { kind, meta, directory, isLive, ends } = subject;
+  const shards = subject.shards.map((one, shard) => {
+    const damage = one.damage ?? damagedBeginning(subject, shard);
     return damage === undefined ? one : { ...one, damage };
   });
-  const requests = shards.map(({ last }, shard) => ({
-    shard,
-    // At rest, everything is read up to where the journal really ends, and not to where it was said to.
-    to: isLive ? (last ?? Number.MAX_SAFE_INTEGER) : Number.MAX_SAFE_INTEGER,
-    wantsIds: meta.shards > 1,
-    checksSnapshots: true,
-  }));
-  const replayed = await replayShards({ meta, shards }, requests, 'verify');
-  const answers = replayed.map((answer) => withRowsBefore(capture, answer));
+  const requests = ends.map((to, shard) => {
+    return { shard, to, wantsIds: meta.shards > 1, checksSnapshots: true };
+  });
+  let replayed: readonly ShardAnswer[];
+  try {
+    replayed = await replayShards({ meta, shards }, requests, 'verify');
+  } catch (error: unknown) {
+    const known = [...subject.findings, ...shards.flatMap(knownFindings)];
+    if (!isArchived(error) || known.length === 0) throw error;
+    // Rows in an archive that is not there say nothing against what was found without them.
+    const notes = [...subject.notes, error.message];
+    return { ...NOTHING_VERIFIED, kind, directory, isLive, findings: known, notes };
+  }
+  const answers = replayed
+    .map((answer) => withRowsBefore(subject, answer))
+    .map((answer) => asSaid(subject, answer));
   const states = answers.flatMap((answer) => (answer.type === 'state' ? [answer.state] : []));
-  const findings: Finding[] = answers.flatMap(findingsOf);
+  const findings: Finding[] = [...subject.findings, ...answers.flatMap(findingsOf)];
   const snapshots = answers.flatMap(({ checks }) => checks);
-  const notes = [...states.flatMap(partNotes), ...snapshots.flatMap(({ note }) => note ?? [])];
+  const notes = [
+    ...subject.notes,
+    ...states.flatMap(partNotes),
+    ...snapshots.flatMap(({ note }) => note ?? []),
+  ];
+  const seen = { kind, directory, isLive, states, snapshots, findings, notes };
   if (states.length < answers.length) {
     notes.push('money and links over all shards were not checked, since not every shard could be');
-    return { directory, isLive, states, snapshots, findings, notes, totals: [], messages: [] };
+    return { ...seen, totals: [], messages: [] };
   }
   const messages = messagesInFlight(states);
   const totals = ledgerTotals(states, messages);
@@ -79,57 +110,28 @@ async function verify(capture: Capture): Promise<Verification> {
     const file = fileOf(shards[complaint.shard]!.view, complaint.sequence);
     findings.push({ check: 'links', file, ...complaint });
   }
-  findings.push(...states.flatMap(({ shard }) => witnessFindings(capture, shard)));
+  findings.push(...states.flatMap(({ shard }) => witnessFindings(subject, shard)));
   for (const rule of totalComplaints(totals)) {
     findings.push({ check: 'conservation', shard: null, sequence: null, file: null, rule });
   }
   notes.push(...duplicateNotes(states));
-  return { directory, isLive, states, snapshots, findings, notes, totals, messages };
+  return { ...seen, totals, messages };
 }
 
-/** The segments that are read in the directory itself. */
-function ownView(capture: Capture, shard: number): readonly ViewedSegment[] {
-  const captured = capture.shards[shard]!;
-  return captured.view.filter((segment) => !isFromArchive(captured, segment));
+function knownFindings({ damage }: CapturedShard, shard: number): readonly Finding[] {
+  return damage === undefined ? [] : [{ check: 'journal', shard, ...damage }];
 }
 
-/**
- * First segments that are gone, and that `archived.json` does not list. A start refuses that, and a replay would not see it: it begins with a
- * snapshot, or with what was found in the archive.
- */
-function damagedBeginning(capture: Capture, shard: number): JournalDamage | undefined {
-  const view = ownView(capture, shard).slice(0, 1);
-  let journal: JournalReader | undefined;
-  try {
-    journal = capture.journal(shard, { ...capture.shards[shard]!, view });
-    journal.checkBeginning();
-    return undefined;
-  } catch (error: unknown) {
-    if (!(error instanceof JournalError) || error.damage === undefined) throw error;
-    // A segment that cannot be opened is found by the replay, which looks at snapshots as well.
-    if (journal === undefined && error.damage.file !== ARCHIVED_NAME) return undefined;
-    return error.damage;
-  } finally {
-    journal?.close();
-  }
+function isArchived(error: unknown): error is DataDirectoryError {
+  return error instanceof DataDirectoryError && error.code === 'DATA_ARCHIVED';
 }
 
-/** The rows that are here and lie before the snapshot with which the replay began: they are checked without being executed. */
-function withRowsBefore(capture: Capture, answer: ShardAnswer): ShardAnswer {
-  if (answer.type === 'damage' || answer.state.snapshot === null) return answer;
-  const { shard, snapshot } = answer.state;
-  const view = ownView(capture, shard);
-  const [eldest] = view;
-  if (eldest === undefined) return answer;
-  try {
-    using journal = capture.journal(shard, { ...capture.shards[shard]!, view });
-    checkRows(journal, view, { first: eldest.first, last: snapshot });
-    return answer;
-  } catch (error: unknown) {
-    if (!(error instanceof JournalError) || error.damage === undefined) throw error;
-    const { passedOver, checks } = answer;
-    return { type: 'damage', damage: { shard, ...error.damage }, passedOver, checks };
-  }
+/** What a backup says of a shard's end. */
+function asSaid(subject: VerifySubject, answer: ShardAnswer): ShardAnswer {
+  const damage = answer.type === 'state' ? subject.damageOf(answer.state) : undefined;
+  if (damage === undefined) return answer;
+  const { passedOver, checks } = answer;
+  return { type: 'damage', damage, passedOver, checks };
 }
 
 /** Rows that lie in an archive which was not named. */
@@ -141,12 +143,12 @@ function partNotes({ shard, snapshot }: ShardState): readonly string[] {
 }
 
 /** What the head witness says against a shard's journal: that rows are gone, or that they are others. */
-function witnessFindings(capture: Capture, shard: number): readonly Finding[] {
-  const captured = capture.shards[shard]!;
-  using journal = capture.journal(shard, captured);
+function witnessFindings(subject: VerifySubject, shard: number): readonly Finding[] {
+  const captured = subject.shards[shard]!;
+  using journal = subject.journal(shard, captured);
   const lastSequence = journal.lastSequence();
   try {
-    checkHead(newestHead(capture.witness, shard), { shard, lastSequence }, (sequence) =>
+    checkHead(newestHead(subject.witness, shard), { shard, lastSequence }, (sequence) =>
       journal.checksum(sequence),
     );
     return [];

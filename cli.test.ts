@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { main } from './cli.ts';
 
+const CLI = fileURLToPath(new URL('./cli.ts', import.meta.url));
+
 async function run(
   ...args: readonly string[]
 ): Promise<{ readonly code: number; readonly out: string; readonly log: string }> {
@@ -75,11 +77,10 @@ test.each([
 });
 
 test('who closes the output ends a command without a word, and an output that cannot be written is said in a sentence', () => {
-  const cli = fileURLToPath(new URL('./cli.ts', import.meta.url));
   const say = (redirection: string): { readonly status: number | null; readonly stderr: string } =>
     spawnSync(
       'bash',
-      ['-c', `set -o pipefail; "$0" "$1" help ${redirection}`, process.execPath, cli],
+      ['-c', `set -o pipefail; "$0" "$1" help ${redirection}`, process.execPath, CLI],
       {
         encoding: 'utf8',
       },
@@ -101,10 +102,10 @@ test.each(['top', 'repl', 'completion'])('the verb %s is of a later version', as
 });
 
 test('init --print-config makes nothing', async () => {
-  const data = join(tmpdir(), 'sycee-nowhere-at-all');
-  const { code, out } = await run('init', '--data', data, '--print-config');
-  expect({ code, isThere: existsSync(data) }).toEqual({ code: 0, isThere: false });
-  expect(out).toContain(data);
+  const directory = join(tmpdir(), 'sycee-nowhere-at-all');
+  const { code, out } = await run('init', '--data', directory, '--print-config');
+  expect({ code, isThere: existsSync(directory) }).toEqual({ code: 0, isThere: false });
+  expect(out).toContain(directory);
 });
 
 test('serve --print-config shows every value with its source, and starts nothing', async () => {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command line: picks a verb and hands over. Verbs do their work in serve.ts and bench/run.ts; settings are read in config.ts. */
-import { ConfigError, environmentName, loadConfig, OPTION_LINES } from './config.ts';
+import { ConfigError, dataDirectory, environmentName, loadConfig, OPTION_LINES } from './config.ts';
 import { mindLostOutput } from './lib/lost-output.ts';
 import { shortenNearImports } from './lib/near-imports.ts';
 import { nearest } from './lib/nearest.ts';
@@ -38,13 +38,32 @@ export async function main(args: readonly string[], output: Output): Promise<num
     return 0;
   }
   try {
-    return await verb.run(rest, output);
+    return await verb.run(READERS.has(name) ? withNamedDirectory(rest) : rest, output);
   } catch (error: unknown) {
     if (error instanceof ConfigError)
       return refuse(output, `${error.message}; try "sycee ${name} --help"`);
     output.log(`sycee: ${error instanceof Error ? error.message : String(error)}`);
     return 1;
   }
+}
+
+/** Verbs for one data directory, which is an argument, or else the one that `serve` would take. */
+const READERS: ReadonlySet<string> = new Set(['snapshot', 'replay', 'verify', 'inspect']);
+
+/** The directory may be named as `serve` has it. */
+function withNamedDirectory(args: readonly string[]): readonly string[] {
+  const at = args.findIndex((arg) => arg === '--data' || arg.startsWith('--data='));
+  if (at === -1) return args;
+  const isInline = args[at] !== '--data';
+  const named = isInline ? args[at]!.slice('--data='.length) : args[at + 1];
+  if (named === undefined || named === '') throw new ConfigError('option --data needs a value');
+  return [named, ...args.slice(0, at), ...args.slice(at + (isInline ? 1 : 2))];
+}
+
+/** For a process that has one such verb to do: what the environment says of the data, or else the configuration file. */
+function settleDirectory(verb: string | undefined): void {
+  if (!READERS.has(verb ?? '')) return;
+  process.env['SYCEE_DATA'] = dataDirectory({ environment: process.env, directory: process.cwd() });
 }
 
 const LATER_VERBS: readonly string[] = ['top', 'repl', 'completion'];
@@ -271,8 +290,15 @@ if (import.meta.main) {
   // What a verb does is loaded behind it.
   shortenNearImports();
   mindLostOutput(process.argv[2] === 'serve');
-  process.exitCode = await main(process.argv.slice(2), {
-    out: (line) => process.stdout.write(`${line}\n`),
-    log: (line) => process.stderr.write(`${line}\n`),
-  });
+  const output = {
+    out: (line: string) => process.stdout.write(`${line}\n`),
+    log: (line: string) => process.stderr.write(`${line}\n`),
+  };
+  try {
+    settleDirectory(process.argv[2]);
+    process.exitCode = await main(process.argv.slice(2), output);
+  } catch (error: unknown) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.exitCode = refuse(output, error.message);
+  }
 }

@@ -177,18 +177,12 @@ export function loadConfig(sources: ConfigSources): LoadedConfig & { readonly fl
   return { config, settings, flags: verbFlags };
 }
 
-/**
- * Where the data lies, for a verb that has no other settings: what it was told, or else as for `serve`. An absolute path. Throws a ConfigError when there is
- * a configuration file and it cannot be read.
- */
-export function dataDirectory(
-  named: string | undefined,
-  sources: Omit<ConfigSources, 'arguments'>,
-): string {
-  const flags = new Map(named === undefined ? [] : [['data', named]]);
-  const isSettled = named !== undefined || (sources.environment['SYCEE_DATA'] ?? '') !== '';
-  const file = isSettled ? new Map<string, string>() : readConfigFile(sources, undefined);
+/** Where the data lies by the environment, the file, or the default, for verbs that have no other settings. An absolute path. */
+export function dataDirectory(sources: Omit<ConfigSources, 'arguments'>): string {
   const [option] = OPTIONS;
+  const flags = new Map<string, string>();
+  const isSettled = (sources.environment[environmentName(option.name)] ?? '') !== '';
+  const file = isSettled ? flags : readConfigFile(sources, undefined);
   const { text, source } = findValue(option, { flags, file, environment: sources.environment });
   return path.resolve(sources.directory, parseOption(option, text!, source) as string);
 }

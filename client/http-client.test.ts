@@ -46,9 +46,9 @@ const transfer = {
 
 describe('connectHttp', () => {
   test('a ledger below a path of a proxy is asked there', async () => {
-    for (const base of ['http://127.0.0.1:7411/ledger', 'http://127.0.0.1:7411/ledger/']) {
+    for (const url of ['http://127.0.0.1:7411/ledger', 'http://127.0.0.1:7411/ledger/']) {
       const { fetch, seen } = fakeFetch([() => Response.json(CREATED)]);
-      await using client = connectHttp(base, { fetch });
+      await using client = connectHttp(url, { fetch });
       await client.createTransfers([transfer]);
       expect(seen[0]!.path).toBe('/ledger/v1/transfers');
     }

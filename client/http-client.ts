@@ -51,14 +51,14 @@ interface Outgoing {
 class HttpTransport implements Transport {
   readonly #url: URL;
   /** The path at which the ledger is, without a slash at its end: a proxy may have it beside others. */
-  readonly #base: string;
+  readonly #root: string;
   readonly #token: string | undefined;
   readonly #fetch: typeof fetch;
   readonly #closing = new AbortController();
 
   constructor(url: URL, options: HttpClientOptions) {
     this.#url = url;
-    this.#base = url.pathname.replace(/\/+$/, '');
+    this.#root = url.pathname.replace(/\/+$/, '');
     this.#token = options.token;
     this.#fetch = options.fetch ?? fetch;
   }
@@ -104,7 +104,7 @@ class HttpTransport implements Transport {
     let bytes: Uint8Array;
     try {
       const isGet = body === undefined;
-      response = await this.#fetch(new URL(`${this.#base}${path}`, this.#url), {
+      response = await this.#fetch(new URL(`${this.#root}${path}`, this.#url), {
         method: isGet ? 'GET' : 'POST',
         headers,
         ...(isGet ? {} : { body: body as NonNullable<RequestInit['body']> }),

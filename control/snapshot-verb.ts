@@ -29,7 +29,8 @@ export async function runSnapshot(
   let directory: string;
   try {
     const flags = args.filter((arg) => arg.startsWith('-'));
-    const [named = process.env['SYCEE_DATA'] ?? './data', more] = args.filter(
+    const { SYCEE_DATA: given = '' } = process.env;
+    const [named = given === '' ? './data' : given, more] = args.filter(
       (arg) => !arg.startsWith('-'),
     );
     const unknown = flags.find((flag) => flag !== '--json');

@@ -19,7 +19,9 @@ export interface Journal extends Disposable {
   readonly lastSequence: number;
   /** The first row that is here; what lies before it was archived. 1 when nothing was. */
   readonly firstSequence: number;
-  /** Makes it ready to append. Nothing where the journal lies is changed before. */
+  /** What it has is durable, also what a killed process has left: before anybody is told of it. Nothing where the journal lies is changed before. */
+  secure(): void;
+  /** The same, and makes it ready to append. */
   begin(): void;
   /** Makes one group durable as row `lastSequence + 1`, which must be the row's sequence. The frame is not kept by reference. */
   append(row: JournalRow): void;

@@ -50,6 +50,10 @@ export class MemoryJournal implements Journal {
     return this.#lastSequence;
   }
 
+  secure(): void {
+    // It is as durable as it will ever be.
+  }
+
   begin(): void {
     this.#assertUsable();
   }

@@ -106,6 +106,9 @@ export class SqliteJournal implements Journal {
   readonly #reader: JournalReader;
   readonly #segmentBytesMax: number;
   readonly #names: ReadonlySet<string>;
+  /** What was found in the WAL of the last segment, if it has one. */
+  readonly #lastWal: WalCheckResult | undefined;
+  #isSecure = false;
   /** By path, the eldest first. */
   readonly #unsealed = new Map<string, LiveSegment>();
   /** Undefined until `begin`. */
@@ -129,10 +132,11 @@ export class SqliteJournal implements Journal {
   private constructor(
     options: SqliteJournalOptions,
     reader: JournalReader,
-    names: ReadonlySet<string>,
+    found: { readonly names: ReadonlySet<string>; readonly lastWal: WalCheckResult | undefined },
   ) {
     this.#options = options;
-    this.#names = names;
+    this.#names = found.names;
+    this.#lastWal = found.lastWal;
     this.#reader = reader;
     this.#segmentBytesMax = options.segmentBytesMax ?? SEGMENT_BYTES_MAX;
     this.#lastSequence = reader.lastSequence();
@@ -152,8 +156,7 @@ export class SqliteJournal implements Journal {
       openCheckUnfinished(options, reader);
       reader.checkSegments();
       openCheckWitness(options, reader);
-      openSyncWal(options, lastWal);
-      const journal = new SqliteJournal(options, reader, names);
+      const journal = new SqliteJournal(options, reader, { names, lastWal });
       if (options.isHeld !== true) journal.begin();
       return journal;
     } catch (error: unknown) {
@@ -163,12 +166,26 @@ export class SqliteJournal implements Journal {
     }
   }
 
+  /** A row that a killed process wrote and did not sync is readable now. It must not be lost after somebody was told of it. */
+  secure(): void {
+    if (this.#isSecure) return;
+    const { directory } = this.#options;
+    const last = segmentsIn(directory).at(-1);
+    if (last !== undefined) {
+      const wal = `${join(directory, segmentName(last))}-wal`;
+      if (this.#lastWal !== undefined && existsSync(wal)) syncLastAppend(wal, this.#lastWal);
+      fsyncDirectory(directory);
+    }
+    this.#isSecure = true;
+  }
+
   /**
    * Makes it ready to append: what a crash left is taken up, so that a segment without rows is removed and full ones are sealed, and the next
    * segment is made. The first append does so if nobody has.
    */
   begin(): void {
     if (this.#live !== undefined) return;
+    this.secure();
     const { directory, witness } = this.#options;
     beginRemoveUnfinished(this.#options, this.#reader);
     removeSpentWals(directory);
@@ -431,15 +448,6 @@ function openCheckWitness(
   const head = newestHead(readWitness(witness.directory, { clusterId, shards }), shard);
   const journal = { shard, lastSequence: reader.lastSequence() };
   checkHead(head, journal, (sequence) => reader.checksum(sequence));
-}
-
-/** A row that a killed process wrote and did not sync is readable now. It must not be lost after somebody was told of it. */
-function openSyncWal({ directory }: SqliteJournalOptions, found: WalCheckResult | undefined): void {
-  const last = segmentsIn(directory).at(-1);
-  if (last === undefined) return;
-  const wal = `${join(directory, segmentName(last))}-wal`;
-  if (found !== undefined && existsSync(wal)) syncLastAppend(wal, found);
-  fsyncDirectory(directory);
 }
 
 function beginRemoveUnfinished(options: SqliteJournalOptions, reader: JournalReader): void {

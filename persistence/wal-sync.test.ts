@@ -97,7 +97,11 @@ function openedAfterLoss(directory: string, kept: number): Uint8Array {
   watched = statSync(join(directory, WAL)).ino;
   watchWrites();
   try {
-    SqliteJournal.open({ directory, ...IDENTITY, isHeld: true }).close();
+    const journal = SqliteJournal.open({ directory, ...IDENTITY, isHeld: true });
+    // Nothing is changed before it is clear that the start is not refused.
+    expect(unsynced).toEqual([]);
+    journal.secure();
+    journal.close();
   } finally {
     leaveWrites();
   }

@@ -74,6 +74,7 @@ export async function runShardThread(
     const { sent, received, acknowledged } = actor.machine;
     tell({ type: 'recovered', ...replayed, links: { sent, received, acknowledged } });
     if (!options.isHeld || untilBegin(options, actor, counters, links)) {
+      journal.secure();
       room.look();
       if (!room.isExhausted) journal.begin();
       counters.setState(ShardState.running);

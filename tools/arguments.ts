@@ -45,7 +45,8 @@ export function parseToolArguments(
   }
   if (directories.includes('')) throw new UsageError('the directory is empty text');
   if (directories.length > 1) throw new UsageError(`unexpected argument "${directories[1]}"`);
-  const directory = directories[0] ?? process.env['SYCEE_DATA'] ?? DIRECTORY_DEFAULT;
+  const { SYCEE_DATA: given = '' } = process.env;
+  const directory = directories[0] ?? (given === '' ? DIRECTORY_DEFAULT : given);
   return { directory, values };
 }
 

@@ -28,7 +28,7 @@ export interface InspectOptions {
 export const INSPECT_HELP = `usage: sycee inspect [DIR] [options]
 
 Shows what is in a data directory, in readable form: without options its segments and snapshots, with their sequences, times, and sizes, and how
-far the head witness says that the journals go. DIR (or SYCEE_DATA; ./data)
+far the head witness says that the journals go. DIR (or --data; as for serve: SYCEE_DATA, sycee.config.json, ./data)
 is a copy, a stopped directory, or one that a process is writing. Nothing in it is changed, and no lock is taken.
 
   --segment FILE                  a segment: whose it is, and its rows

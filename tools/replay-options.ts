@@ -21,7 +21,7 @@ export interface ReplayOptions {
 
 export const REPLAY_HELP = `usage: sycee replay [DIR] [options]
 
-Rebuilds the state of a ledger as it was at any moment, from its journals, and prints all balances. DIR (or SYCEE_DATA; ./data) is a
+Rebuilds the state of a ledger as it was at any moment, from its journals, and prints all balances. DIR (or --data; as for serve: SYCEE_DATA, sycee.config.json, ./data) is a
 copy, a stopped directory, or one that a process is writing: that one is read up to the last commit seen at the beginning. Nothing in it is
 changed, and no lock is taken.
 

@@ -12,7 +12,7 @@ export const VERIFY_HELP = `usage: sycee verify [DIR] [options]
 
 Proves that a ledger is sound, from its journals alone: every checksum, the chain over all rows, every frame executed again and compared, the limits
 of all accounts, debits and credits over all shards with what is in flight between them, the links, and the head witness. Each snapshot is
-compared with the state that the journal gives at its sequence. DIR (or SYCEE_DATA; ./data) is a copy, a
+compared with the state that the journal gives at its sequence. DIR (or --data; as for serve: SYCEE_DATA, sycee.config.json, ./data) is a copy, a
 stopped directory, one that a process is writing, a backup, with every file that its backup.json names, or an archive of sealed segments, whose
 rows cannot be executed alone but are checked.
 Nothing in it is changed, and no lock is taken.

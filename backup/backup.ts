@@ -6,33 +6,29 @@
  * segments of their own. The target has the layout of a data directory, but for `sycee.json`, whose contents are in the manifest: a backup is
  * not to be served from. What an earlier backup in the same place has already is kept. Cut off anywhere, the earlier backup is still whole.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { ARCHIVED_NAME } from '../persistence/archived-segments.ts';
-import { checkCopy } from '../persistence/archiver.ts';
+import type { ArchivedSegments } from '../persistence/archived-segments.ts';
 import type { JournalIdentity } from '../persistence/checksum-chain.ts';
 import { DataDirectory, inspectDirectory, shardName } from '../persistence/data-directory.ts';
-import { DataDirectoryError } from '../persistence/errors.ts';
-import { copyFile, type FileSum, makeDirectory } from '../persistence/file-copy.ts';
+import { DataDirectoryError, isSegmentArchived } from '../persistence/errors.ts';
+import { makeDirectory } from '../persistence/file-copy.ts';
 import { checkHead, newestHead, readWitness } from '../persistence/head-witness.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import { LinkMarks } from '../persistence/link-marks.ts';
-import { copyRows } from '../persistence/segment-cut.ts';
-import { segmentName } from '../persistence/segment.ts';
 import { preflightWals } from '../persistence/wal-preflight.ts';
 import { findCut } from './cut.ts';
 import {
   BackupError,
-  type BackupFile,
   type BackupManifest,
-  type BackupSegment,
   type BackupShard,
   expectApart,
+  expectDirectory,
   marksOf,
   readManifest,
-  SNAPSHOT_FILE,
   writeManifest,
 } from './manifest.ts';
+import { removeLeftovers, ShardCopy } from './shard-copy.ts';
 import { type LinksOrigin, ShardLinks } from './shard-links.ts';
 
 /** Durable steps on the way, for tests. */
@@ -57,6 +53,8 @@ interface Source {
   readonly manifest: Pick<BackupManifest, 'meta' | 'metaText'>;
   readonly journals: readonly JournalReader[];
   readonly identities: readonly JournalIdentity[];
+  /** Of each shard at the beginning: the cut lies behind it, though more may be moved meanwhile. */
+  readonly archived: readonly (ArchivedSegments | undefined)[];
 }
 
 export function makeBackup(options: BackupOptions): BackupDone {
@@ -77,7 +75,15 @@ export function makeBackup(options: BackupOptions): BackupDone {
   const cut = findCut(links.shards, links.tops);
   const counts = { segments: 0, bytes: 0 };
   const shards = source.journals.map((journal, shard) => {
-    const copy = new ShardCopy({ ...options, directory }, source, shard, earlier?.shards[shard]);
+    const copy = new ShardCopy({
+      directory,
+      target: options.target,
+      identity: source.identities[shard]!,
+      archived: source.archived[shard],
+      earlier: earlier?.shards[shard],
+      onStep: options.onStep ?? (() => undefined),
+      log: options.log ?? (() => undefined),
+    });
     const made = copy.make(journal, cut[shard]!, links.shards[shard]!);
     counts.segments += copy.segments;
     counts.bytes += copy.bytes;
@@ -87,7 +93,9 @@ export function makeBackup(options: BackupOptions): BackupDone {
   const manifest = { created: new Date().toISOString(), ...source.manifest, shards };
   writeManifest(options.target, manifest);
   options.onStep?.('manifest');
-  removeLeftovers(options.target, manifest);
+  for (const [k, shard] of shards.entries()) {
+    removeLeftovers(join(options.target, shardName(k)), shard);
+  }
   return { manifest, isLive: lock === undefined, ...counts };
 }
 
@@ -111,7 +119,8 @@ function openSource(directory: string, stack: DisposableStack): Source {
     return stack.use(JournalReader.open({ ...identity, directory: own }));
   });
   for (const journal of journals) journal.checkSegments();
-  return { manifest: { meta, metaText }, journals, identities };
+  const archived = journals.map((journal) => journal.archived);
+  return { manifest: { meta, metaText }, journals, identities, archived };
 }
 
 /** What a start would refuse of a stopped directory before it reads rows: a copy would hide it. */
@@ -127,6 +136,7 @@ function expectWhole(directory: string, { manifest, journals }: Source): void {
 function expectTarget(target: string, source: Source, earlier: BackupManifest | undefined): void {
   const { clusterId } = source.manifest.meta;
   if (earlier === undefined) {
+    expectDirectory(target);
     const foreign = existsSync(target)
       ? readdirSync(target).find((name) => !/^shard-\d{3}$|^backup\.json\.new$/.test(name))
       : undefined;
@@ -153,10 +163,19 @@ function expectTarget(target: string, source: Source, earlier: BackupManifest | 
   }
 }
 
+/** Rows are chained, so all before it are the same as well. One that was archived is looked at in the archive. */
 function isSameRow(journal: JournalReader, sequence: number, checksum: number): boolean {
-  // An archived row is behind two snapshots of this very line.
-  const isArchived = sequence > 0 && sequence <= (journal.archived?.last ?? 0);
-  return isArchived || journal.checksum(sequence) === checksum;
+  try {
+    return journal.checksum(sequence) === checksum;
+  } catch (error: unknown) {
+    if (!isSegmentArchived(error)) throw error;
+    throw new BackupError(
+      `The backup that is there ends with row ${sequence}, which was archived since, and the archive does not have ${journal.path(error.segment)} just now: ` +
+        'whether it is of this line of history cannot be seen. Nothing was changed. Mount the archive, or name another directory.',
+      4,
+      error,
+    );
+  }
 }
 
 /** Rows are counted twice: whatever the rows up to `tops` have received was sent by the rows that are there afterwards. */
@@ -166,7 +185,7 @@ function readLinks(
 ): { readonly shards: readonly ShardLinks[]; readonly tops: readonly number[] } {
   const tops = source.journals.map((journal) => journal.lastSequence());
   const shards = source.journals.map((journal, shard) => {
-    const origin = originOf(journal, source.identities[shard]!, earlier?.shards[shard]);
+    const origin = originOf(source, shard, earlier?.shards[shard]);
     return new ShardLinks(journal, origin, { top: tops[shard]!, last: journal.lastSequence() });
   });
   return { shards, tops };
@@ -174,149 +193,16 @@ function readLinks(
 
 /** The latest row whose links are known. */
 function originOf(
-  journal: JournalReader,
-  { shards }: JournalIdentity,
+  { identities, archived }: Source,
+  shard: number,
   earlier: BackupShard | undefined,
 ): LinksOrigin {
-  const { archived } = journal;
-  if (earlier !== undefined && earlier.sequence >= (archived?.last ?? 0)) {
+  const moved = archived[shard];
+  if (earlier !== undefined && earlier.sequence >= (moved?.last ?? 0)) {
     return { sequence: earlier.sequence, marks: marksOf(earlier) };
   }
-  if (archived !== undefined) return { sequence: archived.last, marks: archived.marks };
-  return { sequence: 0, marks: new LinkMarks(shards) };
-}
-
-/** The copy of one shard. */
-class ShardCopy {
-  readonly #options: BackupOptions;
-  readonly #identity: JournalIdentity;
-  readonly #from: string;
-  readonly #to: string;
-  readonly #earlier: BackupShard | undefined;
-  segments = 0;
-  bytes = 0;
-
-  constructor(
-    options: BackupOptions,
-    { identities }: Source,
-    shard: number,
-    earlier: BackupShard | undefined,
-  ) {
-    this.#options = options;
-    this.#identity = identities[shard]!;
-    this.#from = join(options.directory, shardName(shard));
-    this.#to = join(options.target, shardName(shard));
-    this.#earlier = earlier;
-  }
-
-  make(journal: JournalReader, sequence: number, links: ShardLinks): BackupShard {
-    makeDirectory(this.#to);
-    const segments = this.#copySegments(journal, sequence);
-    const files = this.#copyFiles(sequence);
-    const hasSnapshot = files.some(({ name }) => name.endsWith('.image'));
-    if ((segments[0]?.first ?? 1) > 1 && !hasSnapshot) {
-      throw new BackupError(
-        `shard ${this.#identity.shard} begins with row ${segments[0]!.first}, and no snapshot lies at or before row ${sequence}: ` +
-          'make a snapshot (./sycee snapshot), then the backup again',
-        1,
-      );
-    }
-    return {
-      sequence,
-      timestamp: String(journal.timestamp(sequence)),
-      checksum: journal.checksum(sequence),
-      links: links.marksAt(sequence).toJson(),
-      segments,
-      files,
-    };
-  }
-
-  #copySegments(journal: JournalReader, sequence: number): BackupSegment[] {
-    const kept = this.#earlier?.segments ?? [];
-    const { firsts } = journal;
-    const segments = kept.filter(({ first }) => journal.isArchived(first));
-    for (const [i, first] of firsts.entries()) {
-      if (journal.isArchived(first) || first > sequence) continue;
-      const next = firsts[i + 1];
-      const last = next === undefined ? undefined : next - 1;
-      const known = kept.find((one) => one.first === first && one.last === last);
-      if (known !== undefined && this.#isThere(known)) {
-        segments.push(known);
-        continue;
-      }
-      const isWhole = last !== undefined && last <= sequence && journal.isSealed(first);
-      const span = { first, last: isWhole ? last : Math.min(last ?? sequence, sequence) };
-      segments.push(this.#copySegment(journal, span, isWhole));
-    }
-    return segments;
-  }
-
-  #copySegment(
-    journal: JournalReader,
-    span: { readonly first: number; readonly last: number },
-    isWhole: boolean,
-  ): BackupSegment {
-    const name = segmentName(span.first);
-    const path = join(this.#to, name);
-    const sum = isWhole
-      ? copySealed(journal, span.first, path)
-      : copyRows(journal, this.#identity, span, path);
-    const marks = new LinkMarks(this.#identity.shards);
-    const { checksum } = checkCopy(path, this.#identity, { ...span, marks });
-    if (checksum !== journal.checksum(span.last)) {
-      throw new BackupError(`${path} does not end with the row ${span.last} of the directory`, 1);
-    }
-    this.segments++;
-    this.bytes += sum.bytes;
-    this.#options.onStep?.('segment');
-    return { name, ...span, ...sum, lastChecksum: checksum };
-  }
-
-  #isThere({ name, bytes }: BackupFile): boolean {
-    return statSync(join(this.#to, name), { throwIfNoEntry: false })?.size === bytes;
-  }
-
-  /** Snapshots up to the cut, an image before its manifest; one that the live process has removed meanwhile is passed over. */
-  #copyFiles(sequence: number): BackupFile[] {
-    const files: BackupFile[] = [];
-    const names = readdirSync(this.#from);
-    const snapshots = names
-      .flatMap((name) => SNAPSHOT_FILE.exec(name)?.[1] ?? [])
-      .filter((digits) => Number(digits) <= sequence);
-    for (const digits of new Set(snapshots)) {
-      const pair = [`snapshot-${digits}.image`, `snapshot-${digits}.json`];
-      if (!pair.every((name) => names.includes(name))) continue;
-      const copied = pair.flatMap((name) => this.#copyFile(name) ?? []);
-      if (copied.length === pair.length) files.push(...copied);
-    }
-    if (names.includes(ARCHIVED_NAME)) files.push(...[this.#copyFile(ARCHIVED_NAME) ?? []].flat());
-    return files;
-  }
-
-  #copyFile(name: string): BackupFile | undefined {
-    const known = this.#earlier?.files.find((one) => one.name === name);
-    if (known !== undefined && name !== ARCHIVED_NAME && this.#isThere(known)) return known;
-    try {
-      const sum = copyFile(join(this.#from, name), join(this.#to, name), 'as it is');
-      this.bytes += sum.bytes;
-      this.#options.onStep?.('file');
-      return { name, ...sum };
-    } catch (error: unknown) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
-  }
-}
-
-/** From the archive, when it was moved there a moment ago. */
-function copySealed(journal: JournalReader, first: number, path: string): FileSum {
-  try {
-    return copyFile(journal.path(first), path, 'sealed segment');
-  } catch (error: unknown) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    journal.refresh();
-    return copyFile(journal.path(first), path, 'sealed segment');
-  }
+  if (moved !== undefined) return { sequence: moved.last, marks: moved.marks };
+  return { sequence: 0, marks: new LinkMarks(identities[shard]!.shards) };
 }
 
 /** What `findCut` promises, looked at once more in what is written down. */
@@ -329,17 +215,6 @@ export function expectLinksFit(shards: readonly BackupShard[]): void {
       const isThere = marks[i]!.acknowledged[j]! <= receiver.received[i]!;
       if (isSent && isThere) continue;
       throw new BackupError(`the copies of shards ${i} and ${j} are of different times`, 3);
-    }
-  }
-}
-
-/** What the manifest does not name: snapshots of earlier backups, and copies that were cut off. */
-function removeLeftovers(target: string, manifest: BackupManifest): void {
-  for (const [shard, { segments, files }] of manifest.shards.entries()) {
-    const own = join(target, shardName(shard));
-    const named = new Set([...segments, ...files].map(({ name }) => name));
-    for (const name of readdirSync(own)) {
-      if (!named.has(name)) rmSync(join(own, name), { force: true });
     }
   }
 }

@@ -2,7 +2,10 @@
  * What a backup says of itself, `backup.json`: written last, in one step. A backup is as this file says: files that are there besides, or that
  * have more rows than it says, come from a run that was cut off, and are passed over.
  */
+import { statSync } from 'node:fs';
 import { join, sep } from 'node:path';
+import { type ArchivedSegment, ArchivedSegments } from '../persistence/archived-segments.ts';
+import type { JournalIdentity } from '../persistence/checksum-chain.ts';
 import type { DirectoryMeta } from '../persistence/data-directory.ts';
 import { LinkMarks, type LinkMarksJson } from '../persistence/link-marks.ts';
 import { readSignedJson, writeSignedJson } from '../persistence/signed-json.ts';
@@ -36,6 +39,17 @@ export interface BackupShard {
   readonly segments: readonly BackupSegment[];
   /** Of snapshots, and `archived.json`. */
   readonly files: readonly BackupFile[];
+  /**
+   * What `archived.json` is to say after a restore: the segments before the first one here, when that does not begin with row 1. The file itself
+   * may be of a later run that was cut off.
+   */
+  readonly archived?: BackupArchived | undefined;
+}
+
+export interface BackupArchived {
+  readonly archive: string;
+  readonly segments: readonly ArchivedSegment[];
+  readonly links: LinkMarksJson;
 }
 
 export interface BackupManifest {
@@ -67,6 +81,12 @@ function isWithin(inner: string, outer: string): boolean {
   return `${inner}${sep}`.startsWith(`${outer}${sep}`);
 }
 
+export function expectDirectory(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== false) return;
+  const sentence = `${path} is not a directory. Nothing was changed. Name an empty or a new one.`;
+  throw new BackupError(sentence, 4);
+}
+
 export function writeManifest(directory: string, manifest: BackupManifest): void {
   writeSignedJson(join(directory, MANIFEST_NAME), { format: MANIFEST_FORMAT, ...manifest });
 }
@@ -86,6 +106,20 @@ export function readManifest(directory: string): BackupManifest | undefined {
   }
   // Its checksum fits, so these are the fields that this program has written.
   return fields as unknown as BackupManifest;
+}
+
+/** Of the segments before the first one in the backup. Backups of before say it in the file alone, `directory` is where that lies. */
+export function archivedOf(
+  { archived }: BackupShard,
+  identity: JournalIdentity,
+  directory: string,
+): ArchivedSegments | undefined {
+  if (archived === undefined) return ArchivedSegments.read(directory, identity);
+  const marks = LinkMarks.fromJson(archived.links, identity.shards);
+  if (marks === undefined) throw new BackupError('the links of a shard are not readable', 3);
+  let list = ArchivedSegments.none(identity, archived.archive);
+  for (const segment of archived.segments) list = list.with(segment, marks);
+  return list;
 }
 
 export function marksOf(shard: BackupShard): LinkMarks {

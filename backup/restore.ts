@@ -16,7 +16,7 @@ import { DataDirectoryError } from '../persistence/errors.ts';
 import {
   copyFile,
   makeDirectory,
-  moveDirectory,
+  moveDurably,
   placeFile,
   removeFile,
 } from '../persistence/file-copy.ts';
@@ -188,7 +188,7 @@ function makeWay(directory: string, force: boolean): string | undefined {
   using taken = names.includes(META_NAME) ? lockIfSound(directory) : undefined;
   const stamp = new Date().toISOString().replaceAll(/[^0-9TZ]/g, '');
   const aside = `${directory}.before-${stamp}`;
-  moveDirectory(directory, aside);
+  moveDurably(directory, aside);
   taken?.closeMoved(aside);
   return aside;
 }

@@ -18,8 +18,9 @@ export async function runBackup(
 ): Promise<number> {
   try {
     const { directory, target, wantsSnapshot, json } = parseBackup(args);
+    const log = (line: string): void => output.log(line);
     if (wantsSnapshot) await snapshotFirst(directory, output, askForSnapshot);
-    const { manifest, isLive, segments, bytes } = makeBackup({ directory, target });
+    const { manifest, isLive, segments, bytes } = makeBackup({ directory, target, log });
     const shards = manifest.shards.map(({ sequence, timestamp }, shard) => ({
       shard,
       sequence,

@@ -109,7 +109,7 @@ export function removeFile(path: string): void {
 }
 
 /** To another name in the same place, durably. */
-export function moveDirectory(from: string, to: string): void {
+export function moveDurably(from: string, to: string): void {
   renameSync(from, to);
   fsyncDirectory(dirname(to));
 }

@@ -8,9 +8,7 @@
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { ArchivedSegments } from '../persistence/archived-segments.ts';
 import { checkCopy } from '../persistence/archiver.ts';
-import type { JournalIdentity } from '../persistence/checksum-chain.ts';
 import { DataDirectory, shardName } from '../persistence/data-directory.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import {
@@ -22,20 +20,17 @@ import {
 } from '../persistence/file-copy.ts';
 import { resetWitness } from '../persistence/head-witness.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
-import { LinkMarks } from '../persistence/link-marks.ts';
+import type { LinkMarks } from '../persistence/link-marks.ts';
 import { copyRows } from '../persistence/segment-cut.ts';
-import { findCut } from './cut.ts';
 import {
   BackupError,
   type BackupManifest,
   type BackupSegment,
-  type BackupShard,
   expectApart,
   marksOf,
   readManifest,
-  SNAPSHOT_FILE,
 } from './manifest.ts';
-import { ShardLinks } from './shard-links.ts';
+import { cutAt, openSources, planOf, type ShardPlan, type ShardSource } from './restore-plan.ts';
 
 /** Durable steps on the way, for tests. */
 export type RestoreStep = 'aside' | 'marked' | 'segment' | 'file' | 'whole';
@@ -50,6 +45,7 @@ export interface RestoreOptions {
   readonly onStep?: (step: RestoreStep) => void;
   /** Told at once where it is now, whatever becomes of the restore. */
   readonly onAside?: (aside: string) => void;
+  readonly log?: (line: string) => void;
 }
 
 export interface RestoredShard {
@@ -78,9 +74,10 @@ export function restoreBackup(options: RestoreOptions): RestoreDone {
     throw new BackupError(`There is no backup at ${backup}: it has no backup.json.`, 4);
   }
   using stack = new DisposableStack();
-  const journals = openJournals(backup, manifest, stack);
-  const cut = cutAt(journals, manifest, options.to);
-  const plans = manifest.shards.map((shard, k) => planOf(shard, k, cut[k]!));
+  const sources = openSources(backup, manifest, stack);
+  const cut = cutAt(sources, options.to);
+  const log = options.log ?? (() => undefined);
+  const plans = sources.map((source, k) => planOf(source, cut[k]!, log));
   const aside = makeWay(directory, options.force === true);
   if (aside !== undefined) {
     options.onAside?.(aside);
@@ -88,89 +85,15 @@ export function restoreBackup(options: RestoreOptions): RestoreDone {
   }
   begin(directory);
   onStep('marked');
-  const shards = plans.map((plan, k) => {
-    const restore = new ShardRestore({ ...options, directory, backup }, manifest, k);
-    restore.copy(plan, journals[k]!);
-    const timestamp = String(journals[k]!.timestamp(plan.sequence));
-    return { shard: k, sequence: plan.sequence, timestamp };
-  });
+  for (const [k, plan] of plans.entries()) {
+    new ShardRestore(sources[k]!, directory, onStep).copy(plan);
+  }
   // The one beside the directory knows of what was there before, and would refuse an older state.
   resetWitness(directory);
   finish(directory, manifest);
   onStep('whole');
+  const shards = plans.map(({ shard, sequence, timestamp }) => ({ shard, sequence, timestamp }));
   return { shards, aside };
-}
-
-function openJournals(
-  backup: string,
-  { meta }: BackupManifest,
-  stack: DisposableStack,
-): readonly JournalReader[] {
-  const { clusterId, shards } = meta;
-  return Array.from({ length: shards }, (_, shard) => {
-    const directory = join(backup, shardName(shard));
-    return stack.use(JournalReader.open({ clusterId, shard, shards, directory }));
-  });
-}
-
-/** The rows with which the shards are to end. */
-function cutAt(
-  journals: readonly JournalReader[],
-  { shards }: BackupManifest,
-  to: bigint | undefined,
-): readonly number[] {
-  if (to === undefined) return shards.map(({ sequence }) => sequence);
-  const tops: number[] = [];
-  const links = shards.map(({ sequence: last }, k) => {
-    const journal = journals[k]!;
-    const first = journal.firsts.find((one) => !journal.isArchived(one)) ?? 1;
-    if (first > 1 && journal.timestamp(first) > to) throw tooEarly(k, first);
-    const top = lastRowUpTo(journal, { first, last }, to);
-    tops.push(top);
-    const marks = first > 1 ? journal.archived!.marks : new LinkMarks(shards.length);
-    return new ShardLinks(journal, { sequence: first - 1, marks }, { top, last });
-  });
-  return findCut(links, tops);
-}
-
-/** Timestamps of rows never go down. */
-function lastRowUpTo(
-  journal: JournalReader,
-  { first, last }: { readonly first: number; readonly last: number },
-  to: bigint,
-): number {
-  let low = first - 1;
-  let high = last;
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (journal.timestamp(middle) <= to) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
-function tooEarly(shard: number, first: number): BackupError {
-  return new BackupError(
-    `the backup of shard ${shard} begins with row ${first}: what was before that moment is in the archive. Name a later moment.`,
-    1,
-  );
-}
-
-interface ShardPlan {
-  readonly sequence: number;
-  readonly segments: readonly BackupSegment[];
-  readonly files: readonly string[];
-}
-
-/** What is to be copied of a shard, up to its last row. Segments without its rows and later snapshots are left out. */
-function planOf(shard: BackupShard, k: number, sequence: number): ShardPlan {
-  const segments = shard.segments.filter(({ first }) => first <= sequence);
-  const files = shard.files
-    .map(({ name }) => name)
-    .filter((name) => Number(SNAPSHOT_FILE.exec(name)?.[1] ?? 0) <= sequence);
-  const first = shard.segments[0]?.first ?? 1;
-  if (first > 1 && !files.some((name) => name.endsWith('.image'))) throw tooEarly(k, first);
-  return { sequence, segments, files };
 }
 
 /** Leaves nothing at the place but what an earlier try has left. */
@@ -219,75 +142,63 @@ function finish(directory: string, { metaText }: BackupManifest): void {
 }
 
 class ShardRestore {
-  readonly #options: RestoreOptions;
-  readonly #identity: JournalIdentity;
-  readonly #shard: BackupShard;
-  readonly #from: string;
+  readonly #source: ShardSource;
   readonly #to: string;
+  readonly #onStep: (step: RestoreStep) => void;
 
-  constructor(options: RestoreOptions, { meta, shards }: BackupManifest, k: number) {
-    this.#options = options;
-    this.#identity = { clusterId: meta.clusterId, shard: k, shards: meta.shards };
-    this.#shard = shards[k]!;
-    this.#from = join(options.backup, shardName(k));
-    this.#to = join(options.directory, shardName(k));
+  constructor(source: ShardSource, directory: string, onStep: (step: RestoreStep) => void) {
+    this.#source = source;
+    this.#to = join(directory, shardName(source.identity.shard));
+    this.#onStep = onStep;
   }
 
-  copy({ sequence, segments, files }: ShardPlan, journal: JournalReader): void {
+  copy({ sequence, segments, files, archived }: ShardPlan): void {
     makeDirectory(this.#to);
-    let marks = this.#origin(segments);
+    const { shard, identity } = this.#source;
+    let marks = this.#source.marks();
     for (const segment of segments) {
-      marks = this.#copySegment(segment, Math.min(segment.last, sequence), { journal, marks });
+      marks = this.#copySegment(segment, Math.min(segment.last, sequence), marks);
     }
-    const isWhole = sequence === this.#shard.sequence;
-    if (isWhole && journal.checksum(sequence) !== this.#shard.checksum) {
-      throw this.#damaged(`row ${sequence} is another one than the backup says`);
-    }
-    if (isWhole && !isSame(marks, marksOf(this.#shard))) {
-      throw this.#damaged('its rows say something else of the links than the backup does');
+    if (sequence === shard.sequence && !isSame(marks, marksOf(shard))) {
+      const rule = 'its rows say something else of the links than the backup does';
+      throw this.#source.damaged(rule);
     }
     this.#copyFiles(files);
-    using copied = JournalReader.open({ ...this.#identity, directory: this.#to });
+    archived?.write(this.#to);
+    using copied = JournalReader.open({ ...identity, directory: this.#to });
     copied.checkSegments();
   }
 
   #copyFiles(files: readonly string[]): void {
+    const { shard, directory } = this.#source;
     for (const name of files) {
-      const sum = copyFile(join(this.#from, name), join(this.#to, name), 'as it is');
-      const said = this.#shard.files.find((file) => file.name === name)!;
-      if (sum.crc32 !== said.crc32) throw this.#damaged(`${name} does not match its checksum`);
-      this.#options.onStep?.('file');
+      const sum = copyFile(join(directory, name), join(this.#to, name), 'as it is');
+      const said = shard.files.find((file) => file.name === name)!;
+      if (sum.crc32 !== said.crc32) {
+        throw this.#source.damaged(`${name} does not match its checksum`);
+      }
+      this.#onStep('file');
     }
-  }
-
-  #origin(segments: readonly BackupSegment[]): LinkMarks {
-    const none = new LinkMarks(this.#identity.shards);
-    if ((segments[0]?.first ?? 1) === 1) return none;
-    return ArchivedSegments.read(this.#from, this.#identity)?.marks ?? none;
   }
 
   #copySegment(
     { name, first, last: whole, lastChecksum }: BackupSegment,
     last: number,
-    { journal, marks }: { readonly journal: JournalReader; readonly marks: LinkMarks },
+    marks: LinkMarks,
   ): LinkMarks {
-    const from = join(this.#from, name);
+    const { journal, identity, directory } = this.#source;
+    const from = join(directory, name);
     const to = join(this.#to, name);
-    const next = journal.firsts.find((one) => one > first);
-    // A run that was cut off may have left more rows in it than the backup counts.
-    const isWholeFile = last === whole && (next === undefined ? false : next === whole + 1);
+    // A run that was cut off may have left more rows in it than the backup counts; not where another segment follows.
+    const isWholeFile = last === whole && journal.firsts.includes(whole + 1);
     if (isWholeFile) copyFile(from, to, 'sealed segment');
-    else copyRows(journal, this.#identity, { first, last }, to);
-    const checked = checkCopy(to, this.#identity, { first, last, marks });
+    else copyRows(journal, identity, { first, last }, to);
+    const checked = checkCopy(to, identity, { first, last, marks });
     if (last === whole && checked.checksum !== lastChecksum) {
-      throw this.#damaged(`${name} does not end with the row that the backup says`);
+      throw this.#source.damaged(`${name} does not end with the row that the backup says`);
     }
-    this.#options.onStep?.('segment');
+    this.#onStep('segment');
     return checked.marks;
-  }
-
-  #damaged(rule: string): BackupError {
-    return new BackupError(`the backup is damaged: ${this.#from}: ${rule}. Take another one.`, 3);
   }
 }
 

@@ -58,9 +58,10 @@ export function runRestore(args: readonly string[], output: BackupOutput): numbe
   try {
     const { json, ...options } = parseRestore(args);
     const { backup, directory, to } = options;
+    const log = (line: string): void => output.log(line);
     const onAside = (aside: string): void =>
       output.log(`what was at ${directory} is now ${aside}, unchanged`);
-    const { shards, aside } = restoreBackup({ ...options, onAside });
+    const { shards, aside } = restoreBackup({ ...options, onAside, log });
     if (json) {
       output.out(JSON.stringify({ type: 'restore', backup, directory, shards, aside }));
       return 0;

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 /**
  * Backups of a ledger that moves its segments to an archive: a second one into the same place can be restored whatever was moved since, one of
- * another line of history is refused although its rows were moved, and a run that fails leaves what was there.
+ * another line of history is refused although its rows were moved, and a run that is cut off leaves what was there.
  */
 import {
   cpSync,
@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type BackupDone, makeBackup } from '../../backup/backup.ts';
+import { type BackupDone, makeBackup, type BackupStep } from '../../backup/backup.ts';
 import { type BackupShard, readManifest } from '../../backup/manifest.ts';
 import { restoreBackup } from '../../backup/restore.ts';
 import { assert } from '../../engine/assert.ts';
@@ -24,6 +24,7 @@ import { behindSnapshots } from '../../persistence/archive-thread.ts';
 import { archiveDirectory, ArchivedSegments } from '../../persistence/archived-segments.ts';
 import { archiveShard, pointToArchive } from '../../persistence/archiver.ts';
 import { DataDirectory } from '../../persistence/data-directory.ts';
+import { segmentName } from '../../persistence/segment.ts';
 import { TempDirectory } from '../support/cluster.ts';
 import { readMeta, shardDirectory } from '../support/journal-surgery.ts';
 import { placementOf } from '../support/placement.ts';
@@ -130,6 +131,18 @@ const transfersIn = (
 ): Promise<readonly bigint[]> =>
   transfersOf({ directory, shards: SHARDS, archive }, lives.flatMap(idsOf));
 
+/** Takes the last archived segment of each shard away; gives what brings them back. */
+function hideLastArchived(directory: string): () => void {
+  const files = movedOf(directory).map((one) => {
+    const { archive, identity, segments } = one!;
+    return join(archiveDirectory(archive, identity), segmentName(segments.at(-1)!.first));
+  });
+  for (const file of files) renameSync(file, `${file}-away`);
+  return () => {
+    for (const file of files) renameSync(`${file}-away`, file);
+  };
+}
+
 /** One bit, in the middle. */
 function flip(path: string): void {
   const bytes = readFileSync(path);
@@ -218,6 +231,35 @@ test('a backup that begins behind archived segments goes on from there, and its 
   expect(movedOf(at('restored')).map((one) => one!.last + 1)).toEqual(before);
   expect(await transfersIn(at('restored'), at('archive'), LIVES)).toEqual(LIVES.flatMap(idsOf));
 });
+
+test.for<{ step: BackupStep; times: number; isDone: boolean }>([
+  // The first shard is done then, its new list of archived segments included.
+  { step: 'segment', times: 4, isDone: false },
+  { step: 'manifest', times: 1, isDone: true },
+])(
+  'a run that is cut off at a $step leaves a backup, and what lies besides it is passed over',
+  async ({ step, times, isDone }) => {
+    await using place = new TempDirectory();
+    const at = copyOf(place);
+    const first = isDone
+      ? movedOf(at('data')).map((one) => one!.last + 1)
+      : beginnings(at('late-4'));
+    const bringBack = hideLastArchived(at('data'));
+    let count = 0;
+    const onStep = (name: BackupStep): void => {
+      if (name === step && ++count === times) throw new Error('cut off');
+    };
+    const target = at('late-4');
+    expect(() => makeBackup({ directory: at('data'), target, onStep })).toThrow('cut off');
+    const list = ArchivedSegments.read(join(target, 'shard-000'), identities(at('data'))[0]!);
+    expect(list!.last).toBe(movedOf(at('data'))[0]!.last);
+    restoreBackup({ backup: target, directory: at('restored') });
+    expect(movedOf(at('restored')).map((one) => one!.last + 1)).toEqual(first);
+    bringBack();
+    const lives = isDone ? LIVES : [1, 2, 3];
+    expect(await transfersIn(at('restored'), at('archive'), lives)).toEqual(lives.flatMap(idsOf));
+  },
+);
 
 test('a backup that could not be restored is not written down: what was there counts', async () => {
   await using place = new TempDirectory();

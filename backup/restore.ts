@@ -6,11 +6,10 @@
  * what lies there is only half of a restore. A directory that is in the way is refused, or with `force` moved aside as a whole; it is never
  * changed. Every row that was copied is checked again where it lies now.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkCopy } from '../persistence/archiver.ts';
-import { DataDirectory, shardName } from '../persistence/data-directory.ts';
-import { DataDirectoryError } from '../persistence/errors.ts';
+import { shardName, takeLock } from '../persistence/data-directory.ts';
 import {
   copyFile,
   makeDirectory,
@@ -27,6 +26,7 @@ import {
   type BackupManifest,
   type BackupSegment,
   expectApart,
+  expectDirectory,
   marksOf,
   readManifest,
 } from './manifest.ts';
@@ -63,12 +63,16 @@ export interface RestoreDone {
 
 const MARKER_NAME = 'restoring.json';
 const META_NAME = 'sycee.json';
+const LOCK_NAME = 'lock';
+/** What a file system puts into its root, and the mark while it is written. */
+const NAMES_BEFORE_MARKER = ['lost+found', `${MARKER_NAME}.new`];
 
 export function restoreBackup(options: RestoreOptions): RestoreDone {
   const directory = resolve(options.directory);
   const backup = resolve(options.backup);
   const { onStep = () => undefined } = options;
   expectApart(backup, directory);
+  const isFree = isWayFree(directory, options.force === true);
   const manifest = readManifest(backup);
   if (manifest === undefined) {
     throw new BackupError(`There is no backup at ${backup}: it has no backup.json.`, 4);
@@ -78,7 +82,7 @@ export function restoreBackup(options: RestoreOptions): RestoreDone {
   const cut = cutAt(sources, options.to);
   const log = options.log ?? (() => undefined);
   const plans = sources.map((source, k) => planOf(source, cut[k]!, log));
-  const aside = makeWay(directory, options.force === true);
+  const aside = isFree ? undefined : moveAside(directory);
   if (aside !== undefined) {
     options.onAside?.(aside);
     onStep('aside');
@@ -96,34 +100,39 @@ export function restoreBackup(options: RestoreOptions): RestoreDone {
   return { shards, aside };
 }
 
-/** Leaves nothing at the place but what an earlier try has left. */
-function makeWay(directory: string, force: boolean): string | undefined {
-  if (!existsSync(directory)) return undefined;
+/** Whether nothing is there but what an earlier try has left, with a full disk perhaps not even its mark. Refuses what is in the way. */
+function isWayFree(directory: string, force: boolean): boolean {
+  if (!existsSync(directory)) return true;
+  expectDirectory(directory);
   const names = readdirSync(directory);
-  const isLeftover = names.includes(MARKER_NAME) && !names.includes(META_NAME);
-  if (isLeftover || names.every((name) => name === 'lost+found')) return undefined;
-  if (!force) {
-    throw new BackupError(
-      `${directory} is not empty. Nothing was changed. Name another place, or move it aside as a whole with --force.`,
-      4,
-    );
-  }
-  using taken = names.includes(META_NAME) ? lockIfSound(directory) : undefined;
+  if (names.includes(MARKER_NAME) && !names.includes(META_NAME)) return true;
+  if (names.every((name) => NAMES_BEFORE_MARKER.includes(name))) return true;
+  if (force) return false;
+  throw new BackupError(
+    `${directory} is not empty. Nothing was changed. Name another place, or move it aside as a whole with --force.`,
+    4,
+  );
+}
+
+/** Where it is afterwards. Nobody may have it open, and nobody is to open it while it is moved. */
+function moveAside(directory: string): string {
+  const release = mayBeOpen(directory) ? takeLock(directory) : undefined;
   const stamp = new Date().toISOString().replaceAll(/[^0-9TZ]/g, '');
   const aside = `${directory}.before-${stamp}`;
-  moveDurably(directory, aside);
-  taken?.closeMoved(aside);
+  try {
+    moveDurably(directory, aside);
+  } catch (error: unknown) {
+    release?.(directory);
+    throw error;
+  }
+  release?.(aside);
   return aside;
 }
 
-/** Nobody may have it open, and nobody is to open it while it is moved. A damaged one cannot be opened by anybody. */
-function lockIfSound(directory: string): DataDirectory | undefined {
-  try {
-    return DataDirectory.open({ directory, create: false });
-  } catch (error: unknown) {
-    if (!(error instanceof DataDirectoryError) || error.code === 'DATA_IN_USE') throw error;
-    return undefined;
-  }
+/** A ledger's directory, damaged or not: a process may go on in one that has lost its `sycee.json`. Its lock is always empty. */
+function mayBeOpen(directory: string): boolean {
+  const lock = statSync(join(directory, LOCK_NAME), { throwIfNoEntry: false });
+  return existsSync(join(directory, META_NAME)) || (lock?.isFile() === true && lock.size === 0);
 }
 
 function begin(directory: string): void {

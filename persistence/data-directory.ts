@@ -101,12 +101,7 @@ export class DataDirectory implements Disposable {
   }
 
   close(): void {
-    this.closeMoved(this.directory);
-  }
-
-  /** The directory has another name now. */
-  closeMoved(directory: string): void {
-    if (this.#lock.open) releaseLock(directory, this.#lock);
+    if (this.#lock.open) releaseLock(this.directory, this.#lock);
   }
 
   [Symbol.dispose](): void {
@@ -171,6 +166,12 @@ function withoutMeta(
     `is not a data directory: it has no ${META_NAME}, and it is not empty (${foreign}). ` +
       'Nothing was changed. Name an empty or a new directory.',
   );
+}
+
+/** Takes only the lock, whatever else is there, and gives what releases it where the directory is then. */
+export function takeLock(directory: string): (now: string) => void {
+  const lock = openLock(directory);
+  return (now) => releaseLock(now, lock);
 }
 
 function openLock(directory: string): Connection {

@@ -1,13 +1,15 @@
 /**
- * What a restore makes of a backup in which files are damaged or missing: what is not needed is left out, and what
+ * What a restore makes of a backup in which files are damaged or missing, and of what lies at its place: what is not needed is left out, and what
  * shows without reading all rows is refused with a sentence before anything is moved aside.
  */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -17,8 +19,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBackup } from '../../backup/backup.ts';
 import { readManifest, writeManifest } from '../../backup/manifest.ts';
+import { restoreBackup } from '../../backup/restore.ts';
 import { TempDirectory } from '../support/cluster.ts';
-import { liveShortly, transfersOf } from '../support/short-lives.ts';
+import { liveShortly, transfersOf, withLedger } from '../support/short-lives.ts';
 
 const SHARDS = 1;
 const SHARD = 'shard-000';
@@ -127,7 +130,7 @@ test.for<{ what: string; spoil: (backup: string) => void; sentence: RegExp }>([
     sentence: /segment-000000000001\.sqlite, sequence 1/,
   },
   {
-    what: 'a row that no segment has',
+    what: 'a gap between segments',
     spoil: (backup) => {
       const manifest = readManifest(backup)!;
       const shards = manifest.shards.map((shard) => {
@@ -145,4 +148,43 @@ test.for<{ what: string; spoil: (backup: string) => void; sentence: RegExp }>([
   const refusal = { status: 3, stderr: expect.stringMatching(sentence) };
   expect(sycee('restore', at('whole'), at('data'), '--force')).toMatchObject(refusal);
   expect(existsSync(join(at('data'), 'sycee.json'))).toBe(true);
+});
+
+test('a restore that a full disk has ended before its mark was whole is begun again', async () => {
+  await using place = new TempDirectory();
+  const at = copyOf(place);
+  mkdirSync(at('restored'));
+  writeFileSync(join(at('restored'), 'restoring.json.new'), '');
+  expect(sycee('restore', at('whole'), at('restored'))).toMatchObject({ status: 0, stderr: '' });
+  expect(readdirSync(at('restored')).toSorted()).toEqual([SHARD, 'sycee.json']);
+});
+
+test('a directory that a process has open is not moved aside, though its sycee.json is gone', async () => {
+  await using place = new TempDirectory();
+  const at = copyOf(place);
+  const lost = join(at('data'), 'sycee.json');
+  await withLedger({ directory: at('data'), shards: SHARDS }, async (client) => {
+    renameSync(lost, at('sycee.json'));
+    expect(sycee('restore', at('whole'), at('data'), '--force')).toMatchObject({
+      status: 4,
+      stderr: expect.stringContaining(`in use by process ${process.pid}`),
+    });
+    renameSync(at('sycee.json'), lost);
+    expect((await client.lookupTransfers([5n])).transfers).toHaveLength(1);
+  });
+  rmSync(lost);
+  const { aside } = restoreBackup({ backup: at('whole'), directory: at('data'), force: true });
+  expect(readdirSync(aside!)).not.toContain('lock.pid');
+  expect(await transfersIn(at('data'))).toEqual([1n, 2n]);
+});
+
+test('a file where a directory is meant is refused with a sentence', async () => {
+  await using place = new TempDirectory();
+  const at = copyOf(place);
+  writeFileSync(at('file'), 'kept');
+  const refusal = { status: 4, stderr: expect.stringMatching(/file is not a directory\. Nothing/) };
+  expect(sycee('backup', at('data'), at('file'))).toMatchObject(refusal);
+  expect(sycee('restore', at('whole'), at('file'))).toMatchObject(refusal);
+  expect(sycee('restore', at('whole'), at('file'), '--force')).toMatchObject(refusal);
+  expect(readFileSync(at('file'), 'utf8')).toBe('kept');
 });

@@ -33,7 +33,7 @@ function sycee(...args: readonly string[]): SpawnSyncReturns<string> {
 }
 
 /**
- * Made once: `data` has lived five times, with a transfer each. `whole` is a backup behind the second life, with all rows and two snapshots, `late` one at
+ * Made once: `data` has lived five times, with a transfer each. `whole` is a backup behind the third life, with all rows and the last two snapshots, `late` one at
  * the end, which begins behind what was archived.
  */
 const made = new TempDirectory();
@@ -41,10 +41,10 @@ afterAll(() => made[Symbol.asyncDispose]());
 beforeAll(async () => {
   const directory = join(made.path, 'data');
   for (const life of [1, 2, 3, 4, 5]) {
-    const archive = life < 3 ? undefined : join(made.path, 'archive');
+    const archive = life < 4 ? undefined : join(made.path, 'archive');
     const options = { directory, shards: SHARDS, archive };
     await liveShortly(options, { accounts: [1n, 2n], transfers: [BigInt(life)] });
-    if (life === 2) makeBackup({ directory, target: join(made.path, 'whole') });
+    if (life === 3) makeBackup({ directory, target: join(made.path, 'whole') });
   }
   makeBackup({ directory, target: join(made.path, 'late') });
 }, 60_000);
@@ -87,9 +87,18 @@ test('a snapshot that is damaged or missing in a backup with all rows is left ou
       const names = readdirSync(join(at('restored'), SHARD));
       expect(names.filter((name) => name.startsWith('snapshot-'))).toHaveLength(2);
       expect(names).not.toContain(bad);
-      expect(await transfersIn(at('restored'))).toEqual([1n, 2n]);
+      expect(await transfersIn(at('restored'))).toEqual([1n, 2n, 3n]);
     }
   }
+});
+
+test('files that a backup does not name are passed over, whatever they are', async () => {
+  await using place = new TempDirectory();
+  const at = copyOf(place);
+  writeFileSync(join(at('whole'), SHARD, 'segment-000000000099.sqlite'), 'not a database');
+  writeFileSync(join(at('whole'), SHARD, 'archived.json'), '{}');
+  expect(sycee('restore', at('whole'), at('restored'))).toMatchObject({ status: 0, stderr: '' });
+  expect(await transfersIn(at('restored'))).toEqual([1n, 2n, 3n]);
 });
 
 test('where a snapshot stands for rows another one will do, and without any nothing is moved aside', async () => {
@@ -175,7 +184,7 @@ test('a directory that a process has open is not moved aside, though its sycee.j
   rmSync(lost);
   const { aside } = restoreBackup({ backup: at('whole'), directory: at('data'), force: true });
   expect(readdirSync(aside!)).not.toContain('lock.pid');
-  expect(await transfersIn(at('data'))).toEqual([1n, 2n]);
+  expect(await transfersIn(at('data'))).toEqual([1n, 2n, 3n]);
 });
 
 test('a file where a directory is meant is refused with a sentence', async () => {

@@ -20,11 +20,6 @@ export async function segmentedLedger(directory: string): Promise<void> {
   await life(directory, { first: 4000, rounds: 1 });
 }
 
-/** One more life, which leaves rows and no snapshot. */
-export async function moreTransfers(directory: string): Promise<void> {
-  await life(directory, { first: 5000, rounds: 2 });
-}
-
 async function life(
   directory: string,
   {

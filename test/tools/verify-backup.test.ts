@@ -13,17 +13,18 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBackup } from '../../backup/backup.ts';
 import { type BackupManifest, readManifest, writeManifest } from '../../backup/manifest.ts';
 import { restoreBackup } from '../../backup/restore.ts';
 import { main } from '../../cli.ts';
+import { open } from '../../client/in-process-client.ts';
 import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
 import { Supervisor } from '../../sharding/supervisor.ts';
 import { TempDirectory } from '../support/cluster.ts';
 import { alterSegment, readMeta, segments, shardDirectory } from '../support/journal-surgery.ts';
-import { archiveSegments, moreTransfers, segmentedLedger } from '../support/segmented-ledger.ts';
+import { archiveSegments, segmentedLedger } from '../support/segmented-ledger.ts';
 
 let made: TempDirectory;
 let ledger: string;
@@ -135,17 +136,32 @@ test('a backup of a ledger with an archive is sound with the archive, and withou
 
 test('what a later run that was cut off has left in a backup is passed over', async () => {
   await using own = new TempDirectory();
-  const backup = copyOf(whole, own);
-  const directory = join(own.path, 'directory');
-  cpSync(ledger, directory, { recursive: true });
-  await moreTransfers(directory);
+  const [directory, backup] = [join(own.path, 'directory'), join(own.path, 'backup')];
+  await using client = await open({ directory, shards: 2 });
+  const ids = [1n, 2n, 3n, 4n];
+  await client.createAccounts(ids.map((id) => ({ id, ledger: 1, code: 1 })));
+  const transfer = { amount: 1n, ledger: 1, code: 1 };
+  const send = async (id: bigint): Promise<unknown> =>
+    await client.createTransfers(
+      ids.map((one) => ({
+        ...transfer,
+        id: id + one,
+        debitAccountId: one,
+        creditAccountId: (one % 4n) + 1n,
+      })),
+    );
+  await send(10n);
+  makeBackup({ directory, target: backup });
+  for (const id of [20n, 30n, 40n]) await send(id);
   const stop = (step: string): void => {
     if (step === 'manifest') throw new Error('cut off');
   };
   const { sequence } = readManifest(backup)!.shards[0]!;
   const earlier = readFileSync(join(backup, 'backup.json'));
   expect(() => makeBackup({ directory, target: backup, onStep: stop })).toThrow('cut off');
-  expect(readManifest(backup)!.shards[0]!.sequence).toBeGreaterThan(sequence);
+  const later = readManifest(backup)!.shards[0]!;
+  expect(later.sequence).toBeGreaterThan(sequence);
+  expect(later.segments, 'the rows are in the same segment').toHaveLength(1);
   // As if it had been cut off a moment earlier, with all files in their places.
   writeFileSync(join(backup, 'backup.json'), earlier);
   const found = await verify(backup);
@@ -262,6 +278,16 @@ const DAMAGES: readonly Damage[] = [
     finding: { check: 'journal', shard: 0, rule: 'it is another row than backup.json says' },
   },
   {
+    what: 'its manifest tells of another last row of a segment',
+    harm: (backup) =>
+      alterManifest(backup, ({ shards: [one, ...others], ...rest }) => {
+        const [first, ...more] = one!.segments;
+        const segment = { ...first!, lastChecksum: first!.lastChecksum ^ 1 };
+        return { ...rest, shards: [{ ...one!, segments: [segment, ...more] }, ...others] };
+      }),
+    finding: { check: 'journal', shard: 0, file: 'segment-000000000001.sqlite' },
+  },
+  {
     what: 'its manifest tells of other links',
     harm: (backup) =>
       alterManifest(backup, ({ shards: [one, ...others], ...rest }) => {
@@ -297,6 +323,20 @@ test.each(DAMAGES)(
   },
 );
 
+test('a shard without rows has its directory', async () => {
+  await using own = new TempDirectory();
+  const backup = copyOf(whole, own);
+  const none = { sequence: 0, timestamp: '0', segments: [], files: [] };
+  alterManifest(backup, ({ shards: [one, other], ...rest }) => {
+    return { ...rest, shards: [one!, { ...other!, ...none }] };
+  });
+  rmSync(shardDirectory(backup, 1), { recursive: true });
+  expect((await verify(backup))['findings']).toMatchObject([
+    { shard: 1, file: 'shard-001', rule: 'the directory of this shard is missing' },
+  ]);
+  expect(isRefused(backup, own)).toBe(true);
+});
+
 test('damage that is known without the archive is said while that is away', async () => {
   await using own = new TempDirectory();
   const backup = copyOf(parted, own);
@@ -321,7 +361,11 @@ test('a backup without its manifest, and a data directory without sycee.json and
   // Under the name that a cluster has in an archive, too.
   const named = join(own.path, readMeta(ledger).clusterId);
   cpSync(backup, named, { recursive: true });
-  for (const path of [backup, directory, named, shardDirectory(backup, 0)]) {
+  // Segments alone are not enough for an archive.
+  const bare = join(own.path, 'bare');
+  const isSnapshot = (path: string): boolean => basename(path).startsWith('snapshot-');
+  cpSync(backup, bare, { recursive: true, filter: (path) => !isSnapshot(path) });
+  for (const path of [backup, directory, named, bare, shardDirectory(backup, 0)]) {
     const found = await verify(path);
     expect(found).toMatchObject({ code: 3, sound: false });
     expect(found['findings']).toMatchObject([{ check: 'directory' }]);

@@ -225,6 +225,7 @@ test('a group, a row of it, an id, what is pending, and the links are shown', as
 });
 
 test('a live directory is verified and replayed up to its last commits while it is written', async () => {
+  await using own = new TempDirectory();
   await using served = await startProcess({ shards: SHARDS });
   const client = connectHttp(served.url);
   const ids = Array.from({ length: ACCOUNTS }, (_, i) => BigInt(i + 1));
@@ -264,6 +265,10 @@ test('a live directory is verified and replayed up to its last commits while it 
     const posted = BigInt(document['ledgers'][0]['debits_posted'] as string);
     expect(posted).toBeGreaterThanOrEqual(answered * BigInt(ACCOUNTS));
   }
+  // What is in flight at the cut of a backup is counted as well.
+  const backup = join(own.path, 'backup');
+  expect(await sycee('backup', served.directory, backup)).toMatchObject({ code: 0 });
+  expect(await sycee('verify', backup)).toMatchObject({ code: 0, log: '' });
   load.isOver = true;
   await Promise.all(loads);
   await client.close();

@@ -295,7 +295,7 @@ async function startCode(directory: string): Promise<string> {
     await using system = await startSystem({ shards: SHARDS, directory });
     return system.directory;
   } catch (error: unknown) {
-    return (error as { code: string }).code;
+    return (error as { cause: { code: string } }).cause.code;
   }
 }
 

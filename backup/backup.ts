@@ -143,13 +143,13 @@ function expectTarget(target: string, source: Source, earlier: BackupManifest | 
     if (foreign === undefined) return;
     throw new BackupError(
       `${target} is not empty and holds no backup (${foreign}). Nothing was changed. Name an empty or a new directory.`,
-      4,
+      1,
     );
   }
   if (earlier.meta.clusterId !== clusterId) {
     throw new BackupError(
       `${target} holds a backup of another ledger (${earlier.meta.clusterId}). Name another directory.`,
-      4,
+      1,
     );
   }
   for (const [shard, { sequence, checksum }] of earlier.shards.entries()) {
@@ -158,7 +158,7 @@ function expectTarget(target: string, source: Source, earlier: BackupManifest | 
     throw new BackupError(
       `${target} holds a backup of another line of history: shard ${shard} has another row ${sequence} there, or none. ` +
         'The directory was put back to an older state since. Name another directory for new backups.',
-      4,
+      1,
     );
   }
 }
@@ -172,7 +172,7 @@ function isSameRow(journal: JournalReader, sequence: number, checksum: number): 
     throw new BackupError(
       `The backup that is there ends with row ${sequence}, which was archived since, and the archive does not have ${journal.path(error.segment)} just now: ` +
         'whether it is of this line of history cannot be seen. Nothing was changed. Mount the archive, or name another directory.',
-      4,
+      1,
       error,
     );
   }

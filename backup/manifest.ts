@@ -63,9 +63,9 @@ export interface BackupManifest {
 /** Why a backup cannot be used. */
 export class BackupError extends Error {
   override readonly name = 'BackupError';
-  readonly exitCode: 1 | 3 | 4;
+  readonly exitCode: 1 | 3;
 
-  constructor(message: string, exitCode: 1 | 3 | 4, cause?: unknown) {
+  constructor(message: string, exitCode: 1 | 3, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.exitCode = exitCode;
   }
@@ -74,7 +74,7 @@ export class BackupError extends Error {
 /** A backup within its directory, or the other way round, would be copied, or moved aside, together with it. */
 export function expectApart(one: string, other: string): void {
   if (!isWithin(one, other) && !isWithin(other, one)) return;
-  throw new BackupError(`${one} and ${other} lie within each other. Name places apart.`, 4);
+  throw new BackupError(`${one} and ${other} lie within each other. Name places apart.`, 1);
 }
 
 function isWithin(inner: string, outer: string): boolean {
@@ -84,7 +84,7 @@ function isWithin(inner: string, outer: string): boolean {
 export function expectDirectory(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== false) return;
   const sentence = `${path} is not a directory. Nothing was changed. Name an empty or a new one.`;
-  throw new BackupError(sentence, 4);
+  throw new BackupError(sentence, 1);
 }
 
 export function writeManifest(directory: string, manifest: BackupManifest): void {

@@ -141,7 +141,7 @@ function lastRowUpTo(
 function tooEarly(shard: number, first: number): BackupError {
   return new BackupError(
     `The backup of shard ${shard} begins with row ${first}, and what lies before is in the archive. Name a later moment.`,
-    4,
+    1,
   );
 }
 

@@ -75,7 +75,7 @@ export function restoreBackup(options: RestoreOptions): RestoreDone {
   const isFree = isWayFree(directory, options.force === true);
   const manifest = readManifest(backup);
   if (manifest === undefined) {
-    throw new BackupError(`There is no backup at ${backup}: it has no backup.json.`, 4);
+    throw new BackupError(`There is no backup at ${backup}: it has no backup.json.`, 1);
   }
   using stack = new DisposableStack();
   const sources = openSources(backup, manifest, stack);
@@ -110,7 +110,7 @@ function isWayFree(directory: string, force: boolean): boolean {
   if (force) return false;
   throw new BackupError(
     `${directory} is not empty. Nothing was changed. Name another place, or move it aside as a whole with --force.`,
-    4,
+    1,
   );
 }
 

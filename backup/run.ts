@@ -99,7 +99,7 @@ function refusal(verb: string, output: BackupOutput, error: unknown): number {
   }
   output.log(`sycee: ${isDiskFull(error) ? fullSentence(verb) : messageOf(error)}`);
   const { exitCode, code } = error as { exitCode?: unknown; code?: unknown };
-  if (code === 'SEGMENT_ARCHIVED') return 4;
+  if (code === 'SEGMENT_ARCHIVED') return 1;
   if (typeof exitCode === 'number') return exitCode;
   return code === 'JOURNAL_CORRUPT' ? 3 : 1;
 }

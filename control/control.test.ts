@@ -192,7 +192,7 @@ describe('sycee snapshot', () => {
     await using at = place();
     const { log, output } = listening();
     const nothing = (): Promise<never> => Promise.reject(new Error('not asked'));
-    expect(await runSnapshot([at.directory], output, nothing)).toBe(4);
+    expect(await runSnapshot([at.directory], output, nothing)).toBe(1);
     expect(log.join()).toContain('There is no data directory');
   });
 

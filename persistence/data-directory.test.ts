@@ -104,7 +104,7 @@ describe('a directory is refused, and left as it is,', () => {
   test('when there is none and none is to be made', () => {
     using at = place();
     expect(() => DataDirectory.open({ directory: at.directory, create: false })).toThrow(
-      refusal('DATA_MISSING', 4, /no data directory/),
+      refusal('DATA_MISSING', 1, /no data directory/),
     );
     expect(existsSync(at.directory)).toBe(false);
   });
@@ -164,7 +164,7 @@ describe('a directory is refused, and left as it is,', () => {
   test('when it was made with another number of shards', () => {
     using at = place();
     make(at.directory, 2).close();
-    expect(() => make(at.directory, 3)).toThrow(refusal('DATA_OTHER_SHARDS', 4, /with 2 shards/));
+    expect(() => make(at.directory, 3)).toThrow(refusal('DATA_OTHER_SHARDS', 1, /with 2 shards/));
   });
 
   test('when its sycee.json is damaged', () => {

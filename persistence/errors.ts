@@ -71,15 +71,15 @@ export class SegmentArchivedError extends JournalError {
   }
 }
 
-/** Exit codes of the process: 3, the data is damaged; 4, in use, or not what was asked for. */
+/** Exit codes of the process: 1, it cannot be done as it was asked for; 3, the data is damaged; 4, in use. */
 const EXIT_CODES = {
   DATA_DAMAGED: 3,
   DATA_OTHER_VERSION: 3,
   DATA_FOREIGN: 3,
   DATA_IN_USE: 4,
-  DATA_OTHER_SHARDS: 4,
-  DATA_MISSING: 4,
-  DATA_ARCHIVED: 4,
+  DATA_OTHER_SHARDS: 1,
+  DATA_MISSING: 1,
+  DATA_ARCHIVED: 1,
 } as const;
 export type DataDirectoryErrorCode = keyof typeof EXIT_CODES;
 
@@ -87,7 +87,7 @@ export type DataDirectoryErrorCode = keyof typeof EXIT_CODES;
 export class DataDirectoryError extends Error {
   override readonly name = 'DataDirectoryError';
   readonly code: DataDirectoryErrorCode;
-  readonly exitCode: 3 | 4;
+  readonly exitCode: 1 | 3 | 4;
 
   constructor(code: DataDirectoryErrorCode, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });

@@ -13,7 +13,7 @@ import type { ToolOutput } from './sink.ts';
 import { UsageError } from './usage.ts';
 
 /** Exit codes as in docs/operations.md. */
-export const EXIT = { done: 0, failed: 1, usage: 2, damaged: 3, away: 4 } as const;
+export const EXIT = { done: 0, failed: 1, usage: 2, damaged: 3 } as const;
 
 /** Exit codes of processes that a signal has ended, by the habit of shells. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -64,7 +64,7 @@ function refusal(name: string, output: ToolOutput, error: unknown): number {
   }
   output.log(`sycee: ${error instanceof Error ? error.message : String(error)}${adviceFor(error)}`);
   if (error instanceof DataDirectoryError) return error.exitCode;
-  if (isSegmentArchived(error)) return EXIT.away;
+  if (isSegmentArchived(error)) return EXIT.failed;
   if (error instanceof JournalError && error.code === 'NO_ROOM_TO_READ') return EXIT.failed;
   if (error instanceof JournalError || error instanceof SnapshotError) return EXIT.damaged;
   return EXIT.failed;

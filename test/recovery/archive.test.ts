@@ -169,7 +169,7 @@ test('a start that needs the archive names what it needs, and finds the archive 
   renameSync(archive, elsewhere);
   await expect(Life.begin(directory, archive)).rejects.toMatchObject({
     code: 'DATA_ARCHIVED',
-    exitCode: 4,
+    exitCode: 1,
     message: expect.stringContaining(FIRST),
   });
   await using ledger = await Life.begin(directory, elsewhere);

@@ -183,7 +183,7 @@ test('what is in the way is refused, and moved aside as a whole when asked', asy
   makeBackup({ directory: at.directory, target });
   await at.add(2);
   const before = contents(at.directory);
-  expect(sycee('restore', target, at.directory)).toMatchObject({ status: 4 });
+  expect(sycee('restore', target, at.directory)).toMatchObject({ status: 1 });
   expect(contents(at.directory)).toEqual(before);
   // As it may be when it is put back: damaged, and with a witness beside it of what it was.
   writeFileSync(`${at.directory}.head`, '');
@@ -197,7 +197,7 @@ test('what is in the way is refused, and moved aside as a whole when asked', asy
   cpSync(aside!, other, { recursive: true });
   makeBackup({ directory: other, target });
   expect(sycee('backup', at.directory, target)).toMatchObject({
-    status: 4,
+    status: 1,
     stderr: expect.stringContaining('another line of history'),
   });
 });
@@ -233,8 +233,8 @@ test('a damaged backup is refused, and what is no backup', async () => {
   });
   rmSync(at.directory, { recursive: true });
   renameSync(aside, at.directory);
-  expect(sycee('restore', at.directory, join(at.path, 'three')).status).toBe(4);
-  expect(sycee('backup', at.directory, join(at.directory, 'backup')).status).toBe(4);
+  expect(sycee('restore', at.directory, join(at.path, 'three')).status).toBe(1);
+  expect(sycee('backup', at.directory, join(at.directory, 'backup')).status).toBe(1);
   expect(sycee('backup', at.directory).status).toBe(2);
   expect(sycee('restore', target, 'x', '--to', 'yesterday').status).toBe(2);
 });

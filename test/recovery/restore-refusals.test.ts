@@ -191,7 +191,7 @@ test('a file where a directory is meant is refused with a sentence', async () =>
   await using place = new TempDirectory();
   const at = copyOf(place);
   writeFileSync(at('file'), 'kept');
-  const refusal = { status: 4, stderr: expect.stringMatching(/file is not a directory\. Nothing/) };
+  const refusal = { status: 1, stderr: expect.stringMatching(/file is not a directory\. Nothing/) };
   expect(sycee('backup', at('data'), at('file'))).toMatchObject(refusal);
   expect(sycee('restore', at('whole'), at('file'))).toMatchObject(refusal);
   expect(sycee('restore', at('whole'), at('file'), '--force')).toMatchObject(refusal);

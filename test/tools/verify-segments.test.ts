@@ -185,7 +185,7 @@ test('rows that lie before the snapshot with which verify begins are checked as 
   ]);
 });
 
-test('a segment that an archive lacks is named with exit code 4, and the overview shows it as away', async () => {
+test('a segment that an archive lacks is named with exit code 1, and the overview shows it as away', async () => {
   await using own = new TempDirectory();
   const directory = copyOf(parted, own);
   const partial = join(own.path, 'partial');
@@ -196,7 +196,7 @@ test('a segment that an archive lacks is named with exit code 4, and the overvie
   rmSync(join(there, second!));
   for (const verb of [['verify'], ['replay', '--from-start']]) {
     const ran = await sycee(...verb, directory, '--archive', partial);
-    expect(ran).toMatchObject({ code: 4, out: '' });
+    expect(ran).toMatchObject({ code: 1, out: '' });
     expect(ran.log).toContain(
       `the archive does not have it just now: ${clusterId}/shard-000/${second}`,
     );

@@ -13,7 +13,6 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { main } from '../../cli.ts';
 import { TransportClient } from '../../client/client.ts';
 import { RouterTransport } from '../../client/router-transport.ts';
 import { Group } from '../../engine/group.ts';
@@ -39,6 +38,7 @@ import { TempDirectory } from '../support/cluster.ts';
 import { readMeta, rewriteJournal, shardDirectory } from '../support/journal-surgery.ts';
 import { placementOf } from '../support/placement.ts';
 import { Supervised } from '../support/supervised.ts';
+import { type Json, sycee } from '../support/sycee.ts';
 import { TransferBooks } from '../support/transfer-books.ts';
 
 const SHARDS = 3;
@@ -78,19 +78,6 @@ beforeAll(async () => {
   cpSync(system.directory, whole, { recursive: true });
 });
 afterAll(() => made[Symbol.asyncDispose]());
-
-// oxlint-disable-next-line typescript/no-explicit-any -- Documents of many shapes, whose fields are then compared.
-type Json = Readonly<Record<string, any>>;
-
-async function sycee(...args: readonly string[]) {
-  const out: string[] = [];
-  const log: string[] = [];
-  const code = await main(args, {
-    out: (text) => out.push(text),
-    log: (line) => log.push(line),
-  });
-  return { code, out: out.join('\n'), log: log.join('\n') };
-}
 
 async function json(...args: readonly string[]): Promise<Json> {
   const { out, ...rest } = await sycee(...args, '--json');

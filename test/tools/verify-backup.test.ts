@@ -18,13 +18,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBackup } from '../../backup/backup.ts';
 import { type BackupManifest, readManifest, writeManifest } from '../../backup/manifest.ts';
 import { restoreBackup } from '../../backup/restore.ts';
-import { main } from '../../cli.ts';
 import { open } from '../../client/in-process-client.ts';
 import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
 import { Supervisor } from '../../sharding/supervisor.ts';
 import { TempDirectory } from '../support/cluster.ts';
 import { alterSegment, readMeta, segments, shardDirectory } from '../support/journal-surgery.ts';
 import { archiveSegments, segmentedLedger } from '../support/segmented-ledger.ts';
+import { type Json, sycee, syceeJson } from '../support/sycee.ts';
 
 let made: TempDirectory;
 let ledger: string;
@@ -48,20 +48,7 @@ beforeAll(async () => {
 });
 afterAll(() => made[Symbol.asyncDispose]());
 
-// oxlint-disable-next-line typescript/no-explicit-any -- Documents of many shapes, whose fields are then compared.
-type Json = Readonly<Record<string, any>>;
-
-async function sycee(...args: readonly string[]) {
-  const out: string[] = [];
-  const log: string[] = [];
-  const code = await main(args, { out: (text) => out.push(text), log: (line) => log.push(line) });
-  return { code, out: out.join('\n'), log: log.join('\n') };
-}
-
-async function verify(...args: readonly string[]): Promise<Json> {
-  const { code, out, log } = await sycee('verify', ...args, '--json');
-  return { code, log, ...(out === '' ? {} : (JSON.parse(out) as Json)) };
-}
+const verify = (...args: readonly string[]): Promise<Json> => syceeJson('verify', ...args);
 
 /** Every file with its times and bytes. */
 function contentOf(directory: string): readonly string[] {

@@ -2,13 +2,13 @@
 import { cpSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { main } from '../../cli.ts';
 import { assert } from '../../engine/assert.ts';
 import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
 import { Supervisor } from '../../sharding/supervisor.ts';
 import { TempDirectory } from '../support/cluster.ts';
 import { alterSegment, readMeta, segments, shardDirectory } from '../support/journal-surgery.ts';
 import { archiveSegments, firstsOf, segmentedLedger } from '../support/segmented-ledger.ts';
+import { type Json, sycee, syceeJson } from '../support/sycee.ts';
 
 let made: TempDirectory;
 /** Nothing of it was archived. */
@@ -28,20 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => made[Symbol.asyncDispose]());
 
-// oxlint-disable-next-line typescript/no-explicit-any -- Documents of many shapes, whose fields are then compared.
-type Json = Readonly<Record<string, any>>;
-
-async function sycee(...args: readonly string[]) {
-  const out: string[] = [];
-  const log: string[] = [];
-  const code = await main(args, { out: (text) => out.push(text), log: (line) => log.push(line) });
-  return { code, out: out.join('\n'), log: log.join('\n') };
-}
-
-async function verify(...args: readonly string[]): Promise<Json> {
-  const { code, out, log } = await sycee('verify', ...args, '--json');
-  return { code, log, ...(out === '' ? {} : (JSON.parse(out) as Json)) };
-}
+const verify = (...args: readonly string[]): Promise<Json> => syceeJson('verify', ...args);
 
 /** Why a start refuses the directory; undefined when it does not. */
 async function refusal(directory: string): Promise<string | undefined> {

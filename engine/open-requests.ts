@@ -14,7 +14,7 @@ export const REPLY_HEAD_WORDS = 8;
 const WORD = 4294967296;
 /**
  * `late`: the request's deadline had passed; `overloaded`: too much waits on the shard; `storageFull`: there is no room on its disk; `archived`: a
- * record that it needs lies in a segment that was moved away. Nothing of the request was started.
+ * record that it needs lies in a segment that was moved away; `damaged`: in a row of the journal that is damaged. Nothing of the request was started.
  */
 export const ReplyKind = {
   created: 1,
@@ -27,6 +27,7 @@ export const ReplyKind = {
   watermark: 8,
   storageFull: 9,
   archived: 10,
+  damaged: 11,
 } as const;
 export const Reply = { kind: 0, request: 1, n: 2, session: 3, sequence: 4, clock: 6 } as const;
 

@@ -3,8 +3,9 @@ import { BatchKind, ROW_WORDS } from '../engine/batch.ts';
 import { Input, InputType } from '../engine/frame.ts';
 import type { Group } from '../engine/group.ts';
 import { LINK_HEAD_WORDS, LinkHead, LinkKind, WalkHead } from '../engine/link-message.ts';
+import { ReplyKind } from '../engine/open-requests.ts';
 import { writeUint128 } from '../engine/uint128.ts';
-import { SegmentArchivedError } from '../persistence/errors.ts';
+import { journalCorrupt, SegmentArchivedError } from '../persistence/errors.ts';
 import {
   accountOf,
   accountsFrame,
@@ -20,14 +21,18 @@ import { ringBuffer } from './ring.ts';
 
 const [DEBIT, CREDIT] = [idOn(0, 2, 1), idOn(0, 2, 2)];
 
+const RULE = 'its checksum does not fit';
+
 /** Shard 0 of two, with transfer 1 in its second row, and an archive that can be taken away. */
 class Bench {
   readonly shard = new OneShard({ shard: 0, shards: 2 });
   readonly group: Group;
   readonly link: Link;
-  readonly refused: (readonly [number, number])[] = [];
+  readonly refused: (readonly [request: number, kind: number, sequence: number])[] = [];
+  readonly damage: string[] = [];
   readonly archived: ArchivedRecords;
   isAway = false;
+  isDamaged = false;
 
   constructor() {
     const { shard } = this;
@@ -37,6 +42,8 @@ class Bench {
     shard.run([transfersFrame([transferOf(2n, DEBIT, CREDIT)])], 3000n);
     const read = (sequence: number): Uint8Array => {
       if (this.isAway && sequence === 2) throw new SegmentArchivedError(2, 'a segment');
+      if (this.isDamaged && sequence === 2)
+        throw journalCorrupt({ file: 'a segment', sequence }, RULE);
       return shard.journal.read(sequence);
     };
     const rings = { peer: 1, incoming: ringBuffer(1 << 12), outgoing: ringBuffer(1 << 12) };
@@ -47,7 +54,8 @@ class Bench {
       records: new RecordReader({ read }, 2),
       links: [undefined, this.link],
       beat: () => undefined,
-      refuse: (request, segment) => void this.refused.push([request, segment]),
+      refuse: (request, { kind, sequence }) => void this.refused.push([request, kind, sequence]),
+      onDamage: ({ message }) => void this.damage.push(message),
     });
     this.group.reset(4);
   }
@@ -91,7 +99,7 @@ describe('when the archive is away', () => {
     bench.ask(6, 11n, 1n);
     bench.ask(7, 2n);
     expect(bench.archived.load()).toBe(true);
-    expect(bench.refused).toEqual([[6, 2]]);
+    expect(bench.refused).toEqual([[6, ReplyKind.archived, 2]]);
     expect(bench.inputs()).toEqual(['request 5', 'request 7']);
     expect(bench.group.inputRows).toBe(2);
     expect(bench.shard.machine.shelf.count).toBe(1);
@@ -119,11 +127,33 @@ describe('when the archive is away', () => {
     bench.isAway = true;
     bench.ask(6, 1n);
     expect(bench.archived.load()).toBe(false);
-    expect(bench.refused).toEqual([[6, 2]]);
+    expect(bench.refused).toEqual([[6, ReplyKind.archived, 2]]);
     bench.group.reset(4);
     bench.isAway = false;
     bench.ask(7, 1n);
     expect(bench.archived.load()).toBe(true);
     expect(bench.inputs()).toEqual(['request 7']);
+  });
+});
+
+describe('when the row of a record is damaged', () => {
+  test('requests that need it are refused, said, and nothing else is disturbed', () => {
+    const bench = new Bench();
+    bench.isDamaged = true;
+    bench.ask(5, 10n);
+    bench.ask(6, 11n, 1n);
+    bench.ask(7, 2n);
+    expect(bench.archived.load()).toBe(true);
+    expect(bench.refused).toEqual([[6, ReplyKind.damaged, 2]]);
+    expect(bench.inputs()).toEqual(['request 5', 'request 7']);
+    expect(bench.damage).toEqual([expect.stringContaining(RULE)]);
+  });
+
+  test('what another shard has sent cannot be refused: the damage is thrown', () => {
+    const bench = new Bench();
+    bench.isDamaged = true;
+    bench.arrive(1, 1n);
+    bench.ask(5, 10n);
+    expect(() => bench.archived.load()).toThrow(RULE);
   });
 });

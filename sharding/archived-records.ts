@@ -6,11 +6,15 @@
  *
  * What is parked needs nothing that was not read when it came, but for records that were moved away since. Then nothing of the group is
  * executed, and the shard tries again.
+ *
+ * A record in a row that is damaged refuses the requests that need it in the same way: whoever sends an id again must not be able to end the thread.
+ * What comes from another shard cannot be refused, and would wait for ever: then the damage is thrown.
  */
 import { Input, INPUT_WORDS, InputType, isRequest } from '../engine/frame.ts';
 import type { Group } from '../engine/group.ts';
+import { ReplyKind } from '../engine/open-requests.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
-import { isSegmentArchived } from '../persistence/errors.ts';
+import { isSegmentArchived, JournalError } from '../persistence/errors.ts';
 import type { Link, LinkMessage } from './link.ts';
 import type { RecordReader } from './record-reader.ts';
 
@@ -25,9 +29,20 @@ export interface ArchivedRecordsParts {
   /** By peer. */
   readonly links: readonly (Link | undefined)[];
   readonly beat: () => void;
-  /** Answers a request of which nothing is started. `segment`: the first sequence of the segment that it needs. */
-  readonly refuse: (request: number, segment: number) => void;
+  /** Answers a request of which nothing is started. */
+  readonly refuse: (request: number, missing: MissingRecord) => void;
+  /** Told of damage that requests were refused for. */
+  readonly onDamage: (error: JournalError) => void;
 }
+
+/** `sequence`: of the row that is damaged, or the first of the archived segment. */
+export type MissingRecord =
+  | { readonly kind: typeof ReplyKind.archived; readonly sequence: number }
+  | {
+      readonly kind: typeof ReplyKind.damaged;
+      readonly sequence: number;
+      readonly error: JournalError;
+    };
 
 export class ArchivedRecords {
   readonly #parts: ArchivedRecordsParts;
@@ -55,12 +70,14 @@ export class ArchivedRecords {
     if (group.inputs === 0 && !this.#parts.machine().pumpAgain) return false;
     const missing = this.#missing();
     if (missing === undefined) return true;
+    // Of what is parked.
+    if (missing.kind === ReplyKind.damaged) throw missing.error;
     for (const input of this.#takeApart()) this.#giveBack(input, missing);
     return false;
   }
 
-  /** The first sequence of a segment that is needed and not there. */
-  #missing(): number | undefined {
+  /** Of what is needed, what cannot be read. */
+  #missing(): MissingRecord | undefined {
     const { records, beat } = this.#parts;
     const machine = this.#parts.machine();
     machine.want();
@@ -68,8 +85,9 @@ export class ArchivedRecords {
       records.load(machine.shelf, beat);
       return undefined;
     } catch (error: unknown) {
-      if (!isSegmentArchived(error)) throw error;
-      return error.segment;
+      if (isSegmentArchived(error)) return { kind: ReplyKind.archived, sequence: error.segment };
+      if (!(error instanceof JournalError) || error.damage === undefined) throw error;
+      return { kind: ReplyKind.damaged, sequence: error.damage.sequence, error };
     }
   }
 
@@ -92,12 +110,16 @@ export class ArchivedRecords {
       const isBehind = isLink && heldPeers.has(input[Input.peer]!);
       group.reset(group.sequence);
       addInput(group, input);
-      const missing = isBehind ? 0 : this.#missing();
+      const missing = isBehind ? BEHIND : this.#missing();
       if (missing === undefined) {
         kept.push(input);
         continue;
       }
       if (isLink) heldPeers.add(input[Input.peer]!);
+      if (missing.kind === ReplyKind.damaged) {
+        if (isLink) throw missing.error;
+        this.#parts.onDamage(missing.error);
+      }
       this.#giveBack(input, missing);
     }
     group.reset(group.sequence);
@@ -105,7 +127,7 @@ export class ArchivedRecords {
   }
 
   /** Acknowledgements and expiries come again by themselves. */
-  #giveBack(input: Uint32Array, missing: number): void {
+  #giveBack(input: Uint32Array, missing: MissingRecord): void {
     const { links, refuse } = this.#parts;
     if (isRequest(input[Input.type]!)) refuse(input[Input.request]!, missing);
     if (input[Input.type] !== InputType.link) return;
@@ -114,6 +136,9 @@ export class ArchivedRecords {
     links[peer]!.putBack(messageOf(input));
   }
 }
+
+/** Of a message behind one that waits: it is looked at when that has been taken. */
+const BEHIND: MissingRecord = { kind: ReplyKind.archived, sequence: 0 };
 
 function addInput(group: Group, input: Uint32Array): void {
   const type = input[Input.type]! as InputType;

@@ -124,6 +124,7 @@ export class CreateCall implements Call {
       if (kind === ReplyKind.overloaded) this.#refusal ??= overloaded();
       if (kind === ReplyKind.storageFull) this.#refusal = storageFull();
       if (kind === ReplyKind.archived) this.#refusal = archived(positionOf(shard, words, at));
+      if (kind === ReplyKind.damaged) this.#refusal = damaged(shard);
       return;
     }
     assert(words[at + Reply.n] === count, 'an outcome for every row');
@@ -218,6 +219,13 @@ function archived({ shard, sequence }: Position): SyceeError {
     'segment_archived',
     `an id is known already, and its record lies in an archived segment that is not there: ${segmentName(sequence)} of shard ${shard}; ` +
       'nothing was done, ask again with the same ids when the archive is there',
+  );
+}
+
+function damaged(shard: number): SyceeError {
+  return new SyceeError(
+    'shard_unavailable',
+    `an id is known already, and its record cannot be read: the journal of shard ${shard} is damaged there, and the log of the server says where; nothing was done`,
   );
 }
 

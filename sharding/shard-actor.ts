@@ -51,6 +51,8 @@ export interface ShardActorOptions {
   readonly now: () => bigint;
   /** The clock by which callers set their deadlines. The same as `now`, but in tests. */
   readonly wall: () => bigint;
+  /** Told of what an operator should know, in a sentence each time. */
+  readonly note?: (line: string) => void;
   /** None: it keeps no snapshots, and recovers by its journal alone. */
   readonly snapshots?: ActorSnapshots | undefined;
 }
@@ -90,7 +92,8 @@ export class ShardActor {
       records: this.#records,
       links: options.links,
       beat: () => options.counters.beat(),
-      refuse: (request, segment) => this.#reads.refuse(request, ReplyKind.archived, segment),
+      refuse: (request, { kind, sequence }) => this.#reads.refuse(request, kind, sequence),
+      onDamage: ({ message }) => options.note?.(`an id was sent again: ${message}`),
     });
     this.#acknowledged = new Float64Array(shards);
     this.written = new Uint8Array(shards + 1);

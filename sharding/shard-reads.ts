@@ -69,7 +69,7 @@ export class ShardReads {
     this.#reads.push({ type, request, ids });
   }
 
-  /** A create request of which nothing is started: `late`, `overloaded`, `storageFull`, or `archived` with the first sequence of the segment. */
+  /** A create request of which nothing is started: `late`, `overloaded`, `storageFull`, `archived` with the first sequence of the segment, or `damaged`. */
   refuse(request: number, kind: number, sequence = 0): void {
     const head = new Uint32Array(REPLY_HEAD_WORDS);
     head[Reply.kind] = kind;

@@ -33,6 +33,8 @@ const BACKLOG_WAIT_MS = 1;
  */
 const STEPS_BETWEEN_TURNS = 256;
 
+/** Different sentences about damage in one life of a shard. */
+const NOTES_MAX = 64;
 /** After a commit that found no room, whatever the file system says: longer than the window of rebuilds by their number. */
 const DISBELIEF_MS = 15_000;
 
@@ -61,6 +63,7 @@ export async function runShardThread(
       now: clockOf(options),
       ring: (written) => ringWritten(written, bells),
       wall: () => process.hrtime.bigint() + options.clockOffset,
+      note: saidOnce((line) => tell({ type: 'note', line })),
       snapshots: new ActorSnapshots({
         ...options,
         journal,
@@ -89,6 +92,16 @@ export async function runShardThread(
     throw error;
   }
   tell({ type: 'stopped' });
+}
+
+/** A client may send the same thing over and over; what is said is bounded. */
+function saidOnce(say: (line: string) => void): (line: string) => void {
+  const said = new Set<string>();
+  return (line) => {
+    if (said.has(line) || said.size >= NOTES_MAX) return;
+    said.add(line);
+    say(line);
+  };
 }
 
 function clockOf({ manualClock, clockOffset }: ShardThreadOptions): () => bigint {

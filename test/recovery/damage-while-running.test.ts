@@ -74,3 +74,23 @@ test('damage that only a reader meets is refused to callers, and named in the lo
   const where = `shard 0, segment-000000000001.sqlite, sequence ${ROW}: the row does not match its checksum`;
   expect(named).toEqual([expect.stringContaining(`a journal is damaged: ${where}`)]);
 });
+
+test('an id that is sent again, and whose record is damaged, is refused, and the shard goes on', async () => {
+  const transport = new RouterTransport(supervisor.router, () => Promise.resolve());
+  const client = new TransportClient(transport);
+  const sides = { debitAccountId: 1n, creditAccountId: 2n };
+  const again = { id: TRANSFER, ...sides, amount: 1n, ledger: 1, code: 1 };
+  for (let round = 0; round < 3; round++) {
+    await expect(
+      client.createTransfers([{ ...again, id: 50n }, again], { retries: 0 }),
+    ).rejects.toMatchObject({
+      code: 'shard_unavailable',
+      message: expect.stringContaining('the log of the server says where') as string,
+    });
+    const other = await client.createTransfers([{ ...again, id: BigInt(60 + round) }]);
+    expect(other.results).toMatchObject([{ status: 'created' }]);
+  }
+  expect((await client.lookupTransfers([50n])).transfers).toEqual([]);
+  const said = lines.filter((line) => line.includes('an id was sent again'));
+  expect(said).toEqual([expect.stringContaining(`segment-000000000001.sqlite, sequence ${ROW}`)]);
+});

@@ -139,6 +139,8 @@ export class TransportClient implements Client {
   readonly #clock: RetryClock;
   readonly #reads: PageReads;
   #isClosed = false;
+  /** For every call the same one. */
+  readonly #tellsClosed = (): boolean => this.#isClosed;
 
   constructor(transport: Transport, clock: RetryClock = systemClock) {
     this.#transport = transport;
@@ -287,7 +289,7 @@ export class TransportClient implements Client {
       retries,
       hasEffect,
       clock: this.#clock,
-      isClosed: () => this.#isClosed,
+      isClosed: this.#tellsClosed,
     });
   }
 }

@@ -19,3 +19,14 @@ export function contentOf(directory: string): readonly string[] {
     )
     .toSorted();
 }
+
+/** Every file with its bytes and when it was written last: for tools that leave all as it is. */
+export function untouchedContentOf(directory: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return `${path} ${statSync(path, { bigint: true }).mtimeNs} ${readFileSync(path).toString('base64')}`;
+    })
+    .toSorted();
+}

@@ -1,13 +1,5 @@
 /** replay, verify, and inspect as commands: on a stopped directory, on a live one, on an archive, and on damage. Nothing they look at is changed. */
-import {
-  cpSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +9,7 @@ import { connectHttp } from '../../client/http-client.ts';
 import { open } from '../../client/in-process-client.ts';
 import { archiveShard } from '../../persistence/archiver.ts';
 import { Child, startProcess, TempDirectory } from '../support/cluster.ts';
+import { untouchedContentOf } from '../support/directory-content.ts';
 import {
   alterSegment,
   readMeta,
@@ -99,18 +92,6 @@ async function spawned(...args: readonly string[]): Promise<Ran> {
   return { code, out: child.stdout, log: child.stderr.trim() };
 }
 
-/** Every file with its size, times, and bytes. */
-function contentOf(directory: string): readonly string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => {
-      const path = join(entry.parentPath, entry.name);
-      const { size, mtimeNs } = statSync(path, { bigint: true });
-      return `${path} ${size} ${mtimeNs} ${readFileSync(path).toString('base64')}`;
-    })
-    .toSorted();
-}
-
 // oxlint-disable-next-line typescript/no-explicit-any -- Documents of many shapes, whose fields are then compared.
 type Json = Readonly<Record<string, any>>;
 const parsed = (ran: Ran): Json => JSON.parse(ran.out) as Json;
@@ -118,7 +99,7 @@ const sumOf = (rows: readonly Json[], name: string): bigint =>
   rows.reduce((sum, row) => sum + BigInt(row[name] as string), 0n);
 
 test('a stopped directory is replayed, verified, and inspected, and stays as it is', async () => {
-  const before = contentOf(whole.path);
+  const before = untouchedContentOf(whole.path);
   const replayed = parsed(await spawned('replay', whole.path, '--json'));
   expect(replayed).toMatchObject({ type: 'balances', live: false, in_flight: [] });
   expect(replayed['accounts']).toHaveLength(ACCOUNTS);
@@ -137,7 +118,7 @@ test('a stopped directory is replayed, verified, and inspected, and stays as it 
   const overview = await spawned('inspect', whole.path);
   expect(overview.code).toBe(0);
   for (const name of segments(whole.path, 1)) expect(overview.out).toContain(name);
-  expect(contentOf(whole.path)).toEqual(before);
+  expect(untouchedContentOf(whole.path)).toEqual(before);
 });
 
 test('a replay to a time, the difference since, and what came before it add up', async () => {
@@ -353,13 +334,13 @@ test.each(DAMAGES)('$what is found, with exit code 3 and the place', async ({ ha
   const directory = join(own.path, 'ledger');
   cpSync(whole.path, directory, { recursive: true });
   harm(directory);
-  const before = contentOf(directory);
+  const before = untouchedContentOf(directory);
   const ran = await sycee('verify', directory, '--json');
   expect(ran.code).toBe(3);
   const document = parsed(ran);
   expect(document).toMatchObject({ sound: false });
   expect(document['findings'][0]).toMatchObject(finding);
-  expect(contentOf(directory)).toEqual(before);
+  expect(untouchedContentOf(directory)).toEqual(before);
 });
 
 test('sealed segments in an archive are read from there, and are verified alone', async () => {

@@ -35,6 +35,7 @@ import { type ShardRequest, taskOf } from '../../tools/shard-pool.ts';
 import { replayShardTask } from '../../tools/shard-replay.ts';
 import type { ShardAnswer, ShardState } from '../../tools/shard-task.ts';
 import { TempDirectory } from '../support/cluster.ts';
+import { untouchedContentOf } from '../support/directory-content.ts';
 import { readMeta, rewriteJournal, shardDirectory } from '../support/journal-surgery.ts';
 import { placementOf } from '../support/placement.ts';
 import { Supervised } from '../support/supervised.ts';
@@ -98,16 +99,6 @@ function resultOf(document: Json): Json {
 
 const snapshotsOf = (document: Json): readonly unknown[] =>
   (document['shards'] as readonly Json[]).map(({ snapshot }) => snapshot as unknown);
-
-function contentOf(directory: string): readonly string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => {
-      const path = join(entry.parentPath, entry.name);
-      return `${path} ${statSync(path, { bigint: true }).mtimeNs} ${readFileSync(path).toString('base64')}`;
-    })
-    .toSorted();
-}
 
 function copied(own: TempDirectory): string {
   const directory = join(own.path, 'ledger');
@@ -195,7 +186,7 @@ function disguise(directory: string, from: SnapshotFiles, to: SnapshotFiles): st
 }
 
 test('a replay gives the same from snapshots and from the start, to any moment', async () => {
-  const before = contentOf(whole);
+  const before = untouchedContentOf(whole);
   using capture = new Capture(whole);
   for (let shard = 0; shard < SHARDS; shard++) {
     const [newest, older] = snapshotsIn(whole, shard).map(({ sequence }) => sequence) as [
@@ -221,7 +212,7 @@ test('a replay gives the same from snapshots and from the start, to any moment',
   const account = (end['accounts'] as readonly Json[])[0]!['id'] as string;
   const statement = await json('replay', whole, '--account', account);
   expect((statement['entries'] as readonly Json[]).length).toBeGreaterThan(0);
-  expect(contentOf(whole)).toEqual(before);
+  expect(untouchedContentOf(whole)).toEqual(before);
 });
 
 test('the cut at any time, in the middle of walks, is the same with snapshots and without', async () => {

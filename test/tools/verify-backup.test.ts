@@ -10,7 +10,6 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -22,6 +21,7 @@ import { open } from '../../client/in-process-client.ts';
 import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
 import { Supervisor } from '../../sharding/supervisor.ts';
 import { TempDirectory } from '../support/cluster.ts';
+import { untouchedContentOf } from '../support/directory-content.ts';
 import { alterSegment, readMeta, segments, shardDirectory } from '../support/journal-surgery.ts';
 import { archiveSegments, segmentedLedger } from '../support/segmented-ledger.ts';
 import { type Json, sycee, syceeJson } from '../support/sycee.ts';
@@ -49,17 +49,6 @@ beforeAll(async () => {
 afterAll(() => made[Symbol.asyncDispose]());
 
 const verify = (...args: readonly string[]): Promise<Json> => syceeJson('verify', ...args);
-
-/** Every file with its times and bytes. */
-function contentOf(directory: string): readonly string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => {
-      const path = join(entry.parentPath, entry.name);
-      return `${path} ${statSync(path, { bigint: true }).mtimeNs} ${readFileSync(path).toString('base64')}`;
-    })
-    .toSorted();
-}
 
 function copyOf(directory: string, own: TempDirectory): string {
   const copy = join(own.path, 'copy');
@@ -93,7 +82,7 @@ function alterManifest(backup: string, change: (manifest: BackupManifest) => Bac
 }
 
 test('a backup is executed as its manifest says, and is sound; nothing in it is changed', async () => {
-  const before = contentOf(made.path);
+  const before = untouchedContentOf(made.path);
   const ofLedger = await verify(ledger);
   const found = await verify(whole);
   expect(found).toMatchObject({ code: 0, sound: true, kind: 'backup', live: false, log: '' });
@@ -104,7 +93,7 @@ test('a backup is executed as its manifest says, and is sound; nothing in it is 
   expect(found['snapshots']).toHaveLength(4);
   expect(found['ledgers']).toEqual(ofLedger['ledgers']);
   expect((await sycee('verify', whole)).out).toContain(`${whole} is sound`);
-  expect(contentOf(made.path)).toEqual(before);
+  expect(untouchedContentOf(made.path)).toEqual(before);
 });
 
 test('a backup of a ledger with an archive is sound with the archive, and without it from a snapshot on', async () => {

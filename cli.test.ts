@@ -102,10 +102,15 @@ test.each(['top', 'repl', 'completion'])('the verb %s is of a later version', as
 });
 
 test('init --print-config makes nothing', async () => {
-  const directory = join(tmpdir(), 'sycee-nowhere-at-all');
-  const { code, out } = await run('init', '--data', directory, '--print-config');
-  expect({ code, isThere: existsSync(directory) }).toEqual({ code: 0, isThere: false });
-  expect(out).toContain(directory);
+  const place = mkdtempSync(join(tmpdir(), 'sycee-cli-'));
+  try {
+    const directory = join(place, 'ledger');
+    const { code, out } = await run('init', '--data', directory, '--print-config');
+    expect({ code, isThere: existsSync(directory) }).toEqual({ code: 0, isThere: false });
+    expect(out).toContain(directory);
+  } finally {
+    rmSync(place, { recursive: true });
+  }
 });
 
 test('serve --print-config shows every value with its source, and starts nothing', async () => {

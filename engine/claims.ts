@@ -2,12 +2,14 @@
  * Who holds which key of this shard (see event-keys.ts), and who waits for it: first come, first served for each key.
  *
  * A key has an owner (a walk), a number of places of parked items that wait for it, and their queue (key-queues.ts). A key nobody owns or waits
- * for is not in the table.
+ * for is not in the table. The account of a row that somebody owns and nobody waits for is not there either: its owner is in account-owners.ts.
  */
+import type { AccountIndex } from './account-index.ts';
+import { AccountOwners, IN_TABLE } from './account-owners.ts';
+import type { AccountTable } from './account-table.ts';
 import { assert } from './assert.ts';
 import type { Columns } from './batch.ts';
-import { KeysAhead, type EventKeys } from './event-keys.ts';
-import type { EventShards } from './event-shards.ts';
+import { type EventKeys, KeyKind, KeysAhead } from './event-keys.ts';
 import { KeyQueues, NONE } from './key-queues.ts';
 import { KeyTable } from './key-table.ts';
 import { BLOCK_ROWS } from './look-ahead.ts';
@@ -15,25 +17,47 @@ import type { StateReader, StateWriter } from './state-words.ts';
 
 /** Of a key in a list: {id 4, kind} */
 export const KEY_WORDS = 5;
+const KIND = 4;
 const OWNER = 5;
 const WAITERS = 6;
-/** The last node of its queue, + 1. */
+/** The last node of its queue, + 1; and ROWLESS. */
 const LAST = 7;
+/** Of a key whose account had no row when it came into the table: whoever knows of a row has to look here all the same. */
+const ROWLESS = 0x80000000;
 
-/** The owner of keys that a walk of another shard has claimed here. Own walks have their number, which is below. */
+/** The owner of keys that a walk of another shard has claimed here. Own walks have their number, which is below IN_TABLE. */
 export const OWNER_AWAY = 0xffffffff;
 /** Not an owner: what `ownerUnlessAwaited` says of a key that others wait for. */
 export const AWAITED = -1;
 /** In place of a parked item: who asks has just come. */
 export const NEWCOMER = NONE;
 
+/** The keys that a walk has claimed, KEY_WORDS for each, and of each the row of its account + 1, or 0. */
+export interface HeldKeys {
+  readonly keys: Uint32Array;
+  readonly rows: Uint32Array;
+  readonly owner: number;
+}
+
+/** The accounts of this shard. */
+interface Accounts {
+  readonly accounts: AccountTable;
+  readonly accountIndex: AccountIndex;
+}
+
 export class Claims {
+  readonly #accounts: Accounts;
+  readonly #owners = new AccountOwners();
   readonly #keys: KeyTable;
+  /** Keys in the table that are ROWLESS. */
+  #rowless = 0;
   /** Its items are those that are parked. */
   readonly queues = new KeyQueues();
   #scans = 0;
   /** Of the rows of the batch that is open. */
   readonly ahead: KeysAhead;
+  /** What walks under way have claimed, told by who knows them. */
+  held: () => Iterable<HeldKeys> = () => [];
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
 
@@ -41,24 +65,52 @@ export class Claims {
   readonly seed: number;
 
   /** `keysAtFirst`: room to begin with, a power of two. */
-  constructor(seed: number, keysAtFirst = 256) {
+  constructor(accounts: Accounts, seed: number, keysAtFirst = 256) {
+    this.#accounts = accounts;
     this.seed = seed;
     this.ahead = new KeysAhead(seed);
     this.#keys = new KeyTable(keysAtFirst, seed);
   }
 
   get count(): number {
-    return this.#keys.count;
+    return this.#keys.count + this.#owners.count;
   }
 
   // Hot path.
   #find({ words, at, kinds, hashes }: EventKeys, key: number): number {
-    return this.#keys.find(words[key]!, at[key]!, kinds[key]!, hashes[key]);
+    const kind = kinds[key]!;
+    if (kind === KeyKind.account) return this.#keys.find(words[key]!, at[key]!, kind);
+    return this.#keys.find(words[key]!, at[key]!, kind, hashes[key]);
   }
 
   // Hot path.
   #obtain({ words, at, kinds, hashes }: EventKeys, key: number): number {
-    return this.#keys.obtain(words[key]!, at[key]!, kinds[key]!, hashes[key]);
+    const kind = kinds[key]!;
+    if (kind === KeyKind.account) return this.#keys.obtain(words[key]!, at[key]!, kind);
+    return this.#keys.obtain(words[key]!, at[key]!, kind, hashes[key]);
+  }
+
+  /** The row of an account's key, which is noted with it, or -1. */
+  // Hot path.
+  #rowOf({ words, at, rows }: EventKeys, key: number): number {
+    const likely = rows[key]!;
+    const { accounts, accountIndex } = this.#accounts;
+    const ids = words[key]!;
+    const id = at[key]!;
+    if (likely >= 0 && accounts.hasId(likely, ids, id)) return likely;
+    const row = accountIndex.find(ids, id, accountIndex.hash(ids, id));
+    rows[key] = row;
+    return row;
+  }
+
+  /** The owner of a key, 0 for none, or IN_TABLE: the table of keys knows, if anybody. */
+  // Hot path.
+  #owner(keys: EventKeys, key: number): number {
+    if (keys.kinds[key] !== KeyKind.account) return IN_TABLE;
+    const row = this.#rowOf(keys, key);
+    if (row === -1) return IN_TABLE;
+    const owner = this.#owners.of(row);
+    return owner === 0 && this.#rowless > 0 ? IN_TABLE : owner;
   }
 
   /** What is parked has its turns. They are counted in images, and nowhere else. */
@@ -67,106 +119,214 @@ export class Claims {
   }
 
   /** The owner, 0 when there is none; AWAITED when somebody who came earlier than the parked item, or NEWCOMER, waits for it. */
+  // Hot path.
   ownerUnlessAwaited(keys: EventKeys, key: number, item: number): number {
+    const owner = this.#owner(keys, key);
+    if (owner !== IN_TABLE) return owner;
     const entry = this.#find(keys, key);
     if (entry === -1) return 0;
     return this.#isFirst(entry, item) ? this.#keys.words[entry + OWNER]! : AWAITED;
   }
 
   /** Neither owned nor awaited by somebody who came earlier than the parked item, or NEWCOMER. */
+  // Hot path.
   isFree(keys: EventKeys, key: number, item: number): boolean {
+    const owner = this.#owner(keys, key);
+    if (owner !== IN_TABLE) return owner === 0;
     const entry = this.#find(keys, key);
     if (entry === -1) return true;
     return this.#keys.words[entry + OWNER] === 0 && this.#isFirst(entry, item);
   }
 
   #isFirst(entry: number, item: number): boolean {
-    const last = this.#keys.words[entry + LAST]!;
-    return last === 0 || this.queues.first(last - 1) === item;
+    const last = this.#last(entry);
+    return last === NONE || this.queues.first(last) === item;
   }
 
-  /** Takes a key for a walk, and says where it is, for `releaseAll`; -1 when that walk has it already. */
+  /** The last node of the queue of a key, or NONE. */
+  #last(entry: number): number {
+    return (this.#keys.words[entry + LAST]! & ~ROWLESS) - 1;
+  }
+
+  #setLast(entry: number, node: number): void {
+    const { words } = this.#keys;
+    words[entry + LAST] = (words[entry + LAST]! & ROWLESS) | (node + 1);
+  }
+
+  /**
+   * Takes a key for a walk; -1 when that walk has it already. What it says else goes with the key to `releaseAll`. Which row an account has, if any, is
+   * among the keys afterwards.
+   */
+  // Hot path.
   claim(keys: EventKeys, key: number, owner: number): number {
-    const entry = this.#obtain(keys, key);
-    const words = this.#keys.words;
+    const other = this.#owner(keys, key);
+    if (other === owner) return -1;
+    if (other !== IN_TABLE) {
+      assert(other === 0, 'a key has one owner');
+      this.#owners.take(keys.rows[key]!, owner);
+      return 0;
+    }
+    return this.#claimInTable(keys, key, owner);
+  }
+
+  #claimInTable(keys: EventKeys, key: number, owner: number): number {
+    const isAccount = keys.kinds[key] === KeyKind.account;
+    const row = isAccount ? keys.rows[key]! : -1;
+    if (row !== -1 && this.#find(keys, key) === -1) {
+      this.#owners.forget(row);
+      this.#owners.take(row, owner);
+      return 0;
+    }
+    const entry = this.#enter(keys, key, isAccount && row === -1);
+    const { words } = this.#keys;
     if (words[entry + OWNER] === owner) return -1;
     assert(words[entry + OWNER] === 0, 'a key has one owner');
     words[entry + OWNER] = owner;
     return entry;
   }
 
-  /** Looks ahead at the keys of rows of the open batch, all transfers, at most BLOCK_ROWS of them: at their hashes, and at where they are claimed. */
-  // Hot path.
-  // oxlint-disable-next-line max-params -- Rows, and where they belong.
-  lookAhead(columns: Columns, from: number, to: number, shards: EventShards, shard: number): void {
-    this.ahead.look(columns, from, to, shards, shard);
-    this.touched ^= this.#keys.touchAll(this.ahead.hashes, this.ahead.count);
+  /** The entry of a key in the table, made if it was not there. */
+  #enter(keys: EventKeys, key: number, isRowless: boolean): number {
+    const entry = this.#obtain(keys, key);
+    const { words } = this.#keys;
+    if (isRowless && words[entry + OWNER] === 0 && words[entry + WAITERS] === 0) {
+      words[entry + LAST] = ROWLESS;
+      this.#rowless++;
+    }
+    return entry;
   }
 
-  /** Frees the keys of a walk: {id 4, kind} for each. `places`: where each was claimed, or, where that is not known, any. */
+  #remove(entry: number): void {
+    if ((this.#keys.words[entry + LAST]! & ROWLESS) !== 0) this.#rowless--;
+    this.#keys.remove(entry);
+  }
+
+  /** Looks ahead at rows of the open batch, all transfers, at most BLOCK_ROWS of them: at hashes of ids, where these are claimed, and at owners of accounts. */
   // Hot path.
-  releaseAll(ids: Uint32Array, places: Uint32Array): void {
+  // oxlint-disable-next-line max-params -- Rows, and where they belong.
+  lookAhead(
+    columns: Columns,
+    from: number,
+    to: number,
+    home: Uint8Array,
+    shard: number,
+    accounts: Int32Array,
+  ): void {
+    this.ahead.look(columns, from, to, home, shard);
+    this.touched ^= this.#keys.touchAll(this.ahead.hashes, this.ahead.count);
+    this.touched ^= this.#owners.touchAll(accounts, 2 * (to - from));
+  }
+
+  /** Frees keys of a walk. `places`: where each was claimed, or, where that is not known, any. */
+  // Hot path.
+  releaseAll(keys: Uint32Array, rows: Uint32Array, places: Uint32Array): void {
     const table = this.#keys;
-    const count = ids.length / KEY_WORDS;
+    const owners = this.#owners;
+    const count = rows.length;
     for (let from = 0; from < count; from += BLOCK_ROWS) {
       const to = Math.min(from + BLOCK_ROWS, count);
+      this.touched ^= owners.touchEach(rows, from, to);
       this.touched ^= table.touchEntries(places, from, to);
-      for (let i = from; i < to; i++) this.#release(ids, i * KEY_WORDS, places[i]!);
+      for (let i = from; i < to; i++) {
+        const row = rows[i]! - 1;
+        const owner = row === -1 ? IN_TABLE : owners.of(row);
+        if (owner !== IN_TABLE && owner !== 0) owners.free(row);
+        else this.#release(keys, i * KEY_WORDS, row, places[i]!);
+      }
     }
   }
 
-  #release(ids: Uint32Array, at: number, likely: number): void {
-    const kind = ids[at + 4]!;
+  #release(ids: Uint32Array, at: number, row: number, likely: number): void {
+    const kind = ids[at + KIND]!;
     const isThere = this.#keys.isAt(likely, ids, at, kind);
     const entry = isThere ? likely : this.#keys.find(ids, at, kind);
     assert(entry !== -1, 'a released key was claimed');
     assert(this.#keys.words[entry + OWNER] !== 0, 'a released key was claimed');
     this.#keys.words[entry + OWNER] = 0;
-    const last = this.#keys.words[entry + LAST]!;
-    if (last === 0) this.#keys.remove(entry);
-    else this.queues.setDue(this.queues.first(last - 1));
+    const last = this.#last(entry);
+    if (last !== NONE) {
+      this.queues.setDue(this.queues.first(last));
+      return;
+    }
+    this.#remove(entry);
+    if (row !== -1) this.#owners.forget(row);
   }
 
   /** A parked item begins to wait for it. */
   await(keys: EventKeys, key: number, item: number): void {
-    const entry = this.#obtain(keys, key);
-    const words = this.#keys.words;
+    const isAccount = keys.kinds[key] === KeyKind.account;
+    const row = isAccount ? this.#rowOf(keys, key) : -1;
+    const owner = row === -1 ? 0 : this.#owners.hand(row);
+    const entry = this.#enter(keys, key, isAccount && row === -1);
+    const { words } = this.#keys;
+    if (owner !== 0) words[entry + OWNER] = owner;
     words[entry + WAITERS] = words[entry + WAITERS]! + 1;
-    words[entry + LAST] = this.queues.append(words[entry + LAST]! - 1, item) + 1;
+    this.#setLast(entry, this.queues.append(this.#last(entry), item));
   }
 
   /** A parked item has had its turn: it gives its keys back in the opposite order. */
   leave(keys: EventKeys, key: number, item: number): void {
     const entry = this.#find(keys, key);
     assert(entry !== -1, 'a key that is left was awaited');
-    const words = this.#keys.words;
+    const { words } = this.#keys;
     assert(words[entry + WAITERS]! > 0, 'a key that is left was awaited');
     words[entry + WAITERS] = words[entry + WAITERS]! - 1;
-    const last = this.queues.remove(words[entry + LAST]! - 1, item);
-    words[entry + LAST] = last + 1;
+    const last = this.queues.remove(this.#last(entry), item);
+    this.#setLast(entry, last);
     if (last !== NONE) this.queues.setDue(this.queues.first(last));
-    else if (words[entry + OWNER] === 0) this.#keys.remove(entry);
+    else if (words[entry + OWNER] === 0) this.#remove(entry);
   }
 
-  /** Queues are not in an image: they follow from what is parked, in its order. */
+  /** Calls back for each key, {id 4, kind, owner, waiters, ROWLESS or what its queue is}, in no order that anything may depend on. Valid during the call. */
+  #forEach(visit: (entry: Uint32Array) => void): void {
+    this.#keys.forEach(visit);
+    const entry = new Uint32Array(LAST + 1);
+    let found = 0;
+    for (const { keys, rows, owner } of this.held()) {
+      for (let i = 0; i < rows.length; i++) {
+        if (rows[i] === 0 || this.#owners.of(rows[i]! - 1) !== owner) continue;
+        entry.set(keys.subarray(i * KEY_WORDS, (i + 1) * KEY_WORDS));
+        entry[OWNER] = owner;
+        visit(entry);
+        found++;
+      }
+    }
+    assert(found === this.#owners.count, 'every owner of an account is a walk under way');
+  }
+
+  /** An image has all keys as the table has them. Queues are not in it: they follow from what is parked, in its order. */
   save(out: StateWriter): void {
     out.put(this.#scans);
-    this.#keys.save(out, LAST);
+    out.put(this.count);
+    this.#forEach((entry) => {
+      entry.fill(0, LAST);
+      out.putList(entry);
+    });
   }
 
-  /** Whoever is parked has to `await` its keys again. */
+  /**
+   * Whoever is parked has to `await` its keys again. The accounts may not be there yet: all keys stay in the table until they are released, as if they had
+   * had no rows.
+   */
   load(from: StateReader): void {
     this.#scans = from.take();
-    this.#keys.load(from);
-    const { words } = this.#keys;
-    this.#keys.forEach((_, at) => words.fill(0, at + WAITERS, at + LAST + 1));
+    assert(this.#keys.count === 0, 'claims are loaded where there are none');
+    for (let left = from.take(); left > 0; left--) {
+      const key = from.takeList();
+      const kind = key[KIND]!;
+      const entry = this.#keys.obtain(key, 0, kind);
+      this.#keys.words[entry + OWNER] = key[OWNER]!;
+      if (kind !== KeyKind.account) continue;
+      this.#keys.words[entry + LAST] = ROWLESS;
+      this.#rowless++;
+    }
   }
 
   /** Order-free sum over keys, for the digest. */
   digest(mix: (words: Uint32Array, at: number, count: number) => number): number {
     let sum = 0;
-    this.#keys.forEach((entry) => {
-      sum = (sum + mix(entry, 0, 7)) | 0;
+    this.#forEach((entry) => {
+      sum = (sum + mix(entry, 0, LAST)) | 0;
     });
     return sum >>> 0;
   }

@@ -189,8 +189,9 @@ export class CreateRequests {
     if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);
     else if (this.#ledger.shards === 1) accounts.lookAhead(i, end, null);
     else {
+      const { home } = this.#shardsOf;
       accounts.lookAhead(i, end, this.#shardsOf);
-      this.#claims.lookAhead(this.#columns, i, end, this.#shardsOf, this.#ledger.shard);
+      this.#claims.lookAhead(this.#columns, i, end, home, this.#ledger.shard, accounts.rowsAhead);
     }
     return end;
   }

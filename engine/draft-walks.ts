@@ -2,9 +2,10 @@
  * Walks that begin in the group under way, and may still be joined: events that span the same shards and can start in the same group become
  * one walk, in order of arrival, so that a hot account costs a walk for each group commit and not for each transfer.
  */
+import { IN_TABLE } from './account-owners.ts';
 import { assert } from './assert.ts';
-import { BatchKind, type Columns, ROW_WORDS } from './batch.ts';
-import { AWAITED, NEWCOMER, OWNER_AWAY, type Claims } from './claims.ts';
+import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
+import { AWAITED, NEWCOMER, type Claims } from './claims.ts';
 import { addPath, addShard, EventKeys } from './event-keys.ts';
 import type { EventShards } from './event-shards.ts';
 import type { Ledger } from './ledger.ts';
@@ -68,8 +69,9 @@ export class DraftWalks {
 
   constructor(parts: DraftParts) {
     this.#parts = parts;
-    const newKeys = (): EventKeys =>
-      new EventKeys(parts.ledger, parts.claims.seed, parts.claims.ahead);
+    const { ledger, claims, units } = parts;
+    const { accounts } = units.transferRules;
+    const newKeys = (): EventKeys => new EventKeys(ledger, claims.seed, claims.ahead, accounts);
     this.#keys = newKeys();
     this.#legs = Array.from({ length: LEGS_KEPT }, newKeys);
   }
@@ -116,7 +118,7 @@ export class DraftWalks {
       addShard(path, shards.home[i]!);
       addShard(path, shards.away[i]!);
       const keys = this.#legs[(i - from) % LEGS_KEPT]!;
-      this.#collectRow(columns, i, marks[i]!, shards, keys);
+      keys.collectRow(columns, i, marks[i]!, shards);
       const owner = this.#ownerOfKeys(found, NEWCOMER, keys);
       if (owner === MUST_WAIT) return false;
       found = owner;
@@ -126,30 +128,13 @@ export class DraftWalks {
     const draft = found ?? this.#draftFor(columns.kind, n, path);
     for (let i = from; i < to; i++) {
       const keys = this.#legs[(i - from) % LEGS_KEPT]!;
-      if (n > LEGS_KEPT) this.#collectRow(columns, i, marks[i]!, shards, keys);
+      if (n > LEGS_KEPT) keys.collectRow(columns, i, marks[i]!, shards);
       columns.copyRow(i, this.#event, 0);
       appendThin(draft.events, this.#event, 0, ROW_WORDS);
       draft.load.claim(keys, draft.number);
       this.#note(draft, marks[i]!, slot, i);
     }
     return true;
-  }
-
-  /** With the rows of the accounts, where these have been looked ahead at. */
-  // Hot path.
-  // oxlint-disable-next-line max-params -- A row, what is known of it, and where its keys go.
-  #collectRow(
-    columns: Columns,
-    i: number,
-    mark: number,
-    shards: EventShards,
-    keys: EventKeys,
-  ): void {
-    const { rowsAhead, aheadFrom, aheadTo } = this.#parts.units.transferRules.accounts;
-    const isAhead = columns.kind === BatchKind.transfers && i >= aheadFrom && i < aheadTo;
-    keys.debitRow = isAhead ? rowsAhead[2 * (i - aheadFrom)]! : -1;
-    keys.creditRow = isAhead ? rowsAhead[2 * (i - aheadFrom) + 1]! : -1;
-    keys.collectRow(columns, i, mark, shards);
   }
 
   /** The draft that has some of the collected keys, as `draft` may have others; null when none has. */
@@ -196,7 +181,7 @@ export class DraftWalks {
     draft.rows = 0;
     for (const list of [draft.events, draft.marks, draft.requests]) list.length = 0;
     draft.load.clear();
-    assert(draft.number < OWNER_AWAY, 'walk numbers fit into a word');
+    assert(draft.number < IN_TABLE, 'walk numbers fit into a word');
     this.#drafts.push(draft);
     return draft;
   }

@@ -47,7 +47,7 @@ function keysOf(shard: number, kind: BatchKind, event: Uint32Array, mark: number
   expect(listOf(keys)).toEqual(found);
   if (kind === BatchKind.accounts) return found;
   // Looked ahead at, it has the same hashes too, and the row of another batch has not.
-  ahead.look(columns, 0, 1, shards, shard);
+  ahead.look(columns, 0, 1, shards.home, shard);
   expect([...ahead.hashes.subarray(0, ahead.count)].every((hash) => hash !== 0)).toBe(true);
   keys.collectRow(columns, 0, mark, shards);
   expect(listOf(keys)).toEqual(found);
@@ -60,7 +60,8 @@ function keysOf(shard: number, kind: BatchKind, event: Uint32Array, mark: number
 
 function listOf(keys: EventKeys) {
   const list = Array.from({ length: keys.count }, (_, i) => {
-    expect(keys.hashes[i]).toBe(hashId(keys.words[i]!, keys.at[i]!, SEED ^ keys.kinds[i]!));
+    const hash = hashId(keys.words[i]!, keys.at[i]!, SEED ^ keys.kinds[i]!);
+    if (keys.kinds[i] !== account) expect(keys.hashes[i]).toBe(hash);
     return [keys.kinds[i], keys.words[i]![keys.at[i]!]];
   });
   return list.toSorted(([a = 0, x = 0], [b = 0, y = 0]) => a - b || x - y);

@@ -22,19 +22,16 @@ const DEBIT = 4;
 const CREDIT = 8;
 const PENDING = 16;
 const CODE_FLAGS = 29;
-/** Keys whose hashes are kept for a row: its id, its debit account, its credit account. */
-const KEYS_AHEAD = 3;
-
-/** Hashes of the keys of rows of an open batch, which are computed a block at a time. */
+/** Hashes of the ids of rows of an open batch of transfers, as the table of claims has them, which are computed a block at a time. */
 export class KeysAhead {
   readonly #seed: number;
   /** The rows whose hashes are here; none when `to` is not above `from`. */
   from = 0;
   to = 0;
-  /** KEYS_AHEAD for each row; only those of this shard's keys are set. */
-  readonly byRow = new Int32Array(KEYS_AHEAD * BLOCK_ROWS);
+  /** Of each row; only those of this shard's are set. */
+  readonly byRow = new Int32Array(BLOCK_ROWS);
   /** Those that are set, one after the other. */
-  readonly hashes = new Int32Array(KEYS_AHEAD * BLOCK_ROWS);
+  readonly hashes = new Int32Array(BLOCK_ROWS);
   count = 0;
 
   constructor(seed: number) {
@@ -46,69 +43,61 @@ export class KeysAhead {
     this.to = this.from;
   }
 
-  /** Of rows of a batch of transfers, at most BLOCK_ROWS of them. */
+  /** Of rows of a batch of transfers, at most BLOCK_ROWS of them, those that are at home on a shard. */
   // Hot path.
   // oxlint-disable-next-line max-params -- Rows, and where they belong.
-  look(
-    columns: Columns,
-    from: number,
-    to: number,
-    { home, away }: EventShards,
-    shard: number,
-  ): void {
-    const { words, at, step } = columns;
+  look(columns: Columns, from: number, to: number, home: Uint8Array, shard: number): void {
+    const { words } = columns;
     const { byRow, hashes } = this;
+    const step = columns.step[Transfer.id]!;
+    const start = columns.at[Transfer.id]!;
     this.from = from;
     this.to = to;
     let count = 0;
     for (let i = from; i < to; i++) {
-      const place = KEYS_AHEAD * (i - from);
-      if (home[i] === shard) {
-        const id = at[Transfer.id]! + i * step[Transfer.id]!;
-        const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-        const hash = hashId(words, id, this.#seed ^ KeyKind.transfer);
-        const debit = hashId(words, dr, this.#seed ^ KeyKind.account);
-        byRow[place] = hash;
-        byRow[place + 1] = debit;
-        hashes[count++] = hash;
-        hashes[count++] = debit;
-      }
-      if (away[i] === shard) {
-        const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
-        const credit = hashId(words, cr, this.#seed ^ KeyKind.account);
-        byRow[place + 2] = credit;
-        hashes[count++] = credit;
-      }
+      if (home[i] !== shard) continue;
+      const hash = hashId(words, start + i * step, this.#seed ^ KeyKind.transfer);
+      byRow[i - from] = hash;
+      hashes[count++] = hash;
     }
     this.count = count;
   }
 }
 
+/** Likely rows of the accounts of rows of an open batch, see `TransferAccounts`. */
+export interface AccountsAhead {
+  readonly rowsAhead: Int32Array;
+  readonly aheadFrom: number;
+  readonly aheadTo: number;
+}
+
+const NOTHING_AHEAD: AccountsAhead = { rowsAhead: new Int32Array(0), aheadFrom: 0, aheadTo: 0 };
+
 export class EventKeys {
   readonly #here: { readonly shard: number; readonly shards: number };
   readonly #seed: number;
   readonly #ahead: KeysAhead;
+  readonly #accounts: AccountsAhead;
   count = 0;
   readonly words: Uint32Array[] = Array.from({ length: KEYS_MAX }, () => ZERO);
   readonly at = new Int32Array(KEYS_MAX);
   readonly kinds = new Uint8Array(KEYS_MAX);
-  /** As the table of claims hashes them. */
+  /** As the table of claims hashes them; of accounts, which are seldom looked for there, none. */
   readonly hashes = new Int32Array(KEYS_MAX);
   /** Of accounts: the likely row, -1 for unknown. */
   readonly rows = new Int32Array(KEYS_MAX);
-  /** Likely rows of the accounts of the next `collectRow`, -1 for unknown. */
-  debitRow = -1;
-  creditRow = -1;
 
-  /** `ahead`: of the rows that `collectRow` is asked for. */
+  /** `ahead`, `accounts`: of the rows that `collectRow` is asked for. */
   constructor(
     here: { readonly shard: number; readonly shards: number },
     seed: number,
     ahead = new KeysAhead(seed),
+    accounts = NOTHING_AHEAD,
   ) {
     this.#here = here;
     this.#seed = seed | 0;
     this.#ahead = ahead;
+    this.#accounts = accounts;
   }
 
   /** Notes the own keys of the event whose 32 words begin at `at`. */
@@ -123,14 +112,12 @@ export class EventKeys {
     const isResolving = ((events[at + CODE_FLAGS]! >>> 16) & RESOLVING) !== 0;
     if (shardOf(events, at + DEBIT, shards) === shard) {
       this.#add(events, at, KeyKind.transfer);
-      this.#add(events, at + DEBIT, KeyKind.account);
+      this.#addAccount(events, at + DEBIT, -1);
       if (isResolving) this.#addPending(events, at + PENDING);
       this.#addImports(mark);
     }
     if (isResolving && isZero(events, at + CREDIT)) return;
-    if (shardOf(events, at + CREDIT, shards) === shard) {
-      this.#add(events, at + CREDIT, KeyKind.account);
-    }
+    if (shardOf(events, at + CREDIT, shards) === shard) this.#addAccount(events, at + CREDIT, -1);
   }
 
   /** The same for a row of a batch that lies by column, and whose shards are known. */
@@ -146,18 +133,14 @@ export class EventKeys {
     }
     const isResolving =
       (halves[at[Transfer.flags]! + i * step[Transfer.flags]!]! & RESOLVING) !== 0;
-    const { byRow, from, to } = this.#ahead;
-    const isAhead = i >= from && i < to;
-    const place = KEYS_AHEAD * (i - from);
+    const { rowsAhead, aheadFrom, aheadTo } = this.#accounts;
+    const likely = i >= aheadFrom && i < aheadTo ? 2 * (i - aheadFrom) : -1;
     if (home[i] === shard) {
+      const { byRow, from, to } = this.#ahead;
       const dr = at[Transfer.debitAccountId]! + i * step[Transfer.debitAccountId]!;
-      if (isAhead) {
-        this.#addHashed(words, id, KeyKind.transfer, -1, byRow[place]!);
-        this.#addHashed(words, dr, KeyKind.account, this.debitRow, byRow[place + 1]!);
-      } else {
-        this.#add(words, id, KeyKind.transfer);
-        this.#add(words, dr, KeyKind.account, this.debitRow);
-      }
+      if (i >= from && i < to) this.#addHashed(words, id, KeyKind.transfer, byRow[i - from]!);
+      else this.#add(words, id, KeyKind.transfer);
+      this.#addAccount(words, dr, likely === -1 ? -1 : rowsAhead[likely]!);
       if (isResolving) {
         this.#addPending(words, at[Transfer.pendingId]! + i * step[Transfer.pendingId]!);
       }
@@ -166,13 +149,12 @@ export class EventKeys {
     if (away[i] !== shard) return;
     const cr = at[Transfer.creditAccountId]! + i * step[Transfer.creditAccountId]!;
     if (isResolving && isZero(words, cr)) return;
-    if (isAhead) this.#addHashed(words, cr, KeyKind.account, this.creditRow, byRow[place + 2]!);
-    else this.#add(words, cr, KeyKind.account, this.creditRow);
+    this.#addAccount(words, cr, likely === -1 ? -1 : rowsAhead[likely + 1]!);
   }
 
   #collectAccount(words: Uint32Array, id: number, mark: number): void {
     if (shardOf(words, id, this.#here.shards) !== this.#here.shard) return;
-    this.#add(words, id, KeyKind.account);
+    this.#addAccount(words, id, -1);
     if ((mark & EventMark.imported) !== 0) this.#add(ZERO, 0, KeyKind.importAccounts);
   }
 
@@ -185,16 +167,22 @@ export class EventKeys {
   }
 
   // Hot path.
-  #add(words: Uint32Array, at: number, kind: number, row = -1): void {
-    this.#addHashed(words, at, kind, row, hashId(words, at, this.#seed ^ kind));
-  }
-
-  // Hot path.
-  // oxlint-disable-next-line max-params -- A key and what is known of it.
-  #addHashed(words: Uint32Array, at: number, kind: number, row: number, hash: number): void {
+  #addAccount(words: Uint32Array, at: number, row: number): void {
     this.words[this.count] = words;
     this.at[this.count] = at;
     this.rows[this.count] = row;
+    this.kinds[this.count++] = KeyKind.account;
+  }
+
+  // Hot path.
+  #add(words: Uint32Array, at: number, kind: number): void {
+    this.#addHashed(words, at, kind, hashId(words, at, this.#seed ^ kind));
+  }
+
+  // Hot path.
+  #addHashed(words: Uint32Array, at: number, kind: number, hash: number): void {
+    this.words[this.count] = words;
+    this.at[this.count] = at;
     this.hashes[this.count] = hash;
     this.kinds[this.count++] = kind;
   }

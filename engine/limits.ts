@@ -24,6 +24,7 @@ export const GROUP_INPUT_ROWS_MAX = (GROUP_ROWS_MAX - 1 - EXPIRIES_MAX) >> 1;
 export const ACCOUNTS_BYTES_MAX = 2 ** 35;
 export const ACCOUNT_STAMPS_BYTES_MAX = 2 ** 31;
 export const ACCOUNT_SLOTS_BYTES_MAX = 2 ** 33;
+export const ACCOUNT_OWNERS_BYTES_MAX = 2 ** 30;
 export const TRANSFER_SLOTS_BYTES_MAX = 3 * 2 ** 34;
 export const PENDINGS_BYTES_MAX = 2 ** 34;
 /** Journal sequences keep 40 bits in a position: at 10,000 groups a second that lasts three years. */

@@ -65,7 +65,8 @@ export class StateMachine {
     this.sent = new Float64Array(options.shards);
     this.received = new Float64Array(options.shards);
     this.acknowledged = new Float64Array(options.shards);
-    this.#claims = new Claims(options.seed, 2 ** Math.floor(Math.log2(group.batchRowsMax)));
+    const keysAtFirst = 2 ** Math.floor(Math.log2(group.batchRowsMax));
+    this.#claims = new Claims(this.ledger, options.seed, keysAtFirst);
     const { ledger, shelf, requests, outcomes } = this;
     const claims = this.#claims;
     const carried = new Carried(options.seed);

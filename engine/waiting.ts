@@ -48,7 +48,9 @@ export class Waiting {
 
   constructor(parts: WaitingParts) {
     this.#parts = parts;
-    this.#keys = new EventKeys(parts.ledger, parts.claims.seed, parts.claims.ahead);
+    const { ledger, claims, units } = parts;
+    const { accounts } = units.transferRules;
+    this.#keys = new EventKeys(ledger, claims.seed, claims.ahead, accounts);
   }
 
   get count(): number {

@@ -11,7 +11,7 @@
  */
 import { assert } from './assert.ts';
 import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
-import { OWNER_AWAY, type Claims } from './claims.ts';
+import { OWNER_AWAY, type Claims, type HeldKeys } from './claims.ts';
 import { DraftWalks, type Draft, type RowsKnown } from './draft-walks.ts';
 import { EventKeys } from './event-keys.ts';
 import {
@@ -82,6 +82,14 @@ export class Walks {
     this.#lookAhead = new LookAhead(parts.ledger);
     this.#decision = new WalkDecision({ ...parts, outgoing });
     this.#apply = new WalkApply(parts);
+    parts.claims.held = () => this.#held();
+  }
+
+  *#held(): Iterable<HeldKeys> {
+    const { shard } = this.#parts.ledger;
+    for (const { keys, rows, first, number } of this.#walks.values()) {
+      yield { keys, rows, owner: first === shard ? number : OWNER_AWAY };
+    }
   }
 
   get underWay(): number {
@@ -237,7 +245,7 @@ export class Walks {
     const key = walkKey(body[message + LinkHead.first]!, body[message + LinkHead.walk]!);
     const walk = this.#walks.get(key);
     assert(walk !== undefined, 'a decision comes back to a walk under way');
-    claims.releaseAll(walk.keys, walk.places);
+    claims.releaseAll(walk.keys, walk.rows, walk.places);
     this.freed = true;
     const at = this.#apply.apply(body, message, walk);
     if (walk.first === ledger.shard) {

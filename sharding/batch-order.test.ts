@@ -438,6 +438,27 @@ describe('the order of a batch', () => {
     }
   });
 
+  test('what a batch touched is forgotten, too, when its number comes round again', () => {
+    const order = new BatchOrder(2);
+    const first: readonly Row[] = [
+      [1n, a, b, imported],
+      [2n, b, c, imported],
+      [3n, c, x, imported],
+      [4n, y, a, imported],
+    ];
+    expect(planned(order, byRow(first)).isRest).toEqual([false, false, false, false]);
+    const filler = byRow([[8n, z, z]]);
+    for (let i = 0; i < 2 ** 17 - 2; i++) order.plan(filler);
+    // x lies where it lay.
+    const rows: readonly Row[] = [
+      [5n, z, z],
+      [9n, z, z],
+      [7n, b, x],
+      [6n, y, c, imported],
+    ];
+    expect(planned(order, byRow(rows)).isRest).toEqual([false, false, false, false]);
+  });
+
   test('two accounts with the same hash are two keys', () => {
     const p = 0xcd06b7cb90ac5167ddaf797120ec78b5n;
     const q = 0x6b3bfa5e7bced4a60175e8d5306aaad4n;

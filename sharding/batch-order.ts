@@ -14,24 +14,34 @@
  * - B3 It joins the rest if it conflicts with an earlier one of the first wave over a key that is not on the shard to which both were
  *   sent: only one ring keeps an order. Else it joins the first wave.
  *
- * The keys seen lie in an open-addressed table of four words each: {generation, hash, word offset of the key, owner | marks}. A slot of
- * another generation is empty, so nothing is cleared between batches and nothing is allocated for one. Behind the table lies a slot for the
- * order of imports of each shard.
+ * The keys seen lie one after the other, four words each: {hash, word offset of the key, owner | marks, 0}. An open-addressed index, small enough for
+ * the processor's cache, has a word for each: its number and the generation, which is the batch's. A slot of another generation is empty, so nothing is
+ * cleared between batches and nothing is allocated for one. Behind the keys lies one for the order of imports of each shard.
  */
-import { isZero } from '../engine/arithmetic.ts';
+import { equals, isZero } from '../engine/arithmetic.ts';
 import { assert } from '../engine/assert.ts';
 import { Account, BatchKind, Transfer, type Columns } from '../engine/batch.ts';
 import { AccountFlags, RESOLVING, TransferFlags } from '../engine/flags.ts';
 import { BATCH_EVENTS_MAX, SHARDS_MAX } from '../engine/limits.ts';
+import { BLOCK_ROWS } from '../engine/look-ahead.ts';
 import { hashId, shardOf } from '../engine/placement.ts';
 
-/** In the table: two accounts, an id, and the id of a pending transfer. */
+/** In the index: two accounts, an id, and the id of a pending transfer. */
 const HASHED_KEYS_PER_ROW = 4;
 const KEYS_PER_ROW = HASHED_KEYS_PER_ROW + 1;
 const SLOTS = 65_536;
-assert(SLOTS >= 2 * HASHED_KEYS_PER_ROW * BATCH_EVENTS_MAX, 'at most half of the slots are taken');
+const KEY_BITS = 15;
+const KEYS_MAX = 1 << KEY_BITS;
+assert(KEYS_MAX >= HASHED_KEYS_PER_ROW * BATCH_EVENTS_MAX, 'each key has a number');
+assert(SLOTS >= 2 * KEYS_MAX, 'at most half of the slots are taken');
+const GENERATIONS = 1 << (32 - KEY_BITS);
+/** Words of a key, and of them that of its hash, of where it is, and of its owner and marks. */
+const KEY_WORDS = 4;
+const [HASH, AT, MARKS] = [0, 1, 2];
+/** Keys of a row that are looked ahead at: its debit account, its credit account, its id. */
+const KEYS_AHEAD = 3;
 
-/** Whose key it is, so that an id is told from an account of the same number: accounts are 0, the ids of the transfers of home h are h + 1. Above the marks in the fourth word. */
+/** Whose key it is, so that an id is told from an account of the same number: accounts are 0, the ids of the transfers of home h are h + 1. Above the marks. */
 const OWNER_SHIFT = 8;
 const ACCOUNT = 0;
 /** How units before touched a key: sent to the shard that owns it, sent to another shard, or part of the rest. */
@@ -56,10 +66,20 @@ export class BatchOrder {
   restMaskHigh = 0;
   readonly #shards: number;
   readonly #seed: number;
-  readonly #slots = new Int32Array((SLOTS + SHARDS_MAX) * 4);
+  readonly #index = new Int32Array(SLOTS);
+  readonly #keys = new Int32Array((KEYS_MAX + SHARDS_MAX) * KEY_WORDS);
+  #count = 0;
   #generation = 0;
-  /** The keys of the unit at hand: their slots (word offsets), and the shards that own them. */
-  readonly #unitSlots = new Int32Array(BATCH_EVENTS_MAX * KEYS_PER_ROW);
+  /** Of the rows that were looked ahead at: the shards of their accounts, and KEYS_AHEAD hashes for each. */
+  #aheadFrom = 0;
+  #aheadTo = 0;
+  readonly #homes = new Uint8Array(BLOCK_ROWS);
+  readonly #aways = new Uint8Array(BLOCK_ROWS);
+  readonly #hashes = new Int32Array(KEYS_AHEAD * BLOCK_ROWS);
+  /** Where reads go that are made for the cache's sake only. */
+  touched = 0;
+  /** The keys of the unit at hand (word offsets), and the shards that own them. */
+  readonly #unitWords = new Int32Array(BATCH_EVENTS_MAX * KEYS_PER_ROW);
   readonly #unitOwners = new Uint8Array(BATCH_EVENTS_MAX * KEYS_PER_ROW);
   #unitKeys = 0;
   /** The shards of the unit at hand. */
@@ -102,27 +122,67 @@ export class BatchOrder {
     }
   }
 
+  /** Looks ahead at a block of transfers that begins with a row: at their shards, at their hashes, and at where the index has these. */
+  // Hot path.
+  #lookAhead({ words, at, step, n }: Columns, from: number): void {
+    const homes = this.#homes;
+    const aways = this.#aways;
+    const hashes = this.#hashes;
+    const index = this.#index;
+    const count = Math.min(BLOCK_ROWS, n - from);
+    const drStep = step[Transfer.debitAccountId]!;
+    const crStep = step[Transfer.creditAccountId]!;
+    const idStep = step[Transfer.id]!;
+    const drStart = at[Transfer.debitAccountId]! + from * drStep;
+    const crStart = at[Transfer.creditAccountId]! + from * crStep;
+    const idStart = at[Transfer.id]! + from * idStep;
+    for (let i = 0; i < count; i++) {
+      const dr = drStart + i * drStep;
+      const cr = crStart + i * crStep;
+      homes[i] = shardOf(words, dr, this.#shards);
+      aways[i] = shardOf(words, cr, this.#shards);
+      hashes[KEYS_AHEAD * i] = hashId(words, dr, this.#seed);
+      hashes[KEYS_AHEAD * i + 1] = hashId(words, cr, this.#seed);
+      hashes[KEYS_AHEAD * i + 2] = hashId(words, idStart + i * idStep, this.#seed);
+    }
+    let touched = 0;
+    for (let i = 0; i < KEYS_AHEAD * count; i++) touched ^= index[hashes[i]! & (SLOTS - 1)]!;
+    this.touched ^= touched;
+    this.#aheadFrom = from;
+    this.#aheadTo = from + count;
+  }
+
+  /** Where in the block that was looked ahead at a row is; rows come in order. */
+  // Hot path.
+  #placeOf(columns: Columns, row: number): number {
+    if (row >= this.#aheadTo) this.#lookAhead(columns, row);
+    return row - this.#aheadFrom;
+  }
+
   /** A unit of one transfer with three keys: what `#planUnit` does, without its lists. */
   // Hot path.
   #planPlain(columns: Columns, row: number): void {
     const { words, at, step } = columns;
-    const slots = this.#slots;
+    const keys = this.#keys;
+    const place = this.#placeOf(columns, row);
+    const hashes = this.#hashes;
+    const hash = KEYS_AHEAD * place;
     const dr = at[Transfer.debitAccountId]! + row * step[Transfer.debitAccountId]!;
     const cr = at[Transfer.creditAccountId]! + row * step[Transfer.creditAccountId]!;
-    const home = shardOf(words, dr, this.#shards);
-    const away = shardOf(words, cr, this.#shards);
+    const home = this.#homes[place]!;
+    const away = this.#aways[place]!;
     const first = home < away ? home : away;
-    const debit = this.#slotOf(words, dr, ACCOUNT) + 3;
-    const credit = this.#slotOf(words, cr, ACCOUNT) + 3;
+    const debit = this.#keyOf(words, dr, ACCOUNT, hashes[hash]!) + MARKS;
+    const credit = this.#keyOf(words, cr, ACCOUNT, hashes[hash + 1]!) + MARKS;
     const id = at[Transfer.id]! + row * step[Transfer.id]!;
-    const own = this.#slotOf(words, id, home + 1) + 3;
+    const own = this.#keyOf(words, id, home + 1, hashes[hash + 2]!) + MARKS;
     const isRest =
-      mustWait(slots[debit]! | slots[own]!, home === first) ||
-      mustWait(slots[credit]!, away === first);
+      mustWait(keys[debit]! | keys[own]!, home === first) ||
+      mustWait(keys[credit]!, away === first);
     const mark = markOf(isRest, home === first);
-    slots[debit]! |= mark;
-    slots[own]! |= mark;
-    slots[credit]! |= markOf(isRest, away === first);
+    keys[debit]! |= mark;
+    keys[own]! |= mark;
+    keys[credit]! |= markOf(isRest, away === first);
     this.shard[row] = first;
     this.isRest[row] = isRest ? 1 : 0;
     if (isRest) {
@@ -142,11 +202,12 @@ export class BatchOrder {
     const first = lowestShard(this.#unitMaskLow, this.#unitMaskHigh);
     let isRest = false;
     for (let key = 0; key < this.#unitKeys; key++) {
-      const marks = this.#slots[this.#unitSlots[key]! + 3]!;
+      const marks = this.#keys[this.#unitWords[key]! + MARKS]!;
       if (mustWait(marks, this.#unitOwners[key] === first)) isRest = true;
     }
     for (let key = 0; key < this.#unitKeys; key++) {
-      this.#slots[this.#unitSlots[key]! + 3]! |= markOf(isRest, this.#unitOwners[key] === first);
+      const word = this.#unitWords[key]! + MARKS;
+      this.#keys[word]! |= markOf(isRest, this.#unitOwners[key] === first);
     }
     for (let row = from; row < to; row++) {
       this.shard[row] = first;
@@ -174,22 +235,27 @@ export class BatchOrder {
     this.restMaskHigh = (this.restMaskHigh | this.#unitMaskHigh) >>> 0;
   }
 
+  // Hot path.
   #touchTransfer(columns: Columns, row: number): void {
     const { words, at, step } = columns;
+    const place = this.#placeOf(columns, row);
+    const hashes = this.#hashes;
+    const hash = KEYS_AHEAD * place;
     const dr = at[Transfer.debitAccountId]! + row * step[Transfer.debitAccountId]!;
     const cr = at[Transfer.creditAccountId]! + row * step[Transfer.creditAccountId]!;
-    const home = shardOf(words, dr, this.#shards);
+    const home = this.#homes[place]!;
     const flags = flagsOf(columns, row);
     const isResolving = (flags & RESOLVING) !== 0;
-    this.#touch(words, dr, ACCOUNT, home);
+    this.#addKey(this.#keyOf(words, dr, ACCOUNT, hashes[hash]!), home);
     // A post or void that leaves its credit account out is its home's alone, as the shards see it (engine/event-keys.ts).
     if (!isResolving || !isZero(words, cr)) {
-      this.#touch(words, cr, ACCOUNT, shardOf(words, cr, this.#shards));
+      this.#addKey(this.#keyOf(words, cr, ACCOUNT, hashes[hash + 1]!), this.#aways[place]!);
     }
-    this.#touch(words, at[Transfer.id]! + row * step[Transfer.id]!, home + 1, home);
+    const id = at[Transfer.id]! + row * step[Transfer.id]!;
+    this.#addKey(this.#keyOf(words, id, home + 1, hashes[hash + 2]!), home);
     if (isResolving) {
       const pending = at[Transfer.pendingId]! + row * step[Transfer.pendingId]!;
-      this.#touch(words, pending, home + 1, home);
+      this.#addKey(this.#keyOf(words, pending, home + 1, this.#hash(words, pending)), home);
     }
     if ((flags & TransferFlags.imported) !== 0) this.#touchImports(home);
   }
@@ -198,64 +264,67 @@ export class BatchOrder {
     const { words, at, step } = columns;
     const id = at[Account.id]! + row * step[Account.id]!;
     const shard = shardOf(words, id, this.#shards);
-    this.#touch(words, id, ACCOUNT, shard);
+    this.#addKey(this.#keyOf(words, id, ACCOUNT, this.#hash(words, id)), shard);
     if ((flagsOf(columns, row) & AccountFlags.imported) !== 0) this.#touchImports(shard);
   }
 
-  /** An imported event is compared with the newest one of its shard. */
+  #hash(words: Uint32Array, at: number): number {
+    return hashId(words, at, this.#seed);
+  }
+
+  /** An imported event is compared with the newest one of its shard. Its hash says of which batch the marks are. */
   #touchImports(shard: number): void {
-    const slots = this.#slots;
-    const slot = (SLOTS + shard) * 4;
-    if (slots[slot] !== this.#generation) {
-      slots[slot] = this.#generation;
-      slots[slot + 3] = 0;
+    const keys = this.#keys;
+    const key = (KEYS_MAX + shard) * KEY_WORDS;
+    if (keys[key + HASH] !== this.#generation) {
+      keys[key + HASH] = this.#generation;
+      keys[key + MARKS] = 0;
     }
-    this.#addKey(slot, shard);
+    this.#addKey(key, shard);
   }
 
-  /** Adds the key at word `at` to those of the unit at hand. A key touched twice is there twice, which changes nothing. */
-  #touch(words: Uint32Array, at: number, owner: number, shard: number): void {
-    this.#addKey(this.#slotOf(words, at, owner), shard);
-  }
-
-  #addKey(slot: number, shard: number): void {
-    this.#unitSlots[this.#unitKeys] = slot;
+  /** Adds a key to those of the unit at hand. A key touched twice is there twice, which changes nothing. */
+  // Hot path.
+  #addKey(word: number, shard: number): void {
+    this.#unitWords[this.#unitKeys] = word;
     this.#unitOwners[this.#unitKeys] = shard;
     this.#unitKeys++;
     this.#addShard(shard);
   }
 
-  /** Word offset of the key's slot, which is taken for it if nobody touched the key before in this batch. */
-  #slotOf(words: Uint32Array, at: number, owner: number): number {
-    const slots = this.#slots;
-    const hash = hashId(words, at, this.#seed) | 0;
-    let slot = (hash & (SLOTS - 1)) * 4;
-    while (slots[slot] === this.#generation) {
-      if (slots[slot + 1] === hash && slots[slot + 3]! >>> OWNER_SHIFT === owner) {
-        const other = slots[slot + 2]!;
-        if (
-          words[at] === words[other] &&
-          words[at + 1] === words[other + 1] &&
-          words[at + 2] === words[other + 2] &&
-          words[at + 3] === words[other + 3]
-        ) {
-          return slot;
-        }
+  /** Word offset of the key at word `at`, which is noted if nobody touched it before in this batch. */
+  // Hot path.
+  #keyOf(words: Uint32Array, at: number, owner: number, hash: number): number {
+    const index = this.#index;
+    const keys = this.#keys;
+    const generation = this.#generation << KEY_BITS;
+    let slot = hash & (SLOTS - 1);
+    for (;;) {
+      const number = (index[slot]! ^ generation) >>> 0;
+      if (number >= KEYS_MAX) break;
+      const key = number * KEY_WORDS;
+      if (keys[key + HASH] === hash && keys[key + MARKS]! >>> OWNER_SHIFT === owner) {
+        if (equals(words, at, words, keys[key + AT]!)) return key;
       }
-      slot = (slot + 4) & (SLOTS * 4 - 1);
+      slot = (slot + 1) & (SLOTS - 1);
     }
-    slots[slot] = this.#generation;
-    slots[slot + 1] = hash;
-    slots[slot + 2] = at;
-    slots[slot + 3] = owner << OWNER_SHIFT;
-    return slot;
+    const number = this.#count++;
+    index[slot] = generation | number;
+    const key = number * KEY_WORDS;
+    keys[key + HASH] = hash;
+    keys[key + AT] = at;
+    keys[key + MARKS] = owner << OWNER_SHIFT;
+    return key;
   }
 
   #nextGeneration(): void {
-    this.#generation = (this.#generation + 1) | 0;
+    this.#count = 0;
+    this.#aheadTo = 0;
+    this.#generation = (this.#generation + 1) % GENERATIONS;
     if (this.#generation !== 0) return;
-    // After 2^32 batches the stamps would come round again; 0 is that of a slot never used.
-    this.#slots.fill(0);
+    // Generations come round again; 0 is that of a slot never used.
+    this.#index.fill(0);
+    this.#keys.fill(0, KEYS_MAX * KEY_WORDS);
     this.#generation = 1;
   }
 }

@@ -13,7 +13,9 @@ import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
 import { BeforeImages, ImageTable } from './before-images.ts';
 import { ACCOUNT_STAMPS_BYTES_MAX, ACCOUNTS_BYTES_MAX } from './limits.ts';
+import type { WordList } from './link-message.ts';
 import { TableWords } from './table-words.ts';
+import { appendThin } from './thin-rows.ts';
 
 export const CHUNK_ROWS = 8192;
 /** Words of the head in a row. */
@@ -131,6 +133,27 @@ export class AccountTable {
     for (let w = 0; w < HEAD_LOW; w++) target[to + w] = words[from + w]!;
     target[to + 30] = this.stampLow(row);
     target[to + 31] = this.stampHigh(row);
+  }
+
+  /** The same as a thin row at the end of a list. */
+  // Hot path.
+  appendThinRow(row: number, list: WordList): void {
+    const start = list.length;
+    appendThin(list, this.words, this.offset(row), HEAD_LOW);
+    const stamps = this.#stamps.words;
+    const low = stamps[row * 2]!;
+    const high = stamps[row * 2 + 1]!;
+    let to = list.extend(2);
+    const { words } = list;
+    if (low !== 0) {
+      words[start] = (words[start]! | (1 << HEAD_LOW)) >>> 0;
+      words[to++] = low;
+    }
+    if (high !== 0) {
+      words[start] = (words[start]! | (1 << HEAD_HIGH)) >>> 0;
+      words[to++] = high;
+    }
+    list.length = to;
   }
 
   /** Keeps the row as it is for the snapshot under way, if there is one. */

@@ -223,6 +223,8 @@ export class Columns {
   halves: Uint16Array = new Uint16Array(0);
   readonly at = new Int32Array(COLUMNS);
   readonly step = new Int32Array(COLUMNS);
+  /** A bit for each column that is not left out. */
+  present = 0;
 
   /** Rows that lie by column: an encoded batch at byte `base`. `zero` is the word offset of 16 zero bytes, read for absent columns. */
   openBatch(words: Uint32Array, halves: Uint16Array, base: number, zero: number): void {
@@ -232,6 +234,7 @@ export class Columns {
     this.halves = halves;
     this.kind = (words[word]! >>> 24) as BatchKind;
     this.n = words[word]! & 0xffffff;
+    this.present = masks & ALL_COLUMNS;
     let at = base + HEADER_BYTES;
     for (let column = 0; column < COLUMNS; column++) {
       const unit = column === Transfer.code || column === Transfer.flags ? 2 : 4;
@@ -261,6 +264,7 @@ export class Columns {
     this.halves = halves;
     this.kind = kind;
     this.n = n;
+    this.present = ALL_COLUMNS;
     for (let column = 0; column < COLUMNS; column++) {
       const unit = column === Transfer.code || column === Transfer.flags ? 2 : 4;
       this.at[column] = (base * 4 + COLUMN_OFFSETS[column]!) / unit;

@@ -185,7 +185,13 @@ export class CreateRequests {
     const start = at[Transfer.id]! + i * stride;
     const [from, to] = [firstRow + i, firstRow + end];
     const { transferIndex } = this.#ledger;
-    transferIndex.seekFree(words, start, stride, this.#hashes, from, to, accounts.freeAhead);
+    if (this.#ledger.shards > 1 && !this.#hasUnitsHere(i, end)) {
+      // None of these ids will be entered now.
+      transferIndex.touchAll(this.#hashes, from, to);
+      accounts.freeAhead.fill(-1);
+    } else {
+      transferIndex.seekFree(words, start, stride, this.#hashes, from, to, accounts.freeAhead);
+    }
     if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);
     else if (this.#ledger.shards === 1) accounts.lookAhead(i, end, null);
     else {
@@ -308,6 +314,20 @@ export class CreateRequests {
   #freeTo(from: number, to: number): number {
     for (let i = from; i < to; i++) if (this.#mustWait(this.#columns, i, i + 1)) return i;
     return to;
+  }
+
+  /** Whether some unit of the rows from..to-1 spans this shard alone; one that goes on behind them may. */
+  // Hot path.
+  #hasUnitsHere(from: number, to: number): boolean {
+    const marks = this.#marks;
+    let isHere = true;
+    for (let i = from; i < to; i++) {
+      if (!this.#isHere(i)) isHere = false;
+      if ((marks[i]! & EventMark.end) === 0) continue;
+      if (isHere) return true;
+      isHere = true;
+    }
+    return (marks[to - 1]! & EventMark.end) === 0 && isHere;
   }
 
   /** Whether this shard is the only one that the event spans. */

@@ -11,7 +11,7 @@ import type { EventShards } from './event-shards.ts';
 import type { Ledger } from './ledger.ts';
 import { WALK_EVENTS_MAX } from './limits.ts';
 import { WordList } from './link-message.ts';
-import { appendThin } from './thin-rows.ts';
+import { appendThin, appendThinRow } from './thin-rows.ts';
 import type { Units } from './units.ts';
 import { WalkLoad } from './walk-load.ts';
 import type { WalkingRequest, WalkingUnit } from './walk.ts';
@@ -65,7 +65,6 @@ export class DraftWalks {
   /** Of the rows of a unit; of a longer one they are collected again. */
   readonly #legs: readonly EventKeys[];
   readonly #path: Path = { low: 0, high: 0 };
-  readonly #event = new Uint32Array(ROW_WORDS);
 
   constructor(parts: DraftParts) {
     this.#parts = parts;
@@ -129,8 +128,7 @@ export class DraftWalks {
     for (let i = from; i < to; i++) {
       const keys = this.#legs[(i - from) % LEGS_KEPT]!;
       if (n > LEGS_KEPT) keys.collectRow(columns, i, marks[i]!, shards);
-      columns.copyRow(i, this.#event, 0);
-      appendThin(draft.events, this.#event, 0, ROW_WORDS);
+      appendThinRow(draft.events, columns, i);
       draft.load.claim(keys, draft.number);
       this.#note(draft, marks[i]!, slot, i);
     }

@@ -1,7 +1,17 @@
 import { expect, test } from 'vitest';
 import { Prng } from '../lib/prng.ts';
+import { BatchKind, batchOfRows, Columns } from './batch.ts';
 import { WordList } from './link-message.ts';
-import { appendThin, evenEnd, evenOut, readThin, skipThin, widen } from './thin-rows.ts';
+import {
+  appendThin,
+  appendThinRow,
+  evenEnd,
+  evenOut,
+  readThin,
+  skipThin,
+  thinWord,
+  widen,
+} from './thin-rows.ts';
 
 const BEHIND = 3;
 
@@ -31,9 +41,45 @@ test.for([1, 22, 32])('rows of %i words come back as they were', (count) => {
       expect(end + BEHIND).toBe(starts[i + 1] ?? words.length);
     }
     expect(found).toEqual(source);
+    const single = Array.from(source, (_, w) =>
+      thinWord(words, starts[Math.floor(w / count)]!, w % count),
+    );
+    expect(single).toEqual([...source]);
     expect(skipThin(words, 2, rows, BEHIND)).toBe(words.length);
   }
 });
+
+test.for([1, 2, 3, 4, 5, 6, 7, 8])(
+  'rows of a batch are as those copied before; seed %i',
+  (seed) => {
+    const prng = new Prng(seed);
+    const rows = prng.between(1, 60);
+    const source = randomRows(prng, rows, 32);
+    // Columns that are left out, or that have one value, are read from elsewhere.
+    const [absent, constant] = [prng.below(32), prng.below(32)];
+    for (let i = 0; i < rows; i++) {
+      for (let w = 0; w < 32; w++) {
+        if ((w & absent) === absent) source[i * 32 + w] = 0;
+        if ((w & constant) === constant) source[i * 32 + w] = source[w]!;
+      }
+    }
+    const batch = batchOfRows(BatchKind.transfers, source, rows);
+    const words = new Uint32Array(batch.words.length + 4);
+    words.set(batch.words);
+    const columns = new Columns();
+    columns.openBatch(words, new Uint16Array(words.buffer), 0, batch.words.length);
+    const byRow = new Columns();
+    byRow.openRows(BatchKind.transfers, source, new Uint16Array(source.buffer), 0, rows);
+    const lists = [new WordList(), new WordList(), new WordList()] as const;
+    for (let i = 0; i < rows; i++) {
+      appendThin(lists[0], source, i * 32, 32);
+      appendThinRow(lists[1], columns, i);
+      appendThinRow(lists[2], byRow, i);
+    }
+    expect(lists[1].copy()).toEqual(lists[0].copy());
+    expect(lists[2].copy()).toEqual(lists[0].copy());
+  },
+);
 
 test('a row has a mask, and only the words that are not 0', () => {
   const row = new Uint32Array(32);

@@ -3,6 +3,14 @@
  * transfer or an account ten or so are not 0, so that a message has a third of the bytes to copy, to journal, and to write.
  */
 import { assert } from './assert.ts';
+import {
+  COLUMN_BYTES,
+  COLUMN_OFFSETS,
+  COLUMNS,
+  type Columns,
+  ROW_WORDS,
+  Transfer,
+} from './batch.ts';
 import type { WordList } from './link-message.ts';
 
 /** The mask is one word. */
@@ -24,6 +32,47 @@ export function appendThin(list: WordList, source: Uint32Array, at: number, coun
   }
   words[start] = mask >>> 0;
   list.length = to;
+}
+
+/** Appends row i of a batch, as if it had been copied into 32 words before. */
+// Hot path.
+export function appendThinRow(list: WordList, columns: Columns, i: number): void {
+  const { words, halves, at, step, present } = columns;
+  const start = list.extend(1 + ROW_WORDS);
+  const target = list.words;
+  let mask = 0;
+  let to = start + 1;
+  for (let column = 0; column < COLUMNS; column++) {
+    if (column === Transfer.code) {
+      // It shares a word with the next one.
+      const code = halves[at[column]! + i * step[column]!]!;
+      const flags = halves[at[Transfer.flags]! + i * step[Transfer.flags]!]!;
+      if ((code | flags) === 0) continue;
+      mask |= 1 << (COLUMN_OFFSETS[column]! >> 2);
+      target[to++] = code | (flags << 16);
+      continue;
+    }
+    if ((present & (1 << column)) === 0 || column === Transfer.flags) continue;
+    const from = at[column]! + i * step[column]!;
+    const bit = COLUMN_OFFSETS[column]! >> 2;
+    const width = COLUMN_BYTES[column]! >> 2;
+    for (let w = 0; w < width; w++) {
+      const word = words[from + w]!;
+      if (word === 0) continue;
+      mask |= 1 << (bit + w);
+      target[to++] = word;
+    }
+  }
+  target[start] = mask >>> 0;
+  list.length = to;
+}
+
+/** A word of a row that begins at `from`. */
+// Hot path.
+export function thinWord(words: Uint32Array, from: number, word: number): number {
+  const mask = words[from]!;
+  if (((mask >>> word) & 1) === 0) return 0;
+  return words[from + 1 + countOnes(mask & ((1 << word) - 1))]!;
 }
 
 /** Reads a row that begins at `from` into `count` words at `to`. Returns where it ends. */

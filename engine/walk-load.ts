@@ -41,7 +41,6 @@ export class WalkLoad {
   /** Newest timestamps that were added here: the last ones of their list. */
   #ownNewest = 0;
   readonly #record = new Uint32Array(ROW_WORDS);
-  readonly #account = new Uint32Array(ROW_WORDS);
 
   constructor(parts: LoadParts) {
     this.#parts = parts;
@@ -145,8 +144,7 @@ export class WalkLoad {
     const isLikely = likely !== -1 && accounts.hasId(likely, words, at);
     const row = isLikely ? likely : accountIndex.find(words, at, accountIndex.hash(words, at));
     if (row === -1) return -1;
-    accounts.copyRow(row, this.#account, 0);
-    appendThin(this.#accounts, this.#account, 0, ROW_WORDS);
+    accounts.appendThinRow(row, this.#accounts);
     this.#accountCount++;
     return row;
   }

@@ -11,12 +11,19 @@ import { positionRow, positionSequence, positionState, TransferState } from './l
 import { LINK_HEAD_WORDS, LinkHead, LinkKind, MessageForm, WalkHead } from './link-message.ts';
 import { BLOCK_ROWS, LookAhead } from './look-ahead.ts';
 import type { RecordShelf } from './record-shelf.ts';
-import { readThin } from './thin-rows.ts';
+import { readThin, skipThin, thinWord } from './thin-rows.ts';
+
+const ID_WORDS = 4;
+/** Word offsets in a transfer row. */
+const PENDING = 16;
+const CODE_FLAGS = 29;
 
 export class WantedRecords {
   readonly #ledger: Ledger;
   readonly #shelf: RecordShelf;
-  readonly #block = new Uint32Array(BLOCK_ROWS * ROW_WORDS);
+  /** Of a block of thin events: their ids; and one of them. */
+  readonly #ids = new Uint32Array(BLOCK_ROWS * ID_WORDS);
+  readonly #event = new Uint32Array(ROW_WORDS);
   readonly #lookAhead: LookAhead;
   /** Hashes of the transfer ids of requests, by frame row. */
   readonly hashes: Int32Array;
@@ -85,32 +92,41 @@ export class WantedRecords {
     if (words[body + LinkHead.kind] !== LinkKind.walk) return;
     if (words[body + WalkHead.batchKind] !== BatchKind.transfers) return;
     const n = words[body + LinkHead.rows]!;
-    const isThin = words[body + WalkHead.form] === MessageForm.thin;
     let at = body + LINK_HEAD_WORDS;
+    const isThin = words[body + WalkHead.form] === MessageForm.thin;
     for (let i = 0; i < n; i += BLOCK_ROWS) {
       const count = Math.min(BLOCK_ROWS, n - i);
-      const source = isThin ? this.#block : words;
-      const start = isThin ? 0 : at;
-      at = isThin ? this.#widen(words, at, count) : at + count * ROW_WORDS;
-      this.#lookAhead.transfers(source, start, ROW_WORDS, count);
-      for (let k = 0; k < count; k++) this.addEvent(source, start + k * ROW_WORDS);
+      if (isThin) at = this.#addThin(words, at, count);
+      else {
+        this.#lookAhead.transfers(words, at, ROW_WORDS, count);
+        for (let k = 0; k < count; k++, at += ROW_WORDS) this.addEvent(words, at);
+      }
     }
   }
 
-  /** Widens a block of thin events. Returns where they end. */
+  /** A block of thin events, of which little is read. Returns where they end. */
   // Hot path.
-  #widen(words: Uint32Array, from: number, count: number): number {
-    let at = from;
+  #addThin(words: Uint32Array, from: number, count: number): number {
+    const ids = this.#ids;
+    const event = this.#event;
+    let end = from;
     for (let k = 0; k < count; k++) {
-      at = readThin(words, at, this.#block, k * ROW_WORDS, ROW_WORDS);
+      readThin(words, end, ids, k * ID_WORDS, ID_WORDS);
+      if (((thinWord(words, end, CODE_FLAGS) >>> 16) & RESOLVING) !== 0) {
+        readThin(words, end, event, 0, ROW_WORDS);
+        this.#addId(event, PENDING);
+      }
+      end = skipThin(words, end, 1, 0);
     }
-    return at;
+    this.#lookAhead.transfers(ids, 0, ID_WORDS, count);
+    for (let k = 0; k < count; k++) this.#addId(ids, k * ID_WORDS);
+    return end;
   }
 
   /** The transfer event whose 32 words begin at `at`. */
   addEvent(words: Uint32Array, at: number): void {
     this.#addId(words, at);
-    if (((words[at + 29]! >>> 16) & RESOLVING) !== 0) this.#addId(words, at + 16);
+    if (((words[at + CODE_FLAGS]! >>> 16) & RESOLVING) !== 0) this.#addId(words, at + PENDING);
   }
 
   #addId(words: Uint32Array, at: number): void {

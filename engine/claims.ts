@@ -189,7 +189,8 @@ export class Claims {
   #enter(keys: EventKeys, key: number, isRowless: boolean): number {
     const entry = this.#obtain(keys, key);
     const { words } = this.#keys;
-    if (isRowless && words[entry + OWNER] === 0 && words[entry + WAITERS] === 0) {
+    const isNew = (words[entry + OWNER]! | words[entry + WAITERS]! | words[entry + LAST]!) === 0;
+    if (isRowless && isNew) {
       words[entry + LAST] = ROWLESS;
       this.#rowless++;
     }
@@ -292,6 +293,7 @@ export class Claims {
       }
     }
     assert(found === this.#owners.count, 'every owner of an account is a walk under way');
+    assert(this.#rowless <= this.#keys.count, 'keys without a row are in the table');
   }
 
   /** An image has all keys as the table has them. Queues are not in it: they follow from what is parked, in its order. */

@@ -10,7 +10,6 @@
 import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';
 import { hashId } from './placement.ts';
-import type { StateReader, StateWriter } from './state-words.ts';
 
 const ENTRY_WORDS = 8;
 /** The tag, 1 to 255, and above it the lowest 24 bits of the hash: as many as pick a chain of the largest table. */
@@ -173,24 +172,6 @@ export class KeyTable {
       entry.set(this.words.subarray(word, word + ENTRY_WORDS));
       entry[TAG] = entry[TAG]! & TAG_MASK;
       visit(entry, word);
-    }
-  }
-
-  /** With the first `count` words of each entry, the rest being 0. */
-  save(out: StateWriter, count: number): void {
-    out.put(this.#count);
-    this.forEach((entry) => {
-      entry.fill(0, count);
-      out.putList(entry);
-    });
-  }
-
-  load(from: StateReader): void {
-    assert(this.#count === 0, 'only an empty table is loaded');
-    for (let left = from.take(); left > 0; left--) {
-      const entry = from.takeList();
-      const to = this.obtain(entry, 0, entry[TAG]!);
-      for (let w = TAG + 1; w < ENTRY_WORDS; w++) this.words[to + w] = entry[w]!;
     }
   }
 

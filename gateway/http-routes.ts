@@ -1,9 +1,10 @@
 /**
  * The routes of the HTTP edge. Handlers are plain callbacks: an async function per request would cost more than the request.
  *
- * The single transfer is the path to keep short (bench: `sycee bench` with --transport http): no schema, no hook but the token's, one
- * promise, and a string as the answer.
+ * Transfers to create mostly do not come by here, see http-short-way.ts. For what does: no schema, no hook but the token's, one promise, and a string as the
+ * answer.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { BatchKind } from '../engine/batch.ts';
 import type { RowsReply } from '../engine/reply.ts';
@@ -26,7 +27,7 @@ import { startUrlQuery } from './query-operation.ts';
 import { notReadyText } from './readiness.ts';
 import { statusDocument } from './status-document.ts';
 import type { QueryOperation } from './wire-codec-filters.ts';
-import { encodeRows } from './wire-codec.ts';
+import { type Encoding, encodeRows } from './wire-codec.ts';
 
 export interface RouteContext {
   readonly edge: Edge;
@@ -134,12 +135,17 @@ function bodyOf({ body }: FastifyRequest): Uint8Array {
 function sendAnswer(reply: FastifyReply, answer: Answer): void {
   reply
     .code(answer.httpStatus)
-    .header('content-type', answer.encoding === 'json' ? JSON_TYPE : MSGPACK_TYPE)
+    .header('content-type', answerType(answer.encoding))
     .send(answer.payload);
 }
 
-function deadlineOfRequest(request: FastifyRequest): number {
-  const header = request.headers[DEADLINE_KEY];
+export const answerType = (encoding: Encoding): string =>
+  encoding === 'json' ? JSON_TYPE : MSGPACK_TYPE;
+
+const deadlineOfRequest = ({ headers }: FastifyRequest): number => deadlineOfHeaders(headers);
+
+export function deadlineOfHeaders(headers: IncomingHttpHeaders): number {
+  const header = headers[DEADLINE_KEY];
   if (header === undefined) return 0;
   return deadlineOf(String(header), Date.now());
 }

@@ -8,20 +8,14 @@ import { Packr, Unpackr } from 'msgpackr';
 import { afterEach, expect, test } from 'vitest';
 import { TransferStatus } from '../engine/status.ts';
 import { ERROR_CODES, ERROR_HTTP_STATUS, SyceeError } from '../lib/sycee-error.ts';
-import { FakeRouter } from '../test/support/fake-router.ts';
-import { Admission, type AdmissionLimits } from './admission.ts';
-import { EdgeMeter } from './edge-meter.ts';
+import { type HttpEdge, httpEdge } from '../test/support/http-edge.ts';
+import type { AdmissionLimits } from './admission.ts';
 import { ROUTES } from './http-routes.ts';
 import { createHttp, type HttpOptions, startHttp } from './http-server.ts';
-import { Metrics } from './metrics.ts';
 import { openapiDocument } from './openapi.ts';
 
-interface Rig {
+interface Rig extends HttpEdge {
   readonly app: FastifyInstance;
-  readonly router: FakeRouter;
-  readonly admission: Admission;
-  readonly options: HttpOptions;
-  readonly lines: string[];
 }
 
 const apps: FastifyInstance[] = [];
@@ -30,22 +24,10 @@ afterEach(async () => {
 });
 
 function rig(changes: Partial<HttpOptions> = {}, limits: AdmissionLimits = {}): Rig {
-  const router = new FakeRouter();
-  const admission = new Admission(limits);
-  const meter = new EdgeMeter('http');
-  const lines: string[] = [];
-  const edge = {
-    router,
-    admission,
-    version: '1.2.3',
-    isReady: () => router.state === 'running',
-    log: (line: string) => lines.push(line),
-  };
-  const metrics = new Metrics({ version: '1.2.3', shards: () => [], meters: [meter], admission });
-  const options: HttpOptions = { edge, meter, metrics, ...changes };
-  const app = createHttp(options);
+  const edge = httpEdge(changes, limits);
+  const app = createHttp(edge.options);
   apps.push(app);
-  return { app, router, admission, options, lines };
+  return { ...edge, app };
 }
 
 const JSON_TYPE = { 'content-type': 'application/json' };

@@ -5,6 +5,7 @@
  * CLOSE_GRACE_MS: a client that sends slowly cannot hold the server. No stack trace and no text of an unexpected error leaves the process.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders, RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import { assert } from '../engine/assert.ts';
@@ -14,6 +15,8 @@ import { BODY_BYTES_MAX, tooLarge } from './field-rules.ts';
 import { readBody } from './http-body.ts';
 import { rawProblem, sendProblem } from './http-problem.ts';
 import { addRoutes, answerUnknownRoute, type RouteContext } from './http-routes.ts';
+import { shortWay } from './http-short-way.ts';
+import { createServer } from './node-http.ts';
 import { asSyceeError } from './operation.ts';
 
 export const CONNECTIONS_MAX_DEFAULT = 4096;
@@ -41,19 +44,14 @@ const NO_COMPILERS = { buildValidator: noCompiler, buildSerializer: noCompiler }
 
 /** The server before it listens; tests inject requests into it. */
 export function createHttp(options: HttpOptions): FastifyInstance {
-  const { edge, meter } = options;
+  const { edge, meter, token } = options;
+  const isAllowed = token === undefined ? () => true : allowing(token);
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
-    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    http: {
-      headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      maxHeaderSize: HEADER_BYTES_MAX,
-    },
+    serverFactory: (rest) => serverOf(options, isAllowed, rest),
     schemaController: { compilersFactory: NO_COMPILERS },
     clientErrorHandler: refuseNoHttp,
     frameworkErrors: (error, _request, reply) => {
@@ -62,7 +60,7 @@ export function createHttp(options: HttpOptions): FastifyInstance {
   });
   app.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX_DEFAULT;
   addBodyReaders(app, options);
-  if (options.token !== undefined) requireToken(app, options.token);
+  if (token !== undefined) requireToken(app, isAllowed);
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const started = meter.begin();
     const problem = problemOf(error, edge.log);
@@ -93,14 +91,35 @@ const encoded = (): SyceeError =>
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 
+type IsAllowed = (request: { readonly headers: IncomingHttpHeaders }) => boolean;
+
+/** Node's server: transfers to create go their short way, everything else to fastify. */
+function serverOf(options: HttpOptions, isAllowed: IsAllowed, rest: RequestListener): Server {
+  const server: Server = createServer({
+    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+  });
+  const isOpen = (): boolean => server.listening;
+  return server.on('request', shortWay(options, { isOpen, isAllowed, rest }));
+}
+
 /** Hashes make the compared lengths equal, and the comparison takes the same time wherever the difference is. */
-function requireToken(app: FastifyInstance, token: string): void {
+function allowing(token: string): IsAllowed {
   assert(token.length > 0, 'a token is not empty');
   const expected = sha256(`Bearer ${token}`);
+  return ({ headers }) => {
+    const given = (headers.authorization ?? '').replace(/^bearer /i, 'Bearer ');
+    return timingSafeEqual(sha256(given), expected);
+  };
+}
+
+function requireToken(app: FastifyInstance, isAllowed: IsAllowed): void {
   app.addHook('onRequest', (request, reply, done) => {
-    const given = (request.headers.authorization ?? '').replace(/^bearer /i, 'Bearer ');
     const path = request.url.split('?', 1)[0];
-    if (path === '/healthz' || timingSafeEqual(sha256(given), expected)) {
+    if (path === '/healthz' || isAllowed(request)) {
       done();
       return;
     }

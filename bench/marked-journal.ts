@@ -46,7 +46,7 @@ export class MarkedJournal {
       const ordinal = first + row;
       writeMark(words, at.mark + row * 2, isHistory ? ordinal % this.#marks : ordinal);
     }
-    new Uint16Array(words.buffer)[at.code] = this.#rareCodes.get(this.#used) ?? CODE;
+    batch.halves[at.code] = this.#rareCodes.get(this.#used) ?? CODE;
     this.#used++;
   }
 

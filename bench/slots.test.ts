@@ -56,7 +56,7 @@ test('the last transfer of a chain is not linked, nor the last of a batch', () =
   const workload = workloadOf({ chain: 2, batch: 5 });
   const { batch } = workload.slots[0]!;
   const at = columnAt(batch, Transfer.flags);
-  const flags = [...new Uint16Array(batch.words.buffer).subarray(at, at + 5)];
+  const flags = [...batch.halves.subarray(at, at + 5)];
   const { linked } = TransferFlags;
   expect(flags).toEqual([linked, 0, linked, 0, 0]);
 });
@@ -98,7 +98,7 @@ test('marks and codes are on as many transfers as the journal says, and later on
     for (const mark of new BigUint64Array(words.slice(at, at + n * 2).buffer)) {
       marks.set(mark, (marks.get(mark) ?? 0) + 1);
     }
-    const code = new Uint16Array(words.buffer)[columnAt(slot.batch, Transfer.code)]!;
+    const code = slot.batch.halves[columnAt(slot.batch, Transfer.code)]!;
     codes.set(code, (codes.get(code) ?? 0) + n);
     workload.giveBack(slot);
   }

@@ -135,6 +135,6 @@ export const constant = (number: number, cells: Cells): WireColumn => ({
 /** Where a column that is there begins in its batch, in words (code and flags: in halves of words). */
 export function columnAt(batch: Batch, number: number): number {
   const columns = new Columns();
-  columns.openBatch(batch.words, new Uint16Array(batch.words.buffer), 0, 0);
+  columns.openBatch(batch.words, batch.halves, 0, 0);
   return columns.at[number]!;
 }

@@ -80,6 +80,34 @@ export class Batch {
   get byteLength(): number {
     return this.words.byteLength;
   }
+
+  /** A view of the words as 16-bit halves, which `code` and `flags` are. */
+  get halves(): Uint16Array {
+    const { buffer, byteOffset, length } = this.words;
+    return new Uint16Array(buffer, byteOffset, length * 2);
+  }
+}
+
+/**
+ * Small batches lie in memory that several of them share, one behind the other and never used again: each array of its own lies outside V8's heap, takes longer
+ * to make than a small batch, and counts towards the limit at which the heap is marked as a whole. A batch that is kept keeps SHARED_WORDS.
+ */
+const SHARED_WORDS = 4096;
+const SMALL_WORDS_MAX = 512;
+let shared = new Uint32Array(0);
+let sharedUsed = 0;
+
+/** Words that are 0. */
+// Hot path.
+function newWords(count: number): Uint32Array {
+  if (count > SMALL_WORDS_MAX) return new Uint32Array(count);
+  if (sharedUsed + count > shared.length) {
+    shared = new Uint32Array(SHARED_WORDS);
+    sharedUsed = 0;
+  }
+  const words = shared.subarray(sharedUsed, sharedUsed + count);
+  sharedUsed += count;
+  return words;
 }
 
 /** Encodes n rows of 32 words each. Columns that are 0 in every row are left out; a column with one value throughout is kept once. */
@@ -98,7 +126,7 @@ export function batchOfRows(kind: BatchKind, rows: Uint32Array, n: number): Batc
     bytes += padded(COLUMN_BYTES[column]! * (uses === 1 ? 1 : n));
   }
   const words = newBatch(kind, n, present | (constant << 16), bytes);
-  const halves = new Uint16Array(words.buffer);
+  const halves = new Uint16Array(words.buffer, words.byteOffset, words.length * 2);
   const rowHalves = new Uint16Array(rows.buffer, rows.byteOffset, rows.length * 2);
   let at = HEADER_BYTES;
   for (let column = 0; column < COLUMNS; column++) {
@@ -150,7 +178,9 @@ function batchOfRow(kind: BatchKind, row: Uint32Array): Batch {
   single[1] = present | (present << 16);
   single[2] = to * 4;
   single[3] = 0;
-  return new Batch(single.slice(0, to));
+  const words = newWords(to);
+  for (let w = 0; w < to; w++) words[w] = single[w]!;
+  return new Batch(words);
 }
 
 /** 0: all zero, 1: one value throughout, 2: differing values. */
@@ -196,7 +226,7 @@ export function batchOfColumns(kind: BatchKind, n: number, columns: readonly Wir
     byNumber[one.column] = one;
   }
   const words = newBatch(kind, n, masks, bytes);
-  const all = new Uint8Array(words.buffer);
+  const all = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
   let at = HEADER_BYTES;
   for (let column = 0; column < COLUMNS; column++) {
     const one = byNumber[column];
@@ -208,7 +238,7 @@ export function batchOfColumns(kind: BatchKind, n: number, columns: readonly Wir
 }
 
 function newBatch(kind: BatchKind, n: number, masks: number, bytes: number): Uint32Array {
-  const words = new Uint32Array(bytes / 4);
+  const words = newWords(bytes / 4);
   words[0] = (kind << 24) | n;
   words[1] = masks;
   words[2] = bytes;

@@ -1,3 +1,4 @@
+import dns, { type LookupOptions } from 'node:dns';
 import { request as httpRequest } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -430,6 +431,26 @@ test('what is no HTTP, and a head that does not end, are answered and cut', asyn
   await server.close();
 });
 
+test('a name of several addresses is listened to on all of them', async () => {
+  const { lookup } = dns;
+  const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }));
+  const asked = (name: string, _: LookupOptions, done: (...answer: unknown[]) => void): void => {
+    const found = name === 'localhost' ? addresses : [{ address: name, family: 4 }];
+    process.nextTick(done, null, found);
+  };
+  dns.lookup = asked as unknown as typeof lookup;
+  try {
+    const server = await startHttp(rig().options, { host: 'localhost', port: 0 });
+    const health = 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+    for (const { address } of addresses) {
+      expect(await rawOver(server.port, health, address)).toMatch(/^HTTP\/1.1 200 /);
+    }
+    await server.close();
+  } finally {
+    dns.lookup = lookup;
+  }
+});
+
 test('connections over the bound are dropped', async () => {
   const { options } = rig({ connectionsMax: 1 });
   const server = await startHttp(options, { host: '127.0.0.1', port: 0 });
@@ -459,9 +480,9 @@ function postOver(port: number, body: unknown): Promise<number> {
 }
 
 /** Sends bytes and gives back all that is answered until the server closes. */
-function rawOver(port: number, bytes: string): Promise<string> {
+function rawOver(port: number, bytes: string, address = '127.0.0.1'): Promise<string> {
   return new Promise((resolve) => {
-    const socket = connectSocket(port, '127.0.0.1', () => socket.write(bytes));
+    const socket = connectSocket(port, address, () => socket.write(bytes));
     let answer = '';
     socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
     socket.on('error', () => resolve(answer));

@@ -16,7 +16,6 @@ import { readBody } from './http-body.ts';
 import { rawProblem, sendProblem } from './http-problem.ts';
 import { addRoutes, answerUnknownRoute, type RouteContext } from './http-routes.ts';
 import { shortWay } from './http-short-way.ts';
-import { createServer } from './node-http.ts';
 import { asSyceeError } from './operation.ts';
 
 export const CONNECTIONS_MAX_DEFAULT = 4096;
@@ -49,15 +48,22 @@ export function createHttp(options: HttpOptions): FastifyInstance {
   const app = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    serverFactory: (rest) => serverOf(options, isAllowed, rest),
+    http: {
+      headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    },
     schemaController: { compilersFactory: NO_COMPILERS },
     clientErrorHandler: refuseNoHttp,
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply, problemOf(error, edge.log));
     },
   });
+  addShortWay(options, isAllowed, app.server);
   app.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX_DEFAULT;
   addBodyReaders(app, options);
   if (token !== undefined) requireToken(app, isAllowed);
@@ -93,17 +99,16 @@ const sha256 = (text: string): Buffer => createHash('sha256').update(text).diges
 
 type IsAllowed = (request: { readonly headers: IncomingHttpHeaders }) => boolean;
 
-/** Node's server: transfers to create go their short way, everything else to fastify. */
-function serverOf(options: HttpOptions, isAllowed: IsAllowed, rest: RequestListener): Server {
-  const server: Server = createServer({
-    requestTimeout: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
-    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-    maxHeaderSize: HEADER_BYTES_MAX,
-  });
+/**
+ * What the server hears goes the short way first, and else to fastify. A server factory would say the same, but with one fastify listens on the first address
+ * of `localhost` only.
+ */
+function addShortWay(options: HttpOptions, isAllowed: IsAllowed, server: Server): void {
+  const [rest, ...others] = server.listeners('request') as RequestListener[];
+  assert(rest !== undefined && others.length === 0, 'fastify alone listens for requests');
+  server.removeListener('request', rest);
   const isOpen = (): boolean => server.listening;
-  return server.on('request', shortWay(options, { isOpen, isAllowed, rest }));
+  server.on('request', shortWay(options, { isOpen, isAllowed, rest }));
 }
 
 /** Hashes make the compared lengths equal, and the comparison takes the same time wherever the difference is. */

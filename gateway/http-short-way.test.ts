@@ -46,7 +46,7 @@ function bytesOf(path: string, { headers, body }: Request): Buffer {
   return Buffer.concat([Buffer.from(head.join('\r\n')), Buffer.from(body)]);
 }
 
-/** What comes back until the connection ends, without the date: the status line, the headers in order of their names, and the body. */
+/** What comes back until the connection ends, without the date: the status line, the headers, and the body. */
 function send(port: number, bytes: Uint8Array): Promise<readonly string[]> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes));
@@ -57,7 +57,7 @@ function send(port: number, bytes: Uint8Array): Promise<readonly string[]> {
       const [head = '', body = ''] = text.split('\r\n\r\n', 2);
       const [status = '', ...headers] = head.split('\r\n');
       const kept = headers.filter((header) => !header.startsWith('Date:'));
-      resolve([status, ...kept.toSorted(), body]);
+      resolve([status, ...kept, body]);
     });
   });
 }

@@ -89,7 +89,7 @@ function writeAnswer(response: ServerResponse, { httpStatus, encoding, payload }
 }
 
 function writeProblem(response: ServerResponse, error: SyceeError): void {
-  const headers = ['content-type', PROBLEM_ANSWER_TYPE, ...(problemHeader(error) ?? [])];
+  const headers = [...(problemHeader(error) ?? []), 'content-type', PROBLEM_ANSWER_TYPE];
   write(response, ERROR_HTTP_STATUS[error.code], headers, encodeProblem('json', error));
 }
 

@@ -154,11 +154,13 @@ function heldOf(all: readonly EventKeys[], owner: number): HeldKeys {
     keys[i * KEY_WORDS + 4] = one.kinds[0]!;
     if (one.kinds[0] === KeyKind.account) rows[i] = one.rows[0]! + 1;
   }
-  return { keys, rows, owner };
+  return { keys, rows, places: new Uint32Array(all.length), owner };
 }
 
 const IDS = 6;
 const ITEMS = 5;
+const PAST = 1000;
+const PAST_MAX = 20;
 
 /** Claims of a few accounts and ids, beside what they should say. */
 class Pair {
@@ -173,12 +175,16 @@ class Pair {
   /** By owner its keys, with the rows that they had when they were claimed. */
   readonly walks = new Map<number, EventKeys[]>();
 
+  /** Walks that have given their keys back, but are still remembered. Numbers of walks do not come again. */
+  readonly #past: (readonly [number, EventKeys[]])[] = [];
+
   constructor() {
     this.#tellHeld();
   }
 
   #tellHeld(): void {
-    this.claims.held = () => [...this.walks].map(([owner, keys]) => heldOf(keys, owner));
+    this.claims.held = () =>
+      [...this.walks, ...this.#past].map(([owner, keys]) => heldOf(keys, owner));
   }
 
   isFree(keys: EventKeys, item: number): boolean {
@@ -204,6 +210,7 @@ class Pair {
     const { keys, rows } = heldOf(this.walks.get(owner)!, owner);
     this.claims.releaseAll(keys, rows, new Uint32Array(rows.length));
     for (const one of this.walks.get(owner)!) this.owners.delete(nameOf(one));
+    if (this.#past.length < PAST_MAX) this.#past.push([owner + PAST, this.walks.get(owner)!]);
     this.walks.delete(owner);
   }
 

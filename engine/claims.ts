@@ -32,10 +32,14 @@ export const AWAITED = -1;
 /** In place of a parked item: who asks has just come. */
 export const NEWCOMER = NONE;
 
-/** The keys that a walk has claimed, KEY_WORDS for each, and of each the row of its account + 1, or 0. */
+/**
+ * The keys that a walk has claimed, KEY_WORDS for each; of each the row of its account + 1, or 0, and where it was claimed, or, where that is not known,
+ * any place. It may have given them back since.
+ */
 export interface HeldKeys {
   readonly keys: Uint32Array;
   readonly rows: Uint32Array;
+  readonly places: Uint32Array;
   readonly owner: number;
 }
 
@@ -238,9 +242,7 @@ export class Claims {
   }
 
   #release(ids: Uint32Array, at: number, row: number, likely: number): void {
-    const kind = ids[at + KIND]!;
-    const isThere = this.#keys.isAt(likely, ids, at, kind);
-    const entry = isThere ? likely : this.#keys.find(ids, at, kind);
+    const entry = this.#placeOf(ids, at, likely);
     assert(entry !== -1, 'a released key was claimed');
     assert(this.#keys.words[entry + OWNER] !== 0, 'a released key was claimed');
     this.#keys.words[entry + OWNER] = 0;
@@ -251,6 +253,13 @@ export class Claims {
     }
     this.#remove(entry);
     if (row !== -1) this.#owners.forget(row);
+  }
+
+  /** Where the table has a key, or -1. */
+  #placeOf(ids: Uint32Array, at: number, likely: number): number {
+    const kind = ids[at + KIND]!;
+    const isThere = this.#keys.isAt(likely, ids, at, kind);
+    return isThere ? likely : this.#keys.find(ids, at, kind);
   }
 
   /** A parked item begins to wait for it. */
@@ -278,22 +287,42 @@ export class Claims {
     else if (words[entry + OWNER] === 0) this.#remove(entry);
   }
 
-  /** Calls back for each key, {id 4, kind, owner, waiters, ROWLESS or what its queue is}, in no order that anything may depend on. Valid during the call. */
+  /**
+   * Calls back for each key, {id 4, kind, owner, waiters, a word that means nothing}: those that walks have, in the order in which they have claimed them,
+   * and then those for which somebody waits that nobody has. Nothing may depend on the order. Valid during the call.
+   */
   #forEach(visit: (entry: Uint32Array) => void): void {
-    this.#keys.forEach(visit);
     const entry = new Uint32Array(LAST + 1);
     let found = 0;
-    for (const { keys, rows, owner } of this.held()) {
-      for (let i = 0; i < rows.length; i++) {
-        if (rows[i] === 0 || this.#owners.of(rows[i]! - 1) !== owner) continue;
-        entry.set(keys.subarray(i * KEY_WORDS, (i + 1) * KEY_WORDS));
-        entry[OWNER] = owner;
+    for (const held of this.held()) {
+      for (let i = 0; i < held.rows.length; i++) {
+        if (!this.#readHeld(held, i, entry)) continue;
         visit(entry);
         found++;
       }
     }
-    assert(found === this.#owners.count, 'every owner of an account is a walk under way');
+    this.#keys.forEach((awaited) => {
+      if (awaited[OWNER] !== 0) return;
+      visit(awaited);
+      found++;
+    });
+    assert(found === this.count, 'every owner of a key is a walk under way');
     assert(this.#rowless <= this.#keys.count, 'keys without a row are in the table');
+  }
+
+  /** Reads the i-th key of a walk. False: it does not have it any more. */
+  #readHeld({ keys, rows, places, owner }: HeldKeys, i: number, entry: Uint32Array): boolean {
+    const at = i * KEY_WORDS;
+    if (rows[i] !== 0 && this.#owners.of(rows[i]! - 1) === owner) {
+      for (let w = 0; w < KEY_WORDS; w++) entry[w] = keys[at + w]!;
+      entry[OWNER] = owner;
+      entry[WAITERS] = 0;
+      return true;
+    }
+    const place = this.#placeOf(keys, at, places[i]!);
+    if (place === -1 || this.#keys.words[place + OWNER] !== owner) return false;
+    this.#keys.read(place, entry);
+    return true;
   }
 
   /** An image has all keys as the table has them. Queues are not in it: they follow from what is parked, in its order. */

@@ -5,7 +5,7 @@
 import { IN_TABLE } from './account-owners.ts';
 import { assert } from './assert.ts';
 import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
-import { AWAITED, NEWCOMER, type Claims } from './claims.ts';
+import { AWAITED, NEWCOMER, type Claims, type HeldKeys } from './claims.ts';
 import { addPath, addShard, EventKeys } from './event-keys.ts';
 import type { EventShards } from './event-shards.ts';
 import type { Ledger } from './ledger.ts';
@@ -213,6 +213,14 @@ export class DraftWalks {
     path.high = 0;
     for (let i = 0; i < n; i++) addPath(path, kind, events, { at: at + i * ROW_WORDS, shards });
     return path;
+  }
+
+  /** What the drafts have claimed; valid until they claim more. */
+  *held(): Iterable<HeldKeys> {
+    for (const { load, number } of this.#drafts) {
+      const { keys, rows, places } = load;
+      yield { keys: keys.view(), rows: rows.view(), places: places.view(), owner: number };
+    }
   }
 
   /** Hands every draft over, in order: they set out. */

@@ -169,10 +169,15 @@ export class KeyTable {
     const entry = new Uint32Array(ENTRY_WORDS);
     for (let word = 0; word < this.#used * ENTRY_WORDS; word += ENTRY_WORDS) {
       if (this.words[word + TAG] === 0) continue;
-      entry.set(this.words.subarray(word, word + ENTRY_WORDS));
-      entry[TAG] = entry[TAG]! & TAG_MASK;
+      this.read(word, entry);
       visit(entry, word);
     }
+  }
+
+  /** Copies an entry as `forEach` shows it. */
+  read(word: number, entry: Uint32Array): void {
+    for (let w = 0; w < ENTRY_WORDS; w++) entry[w] = this.words[word + w]!;
+    entry[TAG] = entry[TAG]! & TAG_MASK;
   }
 
   /** After a few keys it does not take the time of the whole table. */

@@ -12,7 +12,7 @@ import {
 } from '../test/support/one-shard.ts';
 import { BatchKind, batchOfRows, ROW_WORDS } from './batch.ts';
 import { TransferFlags } from './flags.ts';
-import { InputType } from './frame.ts';
+import { Input, InputType } from './frame.ts';
 import { Group } from './group.ts';
 import { BATCH_EVENTS_MAX, EXPIRIES_MAX, GROUP_ROWS_MAX } from './limits.ts';
 import { StateMachine } from './state-machine.ts';
@@ -254,6 +254,24 @@ describe('a state machine of two shards', () => {
     expect(shard.run([transfersFrame([transferOf(1n, low, high)], 7)], TIME)).toEqual([]);
     return shard;
   }
+
+  test('a digest in the midst of a group knows what was claimed in it', () => {
+    const group = new Group();
+    const machine = new StateMachine({ shard: 0, shards: 2, seed: 7 }, group);
+    const run = (...frames: readonly Uint32Array[]): void => {
+      group.reset(group.sequence + 1);
+      for (const frame of frames) group.addRequest(frame, 0, frame.length);
+      const at = group.addMessage(InputType.digest, 0, null);
+      machine.want();
+      machine.execute(Number(TIME), 0);
+      digests.push([...group.words.subarray(at + Input.digest, at + Input.digest + 2)].join());
+    };
+    const digests: string[] = [];
+    run(accountsFrame([accountOf(low), accountOf(second)]));
+    run(transfersFrame([transferOf(1n, low, high)], 7));
+    expect(machine.claimedCount).toBe(2);
+    expect(new Set(digests).size).toBe(2);
+  });
 
   test('a transfer across shards claims its account and id, and is answered when its walk has come back', () => {
     const shard = claimedShard();

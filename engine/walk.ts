@@ -87,9 +87,10 @@ export class Walks {
 
   *#held(): Iterable<HeldKeys> {
     const { shard } = this.#parts.ledger;
-    for (const { keys, rows, first, number } of this.#walks.values()) {
-      yield { keys, rows, owner: first === shard ? number : OWNER_AWAY };
+    for (const { keys, rows, places, first, number } of this.#walks.values()) {
+      yield { keys, rows, places, owner: first === shard ? number : OWNER_AWAY };
     }
+    yield* this.#drafts.held();
   }
 
   get underWay(): number {

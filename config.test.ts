@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -11,11 +11,15 @@ function load(
   file?: unknown,
 ): ReturnType<typeof loadConfig> {
   const directory = mkdtempSync(path.join(tmpdir(), 'config-'));
-  if (file !== undefined) {
-    const text = typeof file === 'string' ? file : JSON.stringify(file);
-    writeFileSync(path.join(directory, CONFIG_FILE), text);
+  try {
+    if (file !== undefined) {
+      const text = typeof file === 'string' ? file : JSON.stringify(file);
+      writeFileSync(path.join(directory, CONFIG_FILE), text);
+    }
+    return loadConfig({ arguments: args, environment, directory });
+  } finally {
+    rmSync(directory, { recursive: true });
   }
-  return loadConfig({ arguments: args, environment, directory });
 }
 
 test('without anything the defaults hold, and nothing can change them', () => {

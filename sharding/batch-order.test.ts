@@ -10,17 +10,21 @@ import {
 } from '../engine/batch.ts';
 import { AccountFlags, TransferFlags } from '../engine/flags.ts';
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
-import { hashId, shardOf } from '../engine/placement.ts';
+import { hashId } from '../engine/placement.ts';
+import {
+  accountKeysOf,
+  keysOf,
+  naivePlan,
+  type Plan,
+  placeOf,
+  type Row,
+  setId,
+  type Unit,
+  unitsOf,
+} from '../test/support/naive-plan.ts';
 import { BatchOrder } from './batch-order.ts';
 
-/** id, debit account, credit account, flags, pending id */
-type Row = readonly [bigint, bigint, bigint, number?, bigint?];
-
 const { linked, pending, postPendingTransfer: post, voidPendingTransfer, imported } = TransferFlags;
-
-function setId(words: Uint32Array, at: number, id: bigint): void {
-  for (let w = 0; w < 4; w++) words[at + w] = Number((id >> BigInt(32 * w)) & 0xffff_ffffn);
-}
 
 function rowsOf(events: readonly Row[]): Uint32Array {
   const words = new Uint32Array(events.length * ROW_WORDS);
@@ -51,88 +55,6 @@ function byColumn(events: readonly Row[], kind: BatchKind = BatchKind.transfers)
   const columns = new Columns();
   columns.openBatch(words, new Uint16Array(words.buffer), 0, batch.words.length);
   return columns;
-}
-
-const placeOf = (account: bigint, shards: number): number => {
-  const words = new Uint32Array(4);
-  setId(words, 0, account);
-  return shardOf(words, 0, shards);
-};
-
-interface Plan {
-  readonly shard: number[];
-  readonly isRest: boolean[];
-  readonly first: number[];
-  readonly restShards: number[];
-}
-
-interface Unit {
-  readonly from: number;
-  readonly to: number;
-  /** By its name, the shard of each key. */
-  readonly keys: ReadonlyMap<string, number>;
-}
-
-function keysOf(
-  [id, debit, credit, flags = 0, pendingId = 0n]: Row,
-  shards: number,
-): [string, number][] {
-  const home = placeOf(debit, shards);
-  const isResolving = (flags & (post | voidPendingTransfer)) !== 0;
-  const keys: [string, number][] = [
-    [`account ${debit}`, home],
-    [`id ${id} of ${home}`, home],
-  ];
-  if (!isResolving || credit !== 0n) keys.push([`account ${credit}`, placeOf(credit, shards)]);
-  if (isResolving) keys.push([`id ${pendingId} of ${home}`, home]);
-  if ((flags & imported) !== 0) keys.push([`imports of ${home}`, home]);
-  return keys;
-}
-
-function accountKeysOf([id, , , flags = 0]: Row, shards: number): [string, number][] {
-  const shard = placeOf(id, shards);
-  const keys: [string, number][] = [[`account ${id}`, shard]];
-  if ((flags & AccountFlags.imported) !== 0) keys.push([`imports of ${shard}`, shard]);
-  return keys;
-}
-
-function unitsOf(events: readonly Row[], keys: (row: Row) => [string, number][]): Unit[] {
-  const units: Unit[] = [];
-  let from = 0;
-  for (const [i, [, , , flags = 0]] of events.entries()) {
-    if ((flags & linked) !== 0 && i < events.length - 1) continue;
-    units.push({ from, to: i + 1, keys: new Map(events.slice(from, i + 1).flatMap(keys)) });
-    from = i + 1;
-  }
-  return units;
-}
-
-/** The rules as they are stated: every unit against every earlier one, key by key. */
-function naivePlan(units: readonly Unit[], shards: number): Plan {
-  const plan: Plan = { shard: [], isRest: [], first: [], restShards: [] };
-  const earlier: { unit: Unit; first: number; isRest: boolean }[] = [];
-  const restShards = new Set<number>();
-  for (let s = 0; s < shards; s++) plan.first.push(0);
-  for (const unit of units) {
-    const first = Math.min(...unit.keys.values());
-    let isRest = false;
-    for (const one of earlier) {
-      for (const [key, shard] of unit.keys) {
-        if (!one.unit.keys.has(key)) continue;
-        const isInOrder = !one.isRest && one.first === first && shard === first;
-        if (!isInOrder) isRest = true;
-      }
-    }
-    earlier.push({ unit, first, isRest });
-    for (let row = unit.from; row < unit.to; row++) {
-      plan.shard.push(first);
-      plan.isRest.push(isRest);
-    }
-    if (isRest) for (const shard of unit.keys.values()) restShards.add(shard);
-    else plan.first[first]! += unit.to - unit.from;
-  }
-  plan.restShards.push(...[...restShards].toSorted((a, b) => a - b));
-  return plan;
 }
 
 /** What the rules are for: of two units with a common key, the later one never takes its effect there first. */

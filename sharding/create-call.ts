@@ -8,6 +8,7 @@ import type { CreateReply, Position } from '../engine/reply.ts';
 import { EventState } from '../engine/status.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { segmentName } from '../persistence/segment.ts';
+import { EvenOutcomes } from './even-outcomes.ts';
 import type { Call } from './router.ts';
 import type { InFlight } from './shard-client.ts';
 
@@ -18,6 +19,11 @@ export interface CreateCallOptions {
 }
 
 const FEW = 4;
+/** With more rows an array lies outside V8's heap. */
+const MANY = 32;
+
+const NO_STATUSES = new Uint16Array(0);
+const NO_TIMESTAMPS = new BigUint64Array(0);
 
 export class CreateCall implements Call {
   readonly promise: Promise<CreateReply>;
@@ -28,10 +34,12 @@ export class CreateCall implements Call {
   readonly #release: (call: Call) => void;
   #resolve!: (reply: CreateReply) => void;
   #reject!: (error: SyceeError) => void;
-  readonly #statuses: Uint16Array;
-  readonly #timestamps: BigUint64Array;
+  #statuses = NO_STATUSES;
+  #timestamps = NO_TIMESTAMPS;
   /** The timestamps as words, for a batch; a few are written one by one, since a view costs more than they do. */
-  readonly #stamps: Uint32Array | null;
+  #stamps: Uint32Array | null = null;
+  /** In place of the arrays. */
+  #even: EvenOutcomes | null = null;
   readonly #positions: Position[] = [];
   #partsOut = 0;
   #notStarted = 0;
@@ -47,9 +55,7 @@ export class CreateCall implements Call {
     this.events = n;
     this.deadlineMs = deadlineMs;
     this.#release = release;
-    this.#statuses = new Uint16Array(n);
-    this.#timestamps = new BigUint64Array(n);
-    this.#stamps = n > FEW ? new Uint32Array(this.#timestamps.buffer) : null;
+    if (n <= MANY) this.#makeArrays();
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -87,7 +93,7 @@ export class CreateCall implements Call {
 
   /** Of the rows that are answered; 0 of the others. */
   get statuses(): Uint16Array {
-    return this.#statuses;
+    return this.#even?.statuses ?? this.#statuses;
   }
 
   /** Nothing was sent, and nothing will be. */
@@ -128,6 +134,17 @@ export class CreateCall implements Call {
       return;
     }
     assert(words[at + Reply.n] === count, 'an outcome for every row');
+    this.#takeOutcomes(words, at, rows);
+    this.#positions.push(positionOf(shard, words, at));
+  }
+
+  #takeOutcomes(words: Uint32Array, at: number, rows: Uint16Array | null): void {
+    const count = rows === null ? this.events : rows.length;
+    if (this.#statuses.length < this.events) {
+      if (rows === null) this.#even = EvenOutcomes.read(words, at + REPLY_HEAD_WORDS, count);
+      if (this.#even !== null) return;
+      this.#makeArrays();
+    }
     const halves = at + REPLY_HEAD_WORDS + 2 * count;
     for (let i = 0; i < count; i++) {
       const row = rows === null ? i : rows[i]!;
@@ -142,7 +159,13 @@ export class CreateCall implements Call {
         this.#stamps[2 * row + 1] = high;
       }
     }
-    this.#positions.push(positionOf(shard, words, at));
+  }
+
+  #makeArrays(): void {
+    const { events: n } = this;
+    this.#statuses = new Uint16Array(n);
+    this.#timestamps = new BigUint64Array(n);
+    this.#stamps = n > FEW ? new Uint32Array(this.#timestamps.buffer) : null;
   }
 
   #partDone(): void {
@@ -170,13 +193,7 @@ export class CreateCall implements Call {
     if (this.isDone) return;
     if (this.#notStarted === 0) {
       this.isDone = true;
-      const { events: n } = this;
-      this.#resolve({
-        n,
-        statuses: this.#statuses,
-        timestamps: this.#timestamps,
-        positions: this.#positions,
-      });
+      this.#resolve(this.#reply());
     } else if (this.#notStarted === this.events) {
       this.#settle(this.#refusal ?? late());
     } else {
@@ -187,6 +204,17 @@ export class CreateCall implements Call {
         ),
       );
     }
+  }
+
+  #reply(): CreateReply {
+    if (this.#even !== null) return this.#even.reply(this.#positions);
+    const { events: n } = this;
+    return {
+      n,
+      statuses: this.#statuses,
+      timestamps: this.#timestamps,
+      positions: this.#positions,
+    };
   }
 
   #lose(): void {

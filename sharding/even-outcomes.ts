@@ -65,21 +65,39 @@ export class EvenOutcomes {
     return timestamps;
   }
 
-  /** Its fields are its own, so that a copy of it has them too. */
   reply(positions: readonly Position[]): CreateReply {
-    return replyOf(this.#n, this, positions);
+    return new EvenReply(this.#n, this, positions) as EvenReply & CreateReply;
   }
 }
 
-function replyOf(n: number, outcomes: EvenOutcomes, positions: readonly Position[]): CreateReply {
-  return {
-    n,
-    get statuses(): Uint16Array {
-      return outcomes.statuses;
+/**
+ * Has its arrays as fields of its own, so that a copy has them too, also one for another thread. Their getters are the same two functions always:
+ * V8 makes those of an object literal anew each time, and in the old generation, where they would keep the arrays until the heap is marked.
+ */
+class EvenReply {
+  readonly n: number;
+  readonly positions: readonly Position[];
+  readonly #outcomes: EvenOutcomes;
+
+  constructor(n: number, outcomes: EvenOutcomes, positions: readonly Position[]) {
+    this.n = n;
+    this.positions = positions;
+    this.#outcomes = outcomes;
+    Object.defineProperty(this, 'statuses', EvenReply.#STATUSES);
+    Object.defineProperty(this, 'timestamps', EvenReply.#TIMESTAMPS);
+  }
+
+  static readonly #STATUSES: PropertyDescriptor & ThisType<EvenReply> = {
+    enumerable: true,
+    get(): Uint16Array {
+      return this.#outcomes.statuses;
     },
-    get timestamps(): BigUint64Array {
-      return outcomes.timestamps;
+  };
+
+  static readonly #TIMESTAMPS: PropertyDescriptor & ThisType<EvenReply> = {
+    enumerable: true,
+    get(): BigUint64Array {
+      return this.#outcomes.timestamps;
     },
-    positions,
   };
 }

@@ -6,7 +6,7 @@
  * The log is pages of shared memory. An entry is {table << 29 | chunk, word offset in the chunk, one for the reader's own use} and the old words,
  * as many as its table has in a row, but of an account only those that ever change (ACCOUNT_SPANS). It never crosses a page; what is left of one
  * begins with END. Rows and buckets are saved once (`takes`); a slot each time it changes, until its bucket is saved as a whole. What was made after
- * the beginning does not belong to the image.
+ * the beginning does not belong to the image, and what the reader has behind it (`pass`) is not saved any more.
  */
 import { assert } from './assert.ts';
 
@@ -67,11 +67,14 @@ export class BeforeImages {
   readonly #spare: Uint32Array[] = [];
   /** By table: how many there were at the beginning, and which of them are saved. */
   readonly #limits = [0, 0, 0, 0, 0];
+  /** By table: how many of them, from the first one on, the reader has behind it. */
+  readonly #passed = [0, 0, 0, 0, 0];
   readonly #saved = Array.from({ length: 5 }, () => new Uint8Array(0));
 
   begin({ rows, buckets, pendings, users }: ImageSizes): void {
     assert(!this.isActive, 'one snapshot at a time');
     this.isActive = true;
+    this.#passed.fill(0);
     this.pages.length = 0;
     this.#nextPage();
     for (const [table, limit] of [rows, 0, buckets, pendings, users].entries()) {
@@ -91,6 +94,11 @@ export class BeforeImages {
     this.#limits.fill(0);
   }
 
+  /** The reader has the first `count` of a table, with all that was logged of them: nobody needs what they were. */
+  pass(table: ImageTable, count: number): void {
+    this.#passed[table] = count;
+  }
+
   get spare(): number {
     return this.#spare.length;
   }
@@ -106,15 +114,17 @@ export class BeforeImages {
     return (this.pages.length - 1) * IMAGE_PAGE_WORDS + this.#at;
   }
 
-  /** Whether something of the image is not saved yet as a whole. */
+  /** Whether something of the image is neither read yet nor saved as a whole. */
   // Hot path.
   isOpen(table: ImageTable, index: number): boolean {
     return (
-      index < this.#limits[table]! && (this.#saved[table]![index >>> 3]! & (1 << (index & 7))) === 0
+      index >= this.#passed[table]! &&
+      index < this.#limits[table]! &&
+      (this.#saved[table]![index >>> 3]! & (1 << (index & 7))) === 0
     );
   }
 
-  /** The same, and marks it as saved. */
+  /** The same, and marks it as saved: whoever asks saves it. */
   // Hot path.
   takes(table: ImageTable, index: number): boolean {
     if (!this.isOpen(table, index)) return false;

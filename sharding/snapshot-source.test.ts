@@ -1,6 +1,6 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { freshPage } from '../engine/before-images.ts';
+import { freshPage, ImageTable } from '../engine/before-images.ts';
 import {
   accountOf,
   accountsFrame,
@@ -67,6 +67,48 @@ test('memory that the thread has made is used for the log, and counted when the 
   port2.postMessage({ page: freshPage() });
   source.stepped(machine);
   expect(machine.ledger.images.spare).toBe(2);
+  port1.close();
+  port2.close();
+});
+
+test('what the thread has read is not logged any more, until the next snapshot begins', () => {
+  const { port1, port2 } = new MessageChannel();
+  const words = new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
+  const source = new SnapshotSource({ words, port: port1 });
+  const shard = new OneShard();
+  const accounts = Array.from({ length: 20 }, (_, i) => accountOf(BigInt(i + 1)));
+  shard.run([accountsFrame(accounts)], 1_000_000n);
+  const { machine } = shard;
+  const { images } = machine.ledger;
+  const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
+  let id = 100n;
+  /** Words of the log that a transfer between two accounts takes. */
+  const logged = (debit: bigint, credit: bigint): number => {
+    const before = images.length;
+    shard.run([transfersFrame([transferOf(id++, debit, credit)])], 1_000_000n * id);
+    source.stepped(machine);
+    return images.length - before;
+  };
+  const pass = (table: ImageTable, count: number): void => {
+    Atomics.store(new Int32Array(words), SnapshotWord.passed + table, count);
+    source.stepped(machine);
+  };
+  const ACCOUNT = 3 + 20;
+  const SLOT = 3 + 6;
+  source.begin(machine, place, new Uint32Array(0));
+  expect(logged(1n, 2n)).toBe(2 * ACCOUNT + SLOT);
+  expect(logged(1n, 2n)).toBe(SLOT);
+  pass(ImageTable.accounts, 4);
+  expect(logged(3n, 4n)).toBe(SLOT);
+  expect(logged(4n, 5n)).toBe(ACCOUNT + SLOT);
+  pass(ImageTable.buckets, 64);
+  expect(logged(6n, 7n)).toBe(2 * ACCOUNT);
+  pass(ImageTable.accounts, 8192);
+  expect(logged(8n, 9n)).toBe(0);
+  Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.read);
+  source.stepped(machine);
+  source.begin(machine, place, new Uint32Array(0));
+  expect(logged(8n, 9n)).toBe(2 * ACCOUNT + SLOT);
   port1.close();
   port2.close();
 });

@@ -2,17 +2,20 @@
  * The actor's side of a snapshot: begins the image, and after each step says how far the log of before-images reaches, until the thread that
  * writes the snapshot has read everything or one of the two gives up. Costs the actor a few words in shared memory for each step meanwhile.
  *
- * What crosses: messages (what the image consists of, pages of the log, and back memory for more of them) and three shared words. The order that counts: the thread copies, reads
- * STEPS, waits until two more steps have ended, and reads LOG; a step ends with LOG, then STEPS. So all that the copy can have seen was logged.
+ * What crosses: messages (what the image consists of, pages of the log, and back memory for more of them) and shared words. The order that counts: the thread copies, reads
+ * STEPS, waits until two more steps have ended, and reads LOG; a step ends with LOG, then STEPS. So all that the copy can have seen was logged. Then
+ * it says in PASSED, table by table, how far it is, and nothing of that is logged any more.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
+import { ImageTable } from '../engine/before-images.ts';
 import type { ImageParts } from '../engine/image.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
 
-/** Words of the shared memory of a shard's snapshots. `hurry`: 1 when nobody works beside the thread any more. */
-export const SnapshotWord = { phase: 0, steps: 1, log: 2, hurry: 3 } as const;
-export const SNAPSHOT_WORDS = 4;
+/** Words of the shared memory of a shard's snapshots. `hurry`: 1 when nobody works beside the thread any more. `passed`: the first of one for each table. */
+export const SnapshotWord = { phase: 0, steps: 1, log: 2, hurry: 3, passed: 4 } as const;
+const TABLES = Object.values(ImageTable);
+export const SNAPSHOT_WORDS = SnapshotWord.passed + TABLES.length;
 /** `read`: the thread needs the tables no more. `abandoned`: by whichever side, and both let go. */
 export const SnapshotPhase = { idle: 0, underWay: 1, read: 2, abandoned: 3 } as const;
 
@@ -69,6 +72,7 @@ export class SnapshotSource {
     const parts = machine.beginImage();
     this.isUnderWay = true;
     this.#pages = 0;
+    for (const table of TABLES) Atomics.store(this.#words, SnapshotWord.passed + table, 0);
     Atomics.store(this.#words, SnapshotWord.phase, SnapshotPhase.underWay);
     this.#post({ type: 'begin', place, parts, links, sparePages });
   }
@@ -84,6 +88,9 @@ export class SnapshotSource {
     }
     const phase = Atomics.load(words, SnapshotWord.phase);
     if (phase === SnapshotPhase.underWay) {
+      for (const table of TABLES) {
+        images.pass(table, Atomics.load(words, SnapshotWord.passed + table));
+      }
       for (; this.#pages < images.pages.length; this.#pages++) {
         this.#post({ type: 'page', page: images.pages[this.#pages]! });
       }

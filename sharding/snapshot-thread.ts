@@ -12,7 +12,7 @@ import {
   workerData,
 } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
-import { freshPage, logPagesOf } from '../engine/before-images.ts';
+import { freshPage, IMAGE_CHUNK_SHIFTS, ImageTable, logPagesOf } from '../engine/before-images.ts';
 import { digestText, StateDigest } from '../engine/digest.ts';
 import { ImageCopy } from '../engine/image-copy.ts';
 import {
@@ -69,6 +69,13 @@ const PACE_SLICE_US = 2_000;
 const PACE_RESTS = 3;
 /** With a longer log of before-images it does not rest until it has read everything. */
 const LOG_BYTES_CALM = 96 << 20;
+/** What a piece of an image has of a table; timestamps of accounts, which do not change, come with their rows. */
+const TABLE_OF: { readonly [section: number]: ImageTable | undefined } = {
+  [ImageSection.accounts]: ImageTable.accounts,
+  [ImageSection.slots]: ImageTable.buckets,
+  [ImageSection.pendings]: ImageTable.pendings,
+  [ImageSection.users]: ImageTable.users,
+};
 /** How long the thread waits for an actor to move before it rings again. */
 const STEP_WAIT_MS = 20;
 
@@ -210,6 +217,15 @@ class SnapshotWriting {
       return { piece, words };
     });
     this.#absorb();
+    for (const { section, chunk } of pieces) {
+      const table = TABLE_OF[section];
+      if (table === undefined) continue;
+      Atomics.store(
+        this.#words,
+        SnapshotWord.passed + table,
+        (chunk + 1) << IMAGE_CHUNK_SHIFTS[table],
+      );
+    }
     being.image.unsyncedMax = this.#isAlone ? UNSYNCED_BYTES_MAX_ALONE : UNSYNCED_BYTES_MAX;
     for (const { piece, words } of copies) {
       this.#copy.restore(piece, words);

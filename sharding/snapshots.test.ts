@@ -3,9 +3,24 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { ImageTable } from '../engine/before-images.ts';
+import { digestText } from '../engine/digest.ts';
 import { DOORBELL_BYTES } from '../lib/doorbell.ts';
+import { listSnapshots } from '../persistence/snapshot-manifest.ts';
 import { TempDirectory } from '../test/support/cluster.ts';
-import { type SnapshotChannel, SnapshotPhase, SnapshotWord } from './snapshot-source.ts';
+import {
+  accountOf,
+  accountsFrame,
+  OneShard,
+  transferOf,
+  transfersFrame,
+} from '../test/support/one-shard.ts';
+import {
+  type SnapshotChannel,
+  SnapshotPhase,
+  SnapshotSource,
+  SnapshotWord,
+} from './snapshot-source.ts';
 import { Snapshots, type SnapshotTriggers } from './snapshots.ts';
 
 class Asked implements AsyncDisposable {
@@ -14,14 +29,14 @@ class Asked implements AsyncDisposable {
   readonly channel: SnapshotChannel;
   journalBytes = 0;
   readonly asked: number[] = [];
-  readonly #directory = new TempDirectory();
+  readonly directory = new TempDirectory();
   #onAsk = (): void => undefined;
 
   constructor(triggers: SnapshotTriggers) {
     this.snapshots = new Snapshots({
       clusterId: '0'.repeat(32),
       shards: 1,
-      directories: [this.#directory.path],
+      directories: [this.directory.path],
       doorbells: new SharedArrayBuffer(DOORBELL_BYTES),
       triggers,
       log: () => undefined,
@@ -47,7 +62,7 @@ class Asked implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.snapshots.stop();
     this.channel.port.close();
-    await this.#directory[Symbol.asyncDispose]();
+    await this.directory[Symbol.asyncDispose]();
   }
 }
 
@@ -62,6 +77,9 @@ function niceOf(name: string): number | undefined {
 
 /** Its end is told soon after its error. */
 const THREAD_ENDS_MS = 200;
+
+/** Longer than a thread that has loaded needs for a copy of a small image. */
+const COPY_MS = 100;
 
 const OFF: SnapshotTriggers = { minutes: 0, mib: 0 };
 const SOME_DAY: SnapshotTriggers = { minutes: 60, mib: 0 };
@@ -120,4 +138,33 @@ test('a thread that has ended by an error gives up what it was at, and refuses t
   await expect(at.snapshots.take()).rejects.toThrow('the thread that writes them has ended');
   // When it is gone a stop has nobody to wait for.
   await setTimeout(THREAD_ENDS_MS);
+});
+
+test('the thread says that it has read something only when it has taken the log of it', async () => {
+  await using at = new Asked(OFF);
+  const asked = at.nextAsk();
+  void at.snapshots.take().catch(() => undefined);
+  await asked;
+  const shard = new OneShard();
+  const accounts = Array.from({ length: 100 }, (_, i) => accountOf(BigInt(i + 1)));
+  shard.run([accountsFrame(accounts)], 1_000_000n);
+  const digest = digestText(shard.machine.digest());
+  const source = new SnapshotSource(at.channel);
+  const place = { sequence: 7, chain: 0, timestamp: '1', journalBytes: 0 };
+  source.begin(shard.machine, place, new Uint32Array(0));
+  const words = new Int32Array(at.channel.words);
+  const passed = (table: ImageTable): number => Atomics.load(words, SnapshotWord.passed + table);
+  // The copy is made long before; it waits for two steps of the actor.
+  await setTimeout(COPY_MS);
+  expect([passed(ImageTable.accounts), passed(ImageTable.buckets)]).toEqual([0, 0]);
+  shard.run([transfersFrame([transferOf(1000n, 1n, 2n)])], 2_000_000n);
+  source.stepped(shard.machine);
+  expect(Atomics.load(words, SnapshotWord.log)).toBeGreaterThan(0);
+  source.stepped(shard.machine);
+  await expect.poll(() => passed(ImageTable.buckets), { timeout: 30_000 }).toBe(64);
+  expect(passed(ImageTable.accounts)).toBe(8192);
+  const manifests = (): string[] =>
+    listSnapshots(at.directory.path).map(({ manifest }) => readFileSync(manifest, 'utf8'));
+  await expect.poll(() => manifests().length, { timeout: 30_000 }).toBe(1);
+  expect(JSON.parse(manifests()[0]!)).toMatchObject({ sequence: 7, digest });
 });

@@ -109,6 +109,7 @@ test('what the thread has read is not logged any more, until the next snapshot b
   source.stepped(machine);
   source.begin(machine, place, new Uint32Array(0));
   expect(logged(8n, 9n)).toBe(2 * ACCOUNT + SLOT);
+  expect(logged(10n, 11n)).toBe(2 * ACCOUNT + SLOT);
   port1.close();
   port2.close();
 });

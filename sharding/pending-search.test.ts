@@ -36,9 +36,13 @@ function accountsOf(batch: Batch): Accounts[] {
 
 function memoryOf(known: readonly Stored[]): PendingMemory {
   const memory = new PendingMemory(SEED, 64);
+  remember(memory, known);
+  return memory;
+}
+
+function remember(memory: PendingMemory, known: readonly Stored[]): void {
   const rows = transferRows(known);
   for (let i = 0; i < known.length; i++) memory.remember(rows, i * ROW_WORDS);
-  return memory;
 }
 
 const isResolving = ({ flags }: Event): boolean => (flags & (post | voidPendingTransfer)) !== 0;
@@ -54,8 +58,9 @@ interface Segment {
 }
 
 interface Given {
-  /** In the memory. */
+  /** In the memory, and what comes into it after it was looked at. */
   readonly known: readonly Stored[];
+  readonly late: readonly Stored[];
   /** On the shards. */
   readonly stored: readonly Stored[];
   /** What becomes of each row. */
@@ -65,7 +70,7 @@ interface Given {
 /** The rules as they are stated. `asked`: the ids of the rows that the shards have to be asked for, in order. */
 function naive(
   events: readonly Event[],
-  { known, stored, statuses }: Given,
+  { known, late, stored, statuses }: Given,
 ): { segments: Segment[]; asked: bigint[] } {
   const rows = events.map((event) => ({ ...event, mark: 0, isDone: !isResolving(event) }));
   type Row = (typeof rows)[number];
@@ -94,7 +99,7 @@ function naive(
     for (let at = from; at < to; at++) {
       const row = rows[at]!;
       if (!row.isDone) {
-        const there = [...answers, ...made].filter(isNamed(row));
+        const there = [...known, ...late, ...answers, ...made].filter(isNamed(row));
         const before = earlier.filter(isNamed(row));
         let found = there.find((one) => fits(row, one));
         const others = new Set(before.map(({ dr, cr }) => `${dr} ${cr}`));
@@ -103,7 +108,7 @@ function naive(
           break;
         }
         found ??= before.find((one) => fits(row, one));
-        found ??= [...answers, ...known, ...made, ...before].find(isNamed(row));
+        found ??= [...answers, ...known, ...late, ...made, ...before].find(isNamed(row));
         take(row, found);
       }
       if (row.dr !== 0n && row.cr !== 0n) earlier.push({ id: row.id, dr: row.dr, cr: row.cr });
@@ -147,6 +152,7 @@ describe('the search for pending transfers', () => {
     pendingId: fc.bigInt(0n, 7n),
   });
   const there = fc.array(fc.record({ id, dr: account, cr: account }), { maxLength: 4 });
+  const remembered = fc.tuple(there, there);
   const events = fc.array(fc.oneof(plain, end), { minLength: 1, maxLength: 12 });
 
   const statuses = fc.array(fc.constantFrom(created, created, exists, failed), {
@@ -157,11 +163,12 @@ describe('the search for pending transfers', () => {
   test('finds what the rules say, with what is remembered, answered, and in the batch', () => {
     let cuts = 0;
     fc.assert(
-      fc.property(events, there, there, statuses, (rows, known, stored, became) => {
-        const expected = naive(rows, { known, stored, statuses: became });
+      fc.property(events, remembered, there, statuses, (rows, [known, late], stored, became) => {
+        const expected = naive(rows, { known, late, stored, statuses: became });
         const batch = transfersBatch(rows);
         const columns = opened(batch);
-        const search = PendingSearch.of(columns, memoryOf(known), SEED);
+        const memory = memoryOf(known);
+        const search = PendingSearch.of(columns, memory, SEED);
         expect(search === null).toBe(!rows.some((row) => isResolving(row)));
         if (search === null) return;
         expect(search.recall()).toBe(expected.asked.length);
@@ -169,6 +176,7 @@ describe('the search for pending transfers', () => {
         expect(asked).toEqual(expected.asked);
         const answers = stored.filter((one) => asked.includes(one.id));
         if (asked.length > 0) search.answered(transferRows(answers), answers.length);
+        remember(memory, late);
         cuts += expected.segments.length - 1;
         for (const { from, to, accounts, marks } of expected.segments) {
           expect(search.settle(columns, from)).toBe(to);

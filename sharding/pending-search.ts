@@ -185,11 +185,13 @@ export class PendingSearch {
     return false;
   }
 
-  /** Whether one that fits is there (S1); its accounts are taken. */
+  /** Whether one that fits is there (S1); its accounts are taken. The memory may have learned of it since the shards were asked. */
   #isThere(i: number): boolean {
     const at = i * ENTRY_WORDS;
     return (
-      completeFrom(this.#answers, this.#entries, at) || completeFrom(this.#made, this.#entries, at)
+      this.#memory.complete(this.#entries, at) ||
+      completeFrom(this.#answers, this.#entries, at) ||
+      completeFrom(this.#made, this.#entries, at)
     );
   }
 

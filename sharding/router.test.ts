@@ -275,6 +275,26 @@ describe('a router, for posts and voids', () => {
     expect(shards.router.eventsInFlight).toBe(0);
   });
 
+  test('knows a pending transfer that is created while the shards are asked for it', async () => {
+    const shards = new FakeShards(2);
+    const pendings = transfersBatch([{ id: 1n, dr: x, cr: y, flags: pending }]);
+    const before = shards.router.createTransfers(pendings, 0);
+    const [creating] = shards.asked();
+    const posts = transfersBatch([{ id: 11n, pendingId: 1n, dr: 0n, cr: 0n, flags: post }]);
+    const reply = shards.router.createTransfers(posts, 0);
+    const lookups = shards.asked();
+    expect(lookups).toHaveLength(2);
+    shards.created(creating!, [created]);
+    await before;
+    for (const lookup of lookups) shards.positions(lookup, []);
+    const parts = await sent(shards);
+    expect(parts.map(({ shard, rows, marks }) => [shard, rows, marks])).toEqual([
+      [1, [[11n, x, y]], []],
+    ]);
+    shards.created(parts[0]!, [created]);
+    expect([...(await reply).statuses]).toEqual([created]);
+  });
+
   test('sends one that names wrong accounts to the home of its pending transfer, with a mark', async () => {
     const shards = new FakeShards(2);
     shards.stored.push({ id: 1n, dr: x, cr: y, flags: pending });

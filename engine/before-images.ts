@@ -1,20 +1,25 @@
 /**
  * What a snapshot needs of the past: a log of before-images. A snapshot is read by another thread while its shard goes on, so from the moment
- * it begins, whoever changes a row, a slot, or an entry writes its old words here first. The reader copies the tables as they are, torn or
- * not, and lays the old words over its copy, the earliest winning: what was changed is put back, and what was not changed was read whole.
+ * it begins, whoever changes a row, a slot, or an entry for the first time writes its old words here before. The reader copies the tables as they
+ * are, torn or not, and lays the old words over its copy: what was changed is put back, and what was not changed was read whole.
+ *
+ * Of a slot that was empty the old words are known. It has a bit instead (`slotBits`), which the reader may read at any time after: however late it
+ * is seen, the slot was empty when the image began. That is most of what changes: a shard fills slots, and seldom changes one, but when a bucket splits.
  *
  * The log is pages of shared memory. An entry is {table << 29 | chunk, word offset in the chunk, one for the reader's own use} and the old words,
- * as many as its table has in a row, but of an account only those that ever change (ACCOUNT_SPANS). It never crosses a page; what is left of one
- * begins with END. Rows and buckets are saved once (`takes`); a slot each time it changes, until its bucket is saved as a whole. What was made after
- * the beginning does not belong to the image, and what the reader has behind it (`pass`) is not saved any more.
+ * as many as its table has in a row, but of an account only those that ever change (ACCOUNT_SPANS). An entry of slots has their number in place of the
+ * offset, and each slot its own offset in front: those that follow each other in the same chunk share an entry until the log is published. No entry
+ * crosses a page; what is left of one begins with END. What was made after the beginning does not belong to the image, and what the reader has behind it
+ * (`pass`) is not saved any more.
  */
 import { assert } from './assert.ts';
 
-export const ImageTable = { accounts: 0, slots: 1, buckets: 2, pendings: 3, users: 4 } as const;
+export const ImageTable = { accounts: 0, slots: 1, pendings: 2, users: 3 } as const;
 export type ImageTable = (typeof ImageTable)[keyof typeof ImageTable];
 
 /** Words of a row, or whatever each table has. */
-export const IMAGE_TABLE_WORDS = [32, 6, 6 * 2048, 18, 8] as const;
+export const IMAGE_TABLE_WORDS = [32, 6, 18, 8] as const;
+export const IMAGE_BUCKET_SLOTS = 2048;
 /** Words of an account that change: its balances; its flags and head, with its ledger and code, which do not. */
 const BALANCES = 4;
 const BALANCES_END = 20;
@@ -24,10 +29,14 @@ export const ACCOUNT_SPANS = [
   [BALANCES, BALANCES_END],
   [FLAGS_AND_HEAD, FLAGS_AND_HEAD_END],
 ] as const;
-/** Words that an entry of the log has of each table. */
-export const IMAGE_SAVED_WORDS = [16 + 4, 6, 6 * 2048, 18, 8] as const;
-/** How many of them a chunk has, as a shift: 8,192 accounts, 64 buckets of 2,048 slots, 4,096 entries. */
-export const IMAGE_CHUNK_SHIFTS = [13, 17, 6, 12, 12] as const;
+/** Words that the log has of each of them, its offset in an entry of slots included. */
+export const IMAGE_SAVED_WORDS = [16 + 4, 1 + 6, 18, 8] as const;
+/** How many of them a chunk has, as a shift: 8,192 accounts, the slots of 64 buckets, 4,096 entries. */
+export const IMAGE_CHUNK_SHIFTS = [13, 17, 12, 12] as const;
+
+/** What the two bits of a slot say; neither: it is as it was. */
+const SLOT_SAVED = 1;
+export const SLOT_FILLED = 2;
 
 export const IMAGE_PAGE_WORDS = 1 << 18;
 export const IMAGE_ENTRY_WORDS = 3;
@@ -36,6 +45,9 @@ export const IMAGE_PAGE_END = 0xffffffff;
 
 /** 64 MiB: the accounts that change in a second at half a million transfers. */
 const SPARE_PAGES_MAX = 64;
+const SLOT_WORDS = IMAGE_TABLE_WORDS[ImageTable.slots];
+const SLOT_SAVED_WORDS = IMAGE_SAVED_WORDS[ImageTable.slots];
+const SLOT_CHUNK_SHIFT = IMAGE_CHUNK_SHIFTS[ImageTable.slots];
 const ACCOUNT_ENTRY_WORDS = IMAGE_ENTRY_WORDS + IMAGE_SAVED_WORDS[ImageTable.accounts];
 
 /** What each table has when an image begins. */
@@ -56,6 +68,8 @@ export function freshPage(): Uint32Array<SharedArrayBuffer> {
   return new Uint32Array(new SharedArrayBuffer(IMAGE_PAGE_WORDS * 4)).fill(0);
 }
 
+const TABLES = Object.values(ImageTable);
+
 export class BeforeImages {
   /** Whether a snapshot is under way. Tables ask this first. */
   isActive = false;
@@ -66,10 +80,16 @@ export class BeforeImages {
   /** Pages of the log before, and those that were made for it. */
   readonly #spare: Uint32Array[] = [];
   /** By table: how many there were at the beginning, and which of them are saved. */
-  readonly #limits = [0, 0, 0, 0, 0];
+  readonly #limits = TABLES.map(() => 0);
   /** By table: how many of them, from the first one on, the reader has behind it. */
-  readonly #passed = [0, 0, 0, 0, 0];
-  readonly #saved = Array.from({ length: 5 }, () => new Uint8Array(0));
+  readonly #passed = TABLES.map(() => 0);
+  readonly #saved = TABLES.map(() => new Uint8Array(0));
+  /** Two bits for each slot of the image, SLOT_SAVED or SLOT_FILLED once it has changed. Shared memory. */
+  slotBits: Uint32Array = new Uint32Array(0);
+  /** The entry of slots that was written last, where it ends, and its chunk; more slots may follow while the log ends there too. */
+  #slots = 0;
+  #slotsEnd = -1;
+  #slotsChunk = 0;
 
   begin({ rows, buckets, pendings, users }: ImageSizes): void {
     assert(!this.isActive, 'one snapshot at a time');
@@ -77,10 +97,12 @@ export class BeforeImages {
     this.#passed.fill(0);
     this.pages.length = 0;
     this.#nextPage();
-    for (const [table, limit] of [rows, 0, buckets, pendings, users].entries()) {
+    const slots = buckets * IMAGE_BUCKET_SLOTS;
+    for (const [table, limit] of [rows, slots, pendings, users].entries()) {
       this.#limits[table] = limit;
-      this.#saved[table] = new Uint8Array((limit + 7) >> 3);
+      if (table !== ImageTable.slots) this.#saved[table] = new Uint8Array(Math.ceil(limit / 8));
     }
+    this.slotBits = new Uint32Array(new SharedArrayBuffer(slots / 4));
   }
 
   /** `isRead`: nobody will look at the log any more, and its pages may be written over. */
@@ -92,6 +114,7 @@ export class BeforeImages {
     this.#page = new Uint32Array(0);
     this.#at = 0;
     this.#limits.fill(0);
+    this.slotBits = new Uint32Array(0);
   }
 
   /** The reader has the first `count` of a table, with all that was logged of them: nobody needs what they were. */
@@ -114,33 +137,78 @@ export class BeforeImages {
     return (this.pages.length - 1) * IMAGE_PAGE_WORDS + this.#at;
   }
 
-  /** Whether something of the image is neither read yet nor saved as a whole. */
-  // Hot path.
-  isOpen(table: ImageTable, index: number): boolean {
-    return (
-      index >= this.#passed[table]! &&
-      index < this.#limits[table]! &&
-      (this.#saved[table]![index >>> 3]! & (1 << (index & 7))) === 0
-    );
+  /** The same, for the reader: what is there now is not written to any more. */
+  publish(): number {
+    this.#slotsEnd = -1;
+    return this.length;
   }
 
-  /** The same, and marks it as saved: whoever asks saves it. */
+  /** Whether the image has it as it still is, and nobody has read it yet; marks it as changed: whoever asks saves it. Not for slots. */
   // Hot path.
   takes(table: ImageTable, index: number): boolean {
-    if (!this.isOpen(table, index)) return false;
-    this.#saved[table]![index >>> 3]! |= 1 << (index & 7);
+    if (index < this.#passed[table]! || index >= this.#limits[table]!) return false;
+    const saved = this.#saved[table]!;
+    const bit = 1 << (index & 7);
+    if ((saved[index >>> 3]! & bit) !== 0) return false;
+    saved[index >>> 3]! |= bit;
     return true;
   }
 
-  /** Keeps a slot, or whatever the table has by that number: the words of the source from there on. */
+  /** Keeps an entry, or whatever the table has by that number: the words of the source from there on. */
   // Hot path.
   save(table: ImageTable, index: number, source: Uint32Array): void {
     const count = IMAGE_TABLE_WORDS[table];
-    assert(table !== ImageTable.accounts, 'of accounts not all words are kept');
+    assert(table >= ImageTable.pendings, 'accounts and slots are kept in ways of their own');
     const from = index * count;
     const to = this.#entry(table, index);
     const page = this.#page;
     for (let w = 0; w < count; w++) page[to + w] = source[from + w]!;
+  }
+
+  /** The same for a slot. Of one that is empty there is nothing to save. */
+  // Hot path.
+  takesSlot(slot: number, isEmpty: boolean): boolean {
+    if (slot < this.#passed[ImageTable.slots]! || slot >= this.#limits[ImageTable.slots]!) {
+      return false;
+    }
+    const bits = this.slotBits[slot >>> 4]!;
+    const shift = (slot & 15) * 2;
+    if (((bits >>> shift) & (SLOT_SAVED | SLOT_FILLED)) !== 0) return false;
+    this.slotBits[slot >>> 4] = bits | ((isEmpty ? SLOT_FILLED : SLOT_SAVED) << shift);
+    return !isEmpty;
+  }
+
+  /** Reads the bits of the first `n` slots of a list, for the cache's sake only; see `AccountTable.touchAll`. What it says means nothing. */
+  // Hot path.
+  touchSlots(slots: Int32Array, n: number): number {
+    const bits = this.slotBits;
+    let touched = 0;
+    for (let i = 0; i < n; i++) {
+      const word = slots[i]! >>> 4;
+      if (word < bits.length) touched = (touched + bits[word]!) | 0;
+    }
+    return touched;
+  }
+
+  // Hot path.
+  saveSlot(slot: number, source: Uint32Array): void {
+    const chunk = slot >>> SLOT_CHUNK_SHIFT;
+    const fits = this.#at + SLOT_SAVED_WORDS <= IMAGE_PAGE_WORDS;
+    if (this.#slotsEnd !== this.#at || this.#slotsChunk !== chunk || !fits) {
+      const first = this.#entry(ImageTable.slots, slot);
+      this.#at = first;
+      this.#slots = first - IMAGE_ENTRY_WORDS;
+      this.#page[this.#slots + 1] = 0;
+      this.#slotsChunk = chunk;
+    }
+    const page = this.#page;
+    let to = this.#at;
+    const from = slot * SLOT_WORDS;
+    page[to++] = (slot & ((1 << SLOT_CHUNK_SHIFT) - 1)) * SLOT_WORDS;
+    for (let w = 0; w < SLOT_WORDS; w++) page[to++] = source[from + w]!;
+    page[this.#slots + 1]!++;
+    this.#at = to;
+    this.#slotsEnd = to;
   }
 
   // Hot path.
@@ -172,5 +240,6 @@ export class BeforeImages {
     this.pages.push(page);
     this.#page = page;
     this.#at = 0;
+    this.#slotsEnd = -1;
   }
 }

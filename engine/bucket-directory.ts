@@ -14,7 +14,7 @@
  * data directory: nobody outside can choose ids that collide.
  */
 import { assert } from './assert.ts';
-import { BeforeImages, ImageTable } from './before-images.ts';
+import { BeforeImages } from './before-images.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
 import { TableWords } from './table-words.ts';
 
@@ -120,9 +120,16 @@ export class BucketDirectory {
   /** Keeps a slot as it is for the snapshot under way, if there is one. */
   // Hot path.
   beforeChange(slot: number): void {
-    if (this.#images.isActive && this.#images.isOpen(ImageTable.buckets, slot >>> BUCKET_SHIFT)) {
-      this.#images.save(ImageTable.slots, slot, this.words);
+    const images = this.#images;
+    if (images.isActive && images.takesSlot(slot, this.#marks.bytes[slot] === 0)) {
+      images.saveSlot(slot, this.#table.words);
     }
+  }
+
+  /** For slots that will change: reads what `beforeChange` needs of the first `n` of a list; says what is there, which means nothing. */
+  // Hot path.
+  touchImages(slots: Int32Array, n: number): number {
+    return this.#images.isActive ? this.#images.touchSlots(slots, n) : 0;
   }
 
   /** Marks an empty slot as taken. */
@@ -226,9 +233,6 @@ export class BucketDirectory {
     this.#depths[bucket] = depth + 1;
     this.#directory.fill(upper, first + width / 2, first + width);
 
-    if (this.#images.isActive && this.#images.takes(ImageTable.buckets, bucket)) {
-      this.#images.save(ImageTable.buckets, bucket, this.words);
-    }
     const moved = this.#moveUpper(bucket, upper, this.#leastHash(first + width / 2));
     this.#fills[bucket] = this.#fills[bucket]! - moved;
     this.#fills[upper] = moved;
@@ -254,6 +258,7 @@ export class BucketDirectory {
     const step = this.#slotWords;
     const first = bucket << BUCKET_SHIFT;
     const hashes = this.#hashes;
+    const isImaged = this.#images.isActive;
     for (let i = 0; i < BUCKET_SLOTS; i++) hashes[i] = this.#hashOf(words, (first + i) * step);
     let empty = first;
     while (marks[empty] !== 0) empty++;
@@ -270,6 +275,8 @@ export class BucketDirectory {
         while (to !== slot && marks[to] !== 0) to = nextSlot(to);
         if (to === slot) continue;
       }
+      // Where it goes was emptied by this loop, or lies in the new bucket.
+      if (isImaged) this.beforeChange(slot);
       for (let w = 0; w < step; w++) {
         words[to * step + w] = words[slot * step + w]!;
         words[slot * step + w] = 0;

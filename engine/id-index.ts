@@ -120,7 +120,7 @@ export class IdIndex {
     }
     let { touched } = this;
     for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
-    this.touched = touched;
+    this.touched = (touched + this.#buckets.touchImages(places, n)) | 0;
   }
 
   /**
@@ -155,7 +155,7 @@ export class IdIndex {
     }
     let { touched } = this;
     for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
-    this.touched = touched;
+    this.touched = (touched + this.#buckets.touchImages(places, n)) | 0;
     this.#soughtIn = this.#buckets.buckets;
   }
 

@@ -7,12 +7,15 @@
 import { assert } from './assert.ts';
 import {
   ACCOUNT_SPANS,
+  IMAGE_CHUNK_SHIFTS,
   IMAGE_ENTRY_WORDS,
   IMAGE_PAGE_END,
   IMAGE_PAGE_WORDS,
   IMAGE_SAVED_WORDS,
   IMAGE_TABLE_SHIFT,
+  IMAGE_TABLE_WORDS,
   ImageTable,
+  SLOT_FILLED,
 } from './before-images.ts';
 import {
   imagePieces,
@@ -27,12 +30,19 @@ import {
 const SECTIONS = [
   ImageSection.accounts,
   ImageSection.slots,
-  ImageSection.slots,
   ImageSection.pendings,
   ImageSection.users,
 ] as const;
 
-/** The words of a row that an entry of the log has, by table. */
+const SLOT_WORDS = IMAGE_TABLE_WORDS[ImageTable.slots];
+const SLOT_SAVED_WORDS = IMAGE_SAVED_WORDS[ImageTable.slots];
+/** Slots whose bits a word has, and words of the bits of a chunk. */
+const WORD_SLOTS = 16;
+const BITS_WORDS = (1 << IMAGE_CHUNK_SHIFTS[ImageTable.slots]) / WORD_SLOTS;
+/** SLOT_FILLED of each slot of a word. */
+const FILLED = SLOT_FILLED * 0x55555555;
+
+/** The words of a row that an entry of the log has, by table; of slots it has its own. */
 const SPANS = IMAGE_SAVED_WORDS.map((count, table) =>
   table === ImageTable.accounts ? ACCOUNT_SPANS : [[0, count] as const],
 );
@@ -81,12 +91,14 @@ export class ImageCopy {
       assert(chunk < newest.length, 'only what is in the image is logged');
       page[at + 2] = newest[chunk]!;
       newest[chunk] = place + 1;
-      this.#absorbed = place + IMAGE_ENTRY_WORDS + IMAGE_SAVED_WORDS[table];
+      const count = table === ImageTable.slots ? page[at + 1]! : 1;
+      this.#absorbed = place + IMAGE_ENTRY_WORDS + count * IMAGE_SAVED_WORDS[table];
     }
   }
 
-  /** Puts a copied piece back to what it was when the image began: the newest entries first, so that the eldest wins. */
+  /** Puts a copied piece back to what it was when the image began. The log has everything once, so in any order. */
   restore({ section, chunk }: ImagePiece, target: Uint32Array): void {
+    if (section === ImageSection.slots) this.#emptyFilled(chunk, target);
     const newest = this.#newest.get(section);
     let link = newest?.[chunk] ?? 0;
     while (link !== 0) {
@@ -94,14 +106,47 @@ export class ImageCopy {
       const page = this.#pages[Math.floor(place / IMAGE_PAGE_WORDS)]!;
       const at = place % IMAGE_PAGE_WORDS;
       const table = (page[at]! >>> IMAGE_TABLE_SHIFT) as ImageTable;
-      const to = page[at + 1]!;
-      let from = at + IMAGE_ENTRY_WORDS;
-      for (const [first, end] of SPANS[table]!) {
-        assert(to + end <= target.length, 'only what is in the image is logged');
-        for (let w = first; w < end; w++) target[to + w] = page[from++]!;
-      }
+      if (table === ImageTable.slots) restoreSlots(page, at, target);
+      else restoreRow(page, at, SPANS[table]!, target);
       link = page[at + 2]!;
     }
+  }
+
+  /** Slots that were empty. Those that were filled only after the copy were empty as well. */
+  #emptyFilled(chunk: number, target: Uint32Array): void {
+    const { slotBits } = this.#parts;
+    const first = chunk * BITS_WORDS;
+    const end = Math.min(first + BITS_WORDS, slotBits.length);
+    for (let word = first; word < end; word++) {
+      for (let bits = slotBits[word]! & FILLED; bits !== 0; bits &= bits - 1) {
+        const slot = (word - first) * WORD_SLOTS + ((31 - Math.clz32(bits & -bits)) >>> 1);
+        target.fill(0, slot * SLOT_WORDS, (slot + 1) * SLOT_WORDS);
+      }
+    }
+  }
+}
+
+/** `at`: where the entry begins in its page. */
+function restoreSlots(page: Uint32Array, at: number, target: Uint32Array): void {
+  const end = at + IMAGE_ENTRY_WORDS + page[at + 1]! * SLOT_SAVED_WORDS;
+  for (let from = at + IMAGE_ENTRY_WORDS; from < end; from += SLOT_SAVED_WORDS) {
+    const to = page[from]!;
+    assert(to + SLOT_WORDS <= target.length, 'only what is in the image is logged');
+    for (let w = 0; w < SLOT_WORDS; w++) target[to + w] = page[from + 1 + w]!;
+  }
+}
+
+function restoreRow(
+  page: Uint32Array,
+  at: number,
+  spans: readonly (readonly [number, number])[],
+  target: Uint32Array,
+): void {
+  const to = page[at + 1]!;
+  let from = at + IMAGE_ENTRY_WORDS;
+  for (const [first, end] of spans) {
+    assert(to + end <= target.length, 'only what is in the image is logged');
+    for (let w = first; w < end; w++) target[to + w] = page[from++]!;
   }
 }
 

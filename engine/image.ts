@@ -5,7 +5,12 @@
 import { CHUNK_ROWS } from './account-table.ts';
 import { assert, unreachable } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
-import { IMAGE_TABLE_WORDS, ImageTable, type ImageSizes } from './before-images.ts';
+import {
+  IMAGE_BUCKET_SLOTS,
+  IMAGE_TABLE_WORDS,
+  ImageTable,
+  type ImageSizes,
+} from './before-images.ts';
 import { BUCKET_SLOTS, SLAB_BUCKETS } from './bucket-directory.ts';
 import { SLOT_WORDS } from './id-index.ts';
 import type { Ledger } from './ledger.ts';
@@ -26,7 +31,7 @@ export type TableSection = 3 | 4 | 5 | 6 | 7;
 const BUCKET_WORDS = BUCKET_SLOTS * SLOT_WORDS;
 assert(IMAGE_TABLE_WORDS[ImageTable.accounts] === ROW_WORDS, 'accounts lie one after the other');
 assert(IMAGE_TABLE_WORDS[ImageTable.slots] === SLOT_WORDS, 'a slot is saved whole');
-assert(IMAGE_TABLE_WORDS[ImageTable.buckets] === BUCKET_WORDS, 'a bucket is saved whole');
+assert(IMAGE_BUCKET_SLOTS === BUCKET_SLOTS, 'a bucket has as many slots as are saved of it');
 assert(IMAGE_TABLE_WORDS[ImageTable.pendings] === ENTRY_WORDS, 'an entry is saved whole');
 assert(IMAGE_TABLE_WORDS[ImageTable.users] === USER_WORDS, 'user data is saved whole');
 
@@ -48,6 +53,8 @@ export interface ImageParts {
   readonly sizes: ImageSizes;
   readonly state: Uint32Array;
   readonly tables: Readonly<Record<TableSection, Uint32Array>>;
+  /** See `BeforeImages.slotBits`. */
+  readonly slotBits: Uint32Array;
 }
 
 /** Words of a whole chunk. */
@@ -151,5 +158,6 @@ export function imageParts(ledger: Ledger, state: Uint32Array): ImageParts {
       [pendings]: tableOf(ledger, pendings),
       [users]: tableOf(ledger, users),
     },
+    slotBits: ledger.images.slotBits,
   };
 }

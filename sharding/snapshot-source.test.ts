@@ -1,6 +1,8 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { freshPage, ImageTable } from '../engine/before-images.ts';
+import { TransferFlags } from '../engine/flags.ts';
+import type { TransferInput } from '../test/support/model-ledger.ts';
 import {
   accountOf,
   accountsFrame,
@@ -81,35 +83,60 @@ test('what the thread has read is not logged any more, until the next snapshot b
   const { machine } = shard;
   const { images } = machine.ledger;
   const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
+  const pendings = [50n, 51n, 52n].map((id) => ({
+    ...transferOf(id, 19n, 20n),
+    flags: TransferFlags.pending,
+  }));
+  shard.run([transfersFrame(pendings)], 2_000_000n);
   let id = 100n;
-  /** Words of the log that a transfer between two accounts takes. */
-  const logged = (debit: bigint, credit: bigint): number => {
+  /** Words of the log that something takes, and the slots it has filled. */
+  const logged = (transfer: TransferInput): readonly number[] => {
     const before = images.length;
-    shard.run([transfersFrame([transferOf(id++, debit, credit)])], 1_000_000n * id);
+    const filled = filledIn(images.slotBits);
+    shard.run([transfersFrame([{ ...transfer, id }])], 1_000_000n * ++id);
     source.stepped(machine);
-    return images.length - before;
+    return [images.length - before, filledIn(images.slotBits) - filled];
+  };
+  const plain = (debit: bigint, credit: bigint): readonly number[] =>
+    logged(transferOf(id, debit, credit));
+  const post = (pendingId: bigint): readonly number[] => {
+    const nobody = { ...transferOf(id, 0n, 0n, 2n ** 128n - 1n), ledger: 0, code: 0 };
+    return logged({ ...nobody, pendingId, flags: TransferFlags.postPendingTransfer });
   };
   const pass = (table: ImageTable, count: number): void => {
     Atomics.store(new Int32Array(words), SnapshotWord.passed + table, count);
     source.stepped(machine);
   };
   const ACCOUNT = 3 + 20;
-  const SLOT = 3 + 6;
+  const SLOT = 3 + 1 + 6;
+  const ENTRY = 3 + 18;
   source.begin(machine, place, new Uint32Array(0));
-  expect(logged(1n, 2n)).toBe(2 * ACCOUNT + SLOT);
-  expect(logged(1n, 2n)).toBe(SLOT);
+  expect(plain(1n, 2n)).toEqual([2 * ACCOUNT, 1]);
+  expect(plain(1n, 2n)).toEqual([0, 1]);
+  expect(post(50n)).toEqual([2 * ACCOUNT + SLOT + ENTRY, 1]);
   pass(ImageTable.accounts, 4);
-  expect(logged(3n, 4n)).toBe(SLOT);
-  expect(logged(4n, 5n)).toBe(ACCOUNT + SLOT);
-  pass(ImageTable.buckets, 64);
-  expect(logged(6n, 7n)).toBe(2 * ACCOUNT);
+  expect(plain(3n, 4n)).toEqual([0, 1]);
+  expect(plain(4n, 5n)).toEqual([ACCOUNT, 1]);
+  expect(post(51n)).toEqual([SLOT + ENTRY, 1]);
+  pass(ImageTable.slots, 64 * 2048);
+  expect(plain(6n, 7n)).toEqual([2 * ACCOUNT, 0]);
   pass(ImageTable.accounts, 8192);
-  expect(logged(8n, 9n)).toBe(0);
+  expect(plain(8n, 9n)).toEqual([0, 0]);
+  expect(post(52n)).toEqual([ENTRY, 0]);
   Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.read);
   source.stepped(machine);
   source.begin(machine, place, new Uint32Array(0));
-  expect(logged(8n, 9n)).toBe(2 * ACCOUNT + SLOT);
-  expect(logged(10n, 11n)).toBe(2 * ACCOUNT + SLOT);
+  expect(plain(8n, 9n)).toEqual([2 * ACCOUNT, 1]);
+  expect(plain(10n, 11n)).toEqual([2 * ACCOUNT, 1]);
   port1.close();
   port2.close();
 });
+
+/** Slots that were filled, according to their bits. */
+function filledIn(slotBits: Uint32Array): number {
+  let count = 0;
+  for (const word of slotBits) {
+    for (let bits = word & 0xaaaaaaaa; bits !== 0; bits &= bits - 1) count++;
+  }
+  return count;
+}

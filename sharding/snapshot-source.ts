@@ -89,12 +89,13 @@ export class SnapshotSource {
     const phase = Atomics.load(words, SnapshotWord.phase);
     if (phase === SnapshotPhase.underWay) {
       for (const table of TABLES) {
-        images.pass(table, Atomics.load(words, SnapshotWord.passed + table));
+        images.pass(table, Atomics.load(words, SnapshotWord.passed + table) >>> 0);
       }
+      const length = images.publish();
       for (; this.#pages < images.pages.length; this.#pages++) {
         this.#post({ type: 'page', page: images.pages[this.#pages]! });
       }
-      Atomics.store(words, SnapshotWord.log, images.length);
+      Atomics.store(words, SnapshotWord.log, length);
     } else {
       // A thread that has given up may still be at the log.
       machine.endImage(phase === SnapshotPhase.read);

@@ -72,7 +72,7 @@ const LOG_BYTES_CALM = 96 << 20;
 /** What a piece of an image has of a table; timestamps of accounts, which do not change, come with their rows. */
 const TABLE_OF: { readonly [section: number]: ImageTable | undefined } = {
   [ImageSection.accounts]: ImageTable.accounts,
-  [ImageSection.slots]: ImageTable.buckets,
+  [ImageSection.slots]: ImageTable.slots,
   [ImageSection.pendings]: ImageTable.pendings,
   [ImageSection.users]: ImageTable.users,
 };

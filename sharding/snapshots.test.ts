@@ -156,12 +156,12 @@ test('the thread says that it has read something only when it has taken the log 
   const passed = (table: ImageTable): number => Atomics.load(words, SnapshotWord.passed + table);
   // The copy is made long before; it waits for two steps of the actor.
   await setTimeout(COPY_MS);
-  expect([passed(ImageTable.accounts), passed(ImageTable.buckets)]).toEqual([0, 0]);
+  expect([passed(ImageTable.accounts), passed(ImageTable.slots)]).toEqual([0, 0]);
   shard.run([transfersFrame([transferOf(1000n, 1n, 2n)])], 2_000_000n);
   source.stepped(shard.machine);
   expect(Atomics.load(words, SnapshotWord.log)).toBeGreaterThan(0);
   source.stepped(shard.machine);
-  await expect.poll(() => passed(ImageTable.buckets), { timeout: 30_000 }).toBe(64);
+  await expect.poll(() => passed(ImageTable.slots), { timeout: 30_000 }).toBe(64 * 2048);
   expect(passed(ImageTable.accounts)).toBe(8192);
   const manifests = (): string[] =>
     listSnapshots(at.directory.path).map(({ manifest }) => readFileSync(manifest, 'utf8'));

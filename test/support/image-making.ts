@@ -49,6 +49,17 @@ export class ImageMaking {
     const words = new Uint32Array(piece.words);
     this.#copy.copy(piece, words);
     this.#copied.push({ piece, words });
+    if (this.#prng.chance(50)) this.#absorb();
+  }
+
+  /** Takes the log up to here; more of it may follow. */
+  #absorb(): void {
+    const { images } = this.#machine.ledger;
+    const length = images.publish();
+    for (; this.#pages < images.pages.length; this.#pages++) {
+      this.#copy.addPage(images.pages[this.#pages]!);
+    }
+    this.#copy.absorb(length);
   }
 
   /** Reads words of what was copied again, so that a copy has some from before a change and some from after it. */
@@ -62,11 +73,7 @@ export class ImageMaking {
 
   finish(): MadeImage {
     while (this.#todo.length > 0) this.advance();
-    const { images } = this.#machine.ledger;
-    for (; this.#pages < images.pages.length; this.#pages++) {
-      this.#copy.addPage(images.pages[this.#pages]!);
-    }
-    this.#copy.absorb(images.length);
+    this.#absorb();
     const digest = new StateDigest(new StateReader(this.#parts.state).takeList());
     const pieces = this.#copied.map(({ piece, words }) => {
       this.#copy.restore(piece, words);

@@ -188,7 +188,7 @@ export class CreateCall implements Call {
   #finish(): void {
     this.#release(this);
     if (this.#onOutcomes !== null && this.#notStarted === 0 && !this.#isLost) {
-      for (const onOutcomes of this.#onOutcomes) onOutcomes(this.#statuses);
+      for (const onOutcomes of this.#onOutcomes) onOutcomes(this.statuses);
     }
     if (this.isDone) return;
     if (this.#notStarted === 0) {

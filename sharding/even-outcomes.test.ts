@@ -1,4 +1,5 @@
 /** Outcomes without arrays say what the arrays of a reply say, or nothing. */
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { EvenOutcomes } from './even-outcomes.ts';
 
@@ -50,6 +51,15 @@ describe('even outcomes', () => {
     for (const copy of [{ ...reply }, structuredClone(reply)]) {
       expect(copy).toStrictEqual({ n: 40, statuses, timestamps, positions: [] });
     }
+  });
+
+  it('is printed as a reply with arrays is', () => {
+    const words = replyWords(steps(40, 7n, 1n), created(40));
+    const reply = EvenOutcomes.read(words, AT, 40)!.reply([]);
+    const { statuses, timestamps } = reply;
+    expect(inspect({ reply })).toBe(
+      inspect({ reply: { n: 40, statuses, timestamps, positions: [] } }),
+    );
   });
 
   it.each([0, 1, 16, 31, 32])('a row that was not created is not even: row %i of 33', (row) => {

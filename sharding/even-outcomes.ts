@@ -3,6 +3,7 @@
  * row. Arrays are made for who asks for them. An array lies outside V8's heap, and V8 marks the whole heap when some megabytes of them were made
  * since the last time: at 700 batches a second that took 5 to 15 ms, every second (docs/performance.md).
  */
+import { inspect } from 'node:util';
 import type { CreateReply, Position } from '../engine/reply.ts';
 
 const WORD = 4294967296;
@@ -85,6 +86,13 @@ class EvenReply {
     this.#outcomes = outcomes;
     Object.defineProperty(this, 'statuses', EvenReply.#STATUSES);
     Object.defineProperty(this, 'timestamps', EvenReply.#TIMESTAMPS);
+  }
+
+  /** As it is shown: with its arrays. */
+  [inspect.custom](): CreateReply {
+    const { n, positions } = this;
+    const { statuses, timestamps } = this.#outcomes;
+    return { n, statuses, timestamps, positions };
   }
 
   static readonly #STATUSES: PropertyDescriptor & ThisType<EvenReply> = {

@@ -31,6 +31,7 @@ test('pages of the log are written over only when the thread has read all of it'
   const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
   let id = 1n;
   const pageOfNext = (end: number): Uint32Array => {
+    Atomics.store(shared, SnapshotWord.phase, SnapshotPhase.idle);
     source.begin(machine, place, new Uint32Array(0));
     shard.run([transfersFrame([transferOf(id++, 1n, 2n)])], 1_000_000n * (id + 1n));
     source.stepped(machine);
@@ -125,6 +126,7 @@ test('what the thread has read is not logged any more, until the next snapshot b
   expect(post(52n)).toEqual([ENTRY, 0]);
   Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.read);
   source.stepped(machine);
+  Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.idle);
   source.begin(machine, place, new Uint32Array(0));
   expect(plain(8n, 9n)).toEqual([2 * ACCOUNT, 1]);
   expect(plain(10n, 11n)).toEqual([2 * ACCOUNT, 1]);

@@ -16,11 +16,13 @@ import type { StateMachine } from '../engine/state-machine.ts';
 export const SnapshotWord = { phase: 0, steps: 1, log: 2, hurry: 3, passed: 4 } as const;
 const TABLES = Object.values(ImageTable);
 export const SNAPSHOT_WORDS = SnapshotWord.passed + TABLES.length;
-/** `read`: the thread needs the tables no more. `abandoned`: by whichever side, and both let go. */
+/** `idle`: asked for, and not begun. `read`: the thread needs the tables no more. `abandoned`: by whichever side, and both let go. */
 export const SnapshotPhase = { idle: 0, underWay: 1, read: 2, abandoned: 3 } as const;
 
 /** A log larger than this, and than half of the tables, is a disk that does not follow. */
 const LOG_BYTES_MAX = 256 << 20;
+/** Places in the log have 32 bits. */
+const LOG_WORDS_MAX = 2 ** 31;
 
 /** What a snapshot says of its place in the journal. */
 export interface SnapshotPlace {
@@ -63,17 +65,19 @@ export class SnapshotSource {
     this.#port = port;
   }
 
-  /** Between two groups. `links` are the messages that wait for their acknowledgement. */
+  /** Between two groups. `links` are the messages that wait for their acknowledgement. Nothing begins when nobody would read it any more. */
   begin(machine: StateMachine, place: SnapshotPlace, links: Uint32Array): void {
     if (this.isUnderWay) this.stepped(machine);
     assert(!this.isUnderWay, 'one snapshot of a shard at a time');
+    const { idle, underWay } = SnapshotPhase;
+    const asked = Atomics.compareExchange(this.#words, SnapshotWord.phase, idle, underWay);
+    if (asked !== idle) return;
     this.#takePages(machine);
     const sparePages = machine.ledger.images.spare;
     const parts = machine.beginImage();
     this.isUnderWay = true;
     this.#pages = 0;
     for (const table of TABLES) Atomics.store(this.#words, SnapshotWord.passed + table, 0);
-    Atomics.store(this.#words, SnapshotWord.phase, SnapshotPhase.underWay);
     this.#post({ type: 'begin', place, parts, links, sparePages });
   }
 
@@ -83,7 +87,8 @@ export class SnapshotSource {
     const { images } = machine.ledger;
     this.#takePages(machine);
     const bytes = images.length * 4;
-    if (bytes > LOG_BYTES_MAX && bytes > machine.tableBytes / 2) {
+    const isTooLong = bytes > LOG_BYTES_MAX && bytes > machine.tableBytes / 2;
+    if (isTooLong || images.length > LOG_WORDS_MAX) {
       Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);
     }
     const phase = Atomics.load(words, SnapshotWord.phase);

@@ -168,3 +168,19 @@ test('the thread says that it has read something only when it has taken the log 
   await expect.poll(() => manifests().length, { timeout: 30_000 }).toBe(1);
   expect(JSON.parse(manifests()[0]!)).toMatchObject({ sequence: 7, digest });
 });
+
+test('nothing begins for a thread that has ended since the shard was asked', async () => {
+  await using at = new Asked(OFF);
+  const asked = at.nextAsk();
+  const underWay = at.snapshots.take();
+  underWay.catch(() => undefined);
+  await asked;
+  // The thread cannot read this, and ends.
+  at.channel.port.postMessage(null, []);
+  await expect(underWay).rejects.toThrow('null');
+  const { machine } = new OneShard();
+  const source = new SnapshotSource(at.channel);
+  const place = { sequence: 7, chain: 0, timestamp: '1', journalBytes: 0 };
+  source.begin(machine, place, new Uint32Array(0));
+  expect([source.isUnderWay, machine.ledger.images.isActive]).toEqual([false, false]);
+});

@@ -281,7 +281,12 @@ export class Snapshots {
 
   #onEnd(error: Error): void {
     this.#thread = 'ended';
-    for (const shard of this.#shards.keys()) this.#abandon(shard);
+    const { idle, abandoned } = SnapshotPhase;
+    for (const [shard, { words }] of this.#shards.entries()) {
+      this.#abandon(shard);
+      // An actor that was asked and has not begun need not.
+      if (words !== undefined) Atomics.compareExchange(words, SnapshotWord.phase, idle, abandoned);
+    }
     const wishes = this.#wishes;
     this.#wishes = [];
     if (!this.#isStopping) this.#options.log(`snapshots: the thread has ended: ${error.message}`);

@@ -67,6 +67,8 @@ const WINDOW_WORDS = 4 << 20;
  */
 const PACE_SLICE_US = 2_000;
 const PACE_RESTS = 3;
+/** While it reads accounts it takes half a core: each one that changes until then is logged, which costs the actor more than the core does. */
+const PACE_RESTS_ACCOUNTS = 1;
 /** With a longer log of before-images it does not rest until it has read everything. */
 const LOG_BYTES_CALM = 96 << 20;
 /** What a piece of an image has of a table; timestamps of accounts, which do not change, come with their rows. */
@@ -138,6 +140,7 @@ class SnapshotWriting {
   readonly #digest: StateDigest;
   readonly #window = new Uint32Array(WINDOW_WORDS + PIECE_WORDS_MAX);
   #processor = process.threadCpuUsage();
+  #rests = PACE_RESTS;
 
   constructor(options: SnapshotThreadOptions, connect: SnapshotConnect, begin: Begin) {
     this.#options = options;
@@ -202,12 +205,14 @@ class SnapshotWriting {
     const isRead = Atomics.load(words, SnapshotWord.phase) === SnapshotPhase.read;
     const logBytes = (Atomics.load(words, SnapshotWord.log) >>> 0) * 4;
     if (isRead || logBytes < LOG_BYTES_CALM) {
-      Atomics.wait(words, SnapshotWord.hurry, 0, (used / 1000) * PACE_RESTS);
+      Atomics.wait(words, SnapshotWord.hurry, 0, (used / 1000) * this.#rests);
     }
     this.#processor = process.threadCpuUsage();
   }
 
   #writeWindow(being: SnapshotBeing, pieces: readonly ImagePiece[]): void {
+    const isOfAccounts = pieces[0]!.section === ImageSection.accounts;
+    this.#rests = isOfAccounts ? PACE_RESTS_ACCOUNTS : PACE_RESTS;
     let end = 0;
     const copies = pieces.map((piece) => {
       const words = this.#window.subarray(end, end + piece.words);

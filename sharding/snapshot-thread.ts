@@ -72,7 +72,7 @@ const PACE_RESTS_ACCOUNTS = 1;
 /** With a longer log of before-images it does not rest until it has read everything. */
 const LOG_BYTES_CALM = 96 << 20;
 /** What a piece of an image has of a table; timestamps of accounts, which do not change, come with their rows. */
-const TABLE_OF: { readonly [section: number]: ImageTable | undefined } = {
+export const TABLE_OF: { readonly [section: number]: ImageTable | undefined } = {
   [ImageSection.accounts]: ImageTable.accounts,
   [ImageSection.slots]: ImageTable.slots,
   [ImageSection.pendings]: ImageTable.pendings,

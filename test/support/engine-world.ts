@@ -351,6 +351,7 @@ export class EngineWorld {
     const { image, at } = shard.making;
     if (prng.chance(50)) image.advance();
     if (prng.chance(50)) image.tear();
+    if (prng.chance(40)) image.pass();
     if (!prng.chance(IMAGE_PERCENT)) return;
     shard.snapshot = { ...at, made: image.finish() };
     shard.making = null;

@@ -1,25 +1,35 @@
 /**
  * An image that is made while its state machine goes on, in one thread: pieces are copied at moments that a seed picks, some words of them even
- * earlier than others, as a thread that reads beside the machine would see them; then the log is laid over the copies.
+ * earlier than others, as a thread that reads beside the machine would see them; then the log is laid over the copies. Every word of the outcome is
+ * compared with what it was when the image began.
  */
 import { assert } from '../../engine/assert.ts';
+import { IMAGE_CHUNK_SHIFTS } from '../../engine/before-images.ts';
 import { StateDigest } from '../../engine/digest.ts';
 import { ImageCopy } from '../../engine/image-copy.ts';
 import {
   imagePieces,
+  ImageSection,
   imageWords,
   type ImageParts,
   type ImagePiece,
   type TableSection,
 } from '../../engine/image.ts';
+import { Entry, ENTRY_WORDS } from '../../engine/pending-table.ts';
 import type { StateMachine } from '../../engine/state-machine.ts';
 import { StateReader } from '../../engine/state-words.ts';
 import type { Prng } from '../../lib/prng.ts';
+import { TABLE_OF } from '../../sharding/snapshot-thread.ts';
 
 export interface MadeImage {
   readonly state: Uint32Array;
   readonly pieces: readonly { readonly section: TableSection; readonly words: Uint32Array }[];
   readonly digest: string;
+}
+
+interface Copied {
+  readonly piece: ImagePiece;
+  readonly words: Uint32Array;
 }
 
 export class ImageMaking {
@@ -28,7 +38,11 @@ export class ImageMaking {
   readonly #parts: ImageParts;
   readonly #copy: ImageCopy;
   readonly #todo: ImagePiece[];
-  readonly #copied: { readonly piece: ImagePiece; readonly words: Uint32Array }[] = [];
+  /** Copied, and then put back to what they were. */
+  readonly #copied: Copied[] = [];
+  readonly #read: Copied[] = [];
+  /** All pieces as they were. */
+  readonly #were: readonly Uint32Array[];
   #pages = 0;
   /** The state's digest when the image began. */
   readonly digest: string;
@@ -40,6 +54,7 @@ export class ImageMaking {
     this.#parts = machine.beginImage();
     this.#copy = new ImageCopy(this.#parts);
     this.#todo = [...imagePieces(this.#parts.sizes)];
+    this.#were = this.#todo.map((piece) => imageWords(machine.ledger, piece).slice());
   }
 
   /** Copies some of what is left: a piece as it is now, or its first half now and the rest later. */
@@ -71,12 +86,25 @@ export class ImageMaking {
     for (let w = from; w < words.length; w += 1 + this.#prng.below(7)) words[w] = now[w]!;
   }
 
+  /** Between two steps: takes the log, puts back what was copied, and says that it is read, so that nothing of it is logged any more. */
+  pass(): void {
+    this.#absorb();
+    for (const copied of this.#copied.splice(0)) {
+      const { piece, words } = copied;
+      this.#copy.restore(piece, words);
+      assertSame(piece, words, this.#were[this.#read.length]!);
+      this.#read.push(copied);
+      const table = TABLE_OF[piece.section];
+      if (table === undefined) continue;
+      this.#machine.ledger.images.pass(table, (piece.chunk + 1) << IMAGE_CHUNK_SHIFTS[table]);
+    }
+  }
+
   finish(): MadeImage {
     while (this.#todo.length > 0) this.advance();
-    this.#absorb();
+    this.pass();
     const digest = new StateDigest(new StateReader(this.#parts.state).takeList());
-    const pieces = this.#copied.map(({ piece, words }) => {
-      this.#copy.restore(piece, words);
+    const pieces = this.#read.map(({ piece, words }) => {
       digest.add(piece.section, words);
       return { section: piece.section, words };
     });
@@ -84,6 +112,15 @@ export class ImageMaking {
     const found = digest.finish().join();
     assert(found === this.digest, 'the digest of the image is that of the state when it began');
     return { state: this.#parts.state, pieces, digest: found };
+  }
+}
+
+function assertSame({ section, chunk }: ImagePiece, words: Uint32Array, were: Uint32Array): void {
+  for (const [w, word] of words.entries()) {
+    if (word === were[w]) continue;
+    // A place in the heap means nothing in an image.
+    if (section === ImageSection.pendings && w % ENTRY_WORDS === Entry.heap) continue;
+    assert(false, `word ${w} of section ${section}, chunk ${chunk}, is what it was`);
   }
 }
 

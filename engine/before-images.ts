@@ -165,7 +165,7 @@ export class BeforeImages {
     for (let w = 0; w < count; w++) page[to + w] = source[from + w]!;
   }
 
-  /** The same for a slot. Of one that is empty there is nothing to save. */
+  /** As `takes`, for a slot. Of one that is empty there is nothing to save. */
   // Hot path.
   takesSlot(slot: number, isEmpty: boolean): boolean {
     if (slot < this.#passed[ImageTable.slots]! || slot >= this.#limits[ImageTable.slots]!) {
@@ -190,6 +190,7 @@ export class BeforeImages {
     return touched;
   }
 
+  /** Keeps a slot that was taken: `source` has the words of all slots. */
   // Hot path.
   saveSlot(slot: number, source: Uint32Array): void {
     const chunk = slot >>> SLOT_CHUNK_SHIFT;

@@ -2,7 +2,7 @@
  * Reads an image while its shard goes on, in another thread: copies pieces as they are, and lays the before-images over the copies.
  *
  * The order for each piece: `copy`; then the log up to a place that the shard reached after the copy was complete (`absorb`); then `restore`. What
- * the copy has seen of any change then has its old words in the log.
+ * the copy has seen of any change then has its old words in the log, or a bit that says that they were 0.
  */
 import { assert } from './assert.ts';
 import {

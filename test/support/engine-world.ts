@@ -9,7 +9,6 @@
  * Clients of a shard that crashed get no answer. `history` is what they were told, for the checkers of serial-order.ts. Limits hold after
  * every step; at rest the journals are held against the tables (journal-facts.ts).
  */
-
 import { assert } from '../../engine/assert.ts';
 import { ROW_WORDS, type Batch } from '../../engine/batch.ts';
 import { Input, InputType } from '../../engine/frame.ts';

@@ -7,10 +7,10 @@
  * is seen, the slot was empty when the image began. That is most of what changes: a shard fills slots, and seldom changes one, but when a bucket splits.
  *
  * The log is pages of shared memory. An entry is {table << 29 | chunk, word offset in the chunk, one for the reader's own use} and the old words,
- * as many as its table has in a row, but of an account only those that ever change (ACCOUNT_SPANS). An entry of slots has their number in place of the
- * offset, and each slot its own offset in front: those that follow each other in the same chunk share an entry until the log is published. No entry
- * crosses a page; what is left of one begins with END. What was made after the beginning does not belong to the image, and what the reader has behind it
- * (`pass`) is not saved any more.
+ * as many as its table has in a row. Of an account it has only the words that ever change and are not 0, few of 19: in place of the offset there are
+ * its row in the chunk and a bit for each (`changingWord`). An entry of slots has their number in place of the offset, and each slot its own offset in
+ * front: those that follow each other in the same chunk share an entry until the log is published. No entry crosses a page; what is left of one begins
+ * with END. What was made after the beginning does not belong to the image, and what the reader has behind it (`pass`) is not saved any more.
  */
 import { assert } from './assert.ts';
 
@@ -20,19 +20,25 @@ export type ImageTable = (typeof ImageTable)[keyof typeof ImageTable];
 /** Words of a row, or whatever each table has. */
 export const IMAGE_TABLE_WORDS = [32, 6, 18, 8] as const;
 export const IMAGE_BUCKET_SLOTS = 2048;
-/** Words of an account that change: its balances; its flags and head, with its ledger and code, which do not. */
+/** Words of an account that change: its balances; its code and flags, and its head. */
 const BALANCES = 4;
 const BALANCES_END = 20;
-const FLAGS_AND_HEAD = 28;
+const FLAGS_AND_HEAD = 29;
 const FLAGS_AND_HEAD_END = 32;
-export const ACCOUNT_SPANS = [
-  [BALANCES, BALANCES_END],
-  [FLAGS_AND_HEAD, FLAGS_AND_HEAD_END],
-] as const;
-/** Words that the log has of each of them, its offset in an entry of slots included. */
-export const IMAGE_SAVED_WORDS = [16 + 4, 1 + 6, 18, 8] as const;
+export const CHANGING_WORDS = BALANCES_END - BALANCES + FLAGS_AND_HEAD_END - FLAGS_AND_HEAD;
+/** Words that the log has of each of them, its offset in an entry of slots included; of an account at most. */
+export const IMAGE_SAVED_WORDS = [CHANGING_WORDS, 1 + 6, 18, 8] as const;
 /** How many of them a chunk has, as a shift: 8,192 accounts, the slots of 64 buckets, 4,096 entries. */
 export const IMAGE_CHUNK_SHIFTS = [13, 17, 12, 12] as const;
+
+/** Where the bits of an account's words begin. */
+export const ACCOUNT_MASK_SHIFT = IMAGE_CHUNK_SHIFTS[0];
+
+/** Which word of a row the n-th of those that change is. */
+export function changingWord(n: number): number {
+  const balances = BALANCES_END - BALANCES;
+  return n < balances ? BALANCES + n : FLAGS_AND_HEAD + n - balances;
+}
 
 /** What the two bits of a slot say; neither: it is as it was. */
 const SLOT_SAVED = 1;
@@ -48,7 +54,8 @@ const SPARE_PAGES_MAX = 64;
 const SLOT_WORDS = IMAGE_TABLE_WORDS[ImageTable.slots];
 const SLOT_SAVED_WORDS = IMAGE_SAVED_WORDS[ImageTable.slots];
 const SLOT_CHUNK_SHIFT = IMAGE_CHUNK_SHIFTS[ImageTable.slots];
-const ACCOUNT_ENTRY_WORDS = IMAGE_ENTRY_WORDS + IMAGE_SAVED_WORDS[ImageTable.accounts];
+/** Both sums posted, of 64 bits, and nothing pending; code and head. */
+const ACCOUNT_ENTRY_WORDS = IMAGE_ENTRY_WORDS + 4 + 2;
 
 /** What each table has when an image begins. */
 export interface ImageSizes {
@@ -58,17 +65,36 @@ export interface ImageSizes {
   readonly users: number;
 }
 
-/** Pages of a log that has every account, or as many as are kept. */
+/** Pages of a log that has every account as most are, or as many as are kept. */
 export function logPagesOf({ rows }: Pick<ImageSizes, 'rows'>): number {
   return Math.min(Math.ceil((rows * ACCOUNT_ENTRY_WORDS) / IMAGE_PAGE_WORDS), SPARE_PAGES_MAX);
 }
 
-/** Memory that was written to. To do so costs more than all that is written later, and whoever writes snapshots has the time for it. */
+/**
+ * A page of the log, of memory that was written to. To do so costs more than all that is written later, and whoever writes snapshots has the time
+ * for it.
+ */
 export function freshPage(): Uint32Array<SharedArrayBuffer> {
   return new Uint32Array(new SharedArrayBuffer(IMAGE_PAGE_WORDS * 4)).fill(0);
 }
 
-const TABLES = Object.values(ImageTable);
+/** Memory for the marks of an image that has so much, and a quarter more: what is made until it begins. */
+export function freshMarks(sizes: ImageSizes): SharedArrayBuffer {
+  const marks = new SharedArrayBuffer(Math.ceil(marksBytes(sizes) * 1.25));
+  new Uint8Array(marks).fill(0);
+  return marks;
+}
+
+/** Two bits for each slot, then one for each of the other tables. */
+function marksBytes({ rows, buckets, pendings, users }: ImageSizes): number {
+  return (
+    (buckets * IMAGE_BUCKET_SLOTS) / 4 + bitsBytes(rows) + bitsBytes(pendings) + bitsBytes(users)
+  );
+}
+
+function bitsBytes(count: number): number {
+  return Math.ceil(count / 8);
+}
 
 export class BeforeImages {
   /** Whether a snapshot is under way. Tables ask this first. */
@@ -79,11 +105,12 @@ export class BeforeImages {
   #at = 0;
   /** Pages of the log before, and those that were made for it. */
   readonly #spare: Uint32Array[] = [];
-  /** By table: how many there were at the beginning, and which of them are saved. */
-  readonly #limits = TABLES.map(() => 0);
+  /** By table: how many there were at the beginning. */
+  readonly #limits = [0, 0, 0, 0];
   /** By table: how many of them, from the first one on, the reader has behind it. */
-  readonly #passed = TABLES.map(() => 0);
-  readonly #saved = TABLES.map(() => new Uint8Array(0));
+  readonly #passed = [0, 0, 0, 0];
+  /** By table: which of them are saved. Those of slots are in `slotBits`. */
+  readonly #saved: Uint8Array[] = Object.values(ImageTable).map(() => new Uint8Array(0));
   /** Two bits for each slot of the image, SLOT_SAVED or SLOT_FILLED once it has changed. Shared memory. */
   slotBits: Uint32Array = new Uint32Array(0);
   /** The entry of slots that was written last, where it ends, and its chunk; more slots may follow while the log ends there too. */
@@ -91,18 +118,28 @@ export class BeforeImages {
   #slotsEnd = -1;
   #slotsChunk = 0;
 
-  begin({ rows, buckets, pendings, users }: ImageSizes): void {
+  /** `marks`: see `freshMarks`; used where it is large enough. */
+  begin(sizes: ImageSizes, marks?: SharedArrayBuffer): void {
     assert(!this.isActive, 'one snapshot at a time');
     this.isActive = true;
     this.#passed.fill(0);
     this.pages.length = 0;
     this.#nextPage();
+    const needed = marksBytes(sizes);
+    const isEnough = marks !== undefined && marks.byteLength >= needed;
+    this.#mark(sizes, isEnough ? marks : new SharedArrayBuffer(needed));
+  }
+
+  #mark({ rows, buckets, pendings, users }: ImageSizes, marks: SharedArrayBuffer): void {
     const slots = buckets * IMAGE_BUCKET_SLOTS;
+    this.slotBits = new Uint32Array(marks, 0, slots / 16);
+    let at = slots / 4;
     for (const [table, limit] of [rows, slots, pendings, users].entries()) {
       this.#limits[table] = limit;
-      if (table !== ImageTable.slots) this.#saved[table] = new Uint8Array(Math.ceil(limit / 8));
+      if (table === ImageTable.slots) continue;
+      this.#saved[table] = new Uint8Array(marks, at, bitsBytes(limit));
+      at += bitsBytes(limit);
     }
-    this.slotBits = new Uint32Array(new SharedArrayBuffer(slots / 4));
   }
 
   /** `isRead`: nobody will look at the log any more, and its pages may be written over. */
@@ -113,8 +150,7 @@ export class BeforeImages {
     this.pages.length = 0;
     this.#page = new Uint32Array(0);
     this.#at = 0;
-    this.#limits.fill(0);
-    this.slotBits = new Uint32Array(0);
+    this.#mark({ rows: 0, buckets: 0, pendings: 0, users: 0 }, new SharedArrayBuffer(0));
   }
 
   /** The reader has the first `count` of a table, with all that was logged of them: nobody needs what they were. */
@@ -215,10 +251,25 @@ export class BeforeImages {
   // Hot path.
   saveAccount(row: number, source: Uint32Array): void {
     const from = row * IMAGE_TABLE_WORDS[ImageTable.accounts];
-    let to = this.#entry(ImageTable.accounts, row);
+    const first = this.#entry(ImageTable.accounts, row);
     const page = this.#page;
-    for (let w = BALANCES; w < BALANCES_END; w++) page[to++] = source[from + w]!;
-    for (let w = FLAGS_AND_HEAD; w < FLAGS_AND_HEAD_END; w++) page[to++] = source[from + w]!;
+    let to = first;
+    let mask = 0;
+    for (let w = BALANCES; w < BALANCES_END; w++) {
+      const word = source[from + w]!;
+      if (word === 0) continue;
+      page[to++] = word;
+      mask |= 1 << (w - BALANCES);
+    }
+    for (let w = FLAGS_AND_HEAD; w < FLAGS_AND_HEAD_END; w++) {
+      const word = source[from + w]!;
+      if (word === 0) continue;
+      page[to++] = word;
+      mask |= 1 << (w - FLAGS_AND_HEAD + BALANCES_END - BALANCES);
+    }
+    const rowInChunk = row & ((1 << ACCOUNT_MASK_SHIFT) - 1);
+    page[first - IMAGE_ENTRY_WORDS + 1] = ((mask << ACCOUNT_MASK_SHIFT) | rowInChunk) >>> 0;
+    this.#at = to;
   }
 
   /** Returns where the old words of a new entry belong in the page. */

@@ -6,7 +6,9 @@
  */
 import { assert } from './assert.ts';
 import {
-  ACCOUNT_SPANS,
+  ACCOUNT_MASK_SHIFT,
+  CHANGING_WORDS,
+  changingWord,
   IMAGE_CHUNK_SHIFTS,
   IMAGE_ENTRY_WORDS,
   IMAGE_PAGE_END,
@@ -42,10 +44,9 @@ const BITS_WORDS = (1 << IMAGE_CHUNK_SHIFTS[ImageTable.slots]) / WORD_SLOTS;
 /** SLOT_FILLED of each slot of a word. */
 const FILLED = SLOT_FILLED * 0x55555555;
 
-/** The words of a row that an entry of the log has, by table; of slots it has its own. */
-const SPANS = IMAGE_SAVED_WORDS.map((count, table) =>
-  table === ImageTable.accounts ? ACCOUNT_SPANS : [[0, count] as const],
-);
+const ACCOUNT_WORDS = IMAGE_TABLE_WORDS[ImageTable.accounts];
+/** The words of an account that an entry may have, in its order. */
+const ACCOUNT_PLACES = Array.from({ length: CHANGING_WORDS }, (_, n) => changingWord(n));
 
 export class ImageCopy {
   readonly #parts: ImageParts;
@@ -91,8 +92,7 @@ export class ImageCopy {
       assert(chunk < newest.length, 'only what is in the image is logged');
       page[at + 2] = newest[chunk]!;
       newest[chunk] = place + 1;
-      const count = table === ImageTable.slots ? page[at + 1]! : 1;
-      this.#absorbed = place + IMAGE_ENTRY_WORDS + count * IMAGE_SAVED_WORDS[table];
+      this.#absorbed = place + IMAGE_ENTRY_WORDS + savedWords(table, page[at + 1]!);
     }
   }
 
@@ -107,7 +107,8 @@ export class ImageCopy {
       const at = place % IMAGE_PAGE_WORDS;
       const table = (page[at]! >>> IMAGE_TABLE_SHIFT) as ImageTable;
       if (table === ImageTable.slots) restoreSlots(page, at, target);
-      else restoreRow(page, at, SPANS[table]!, target);
+      else if (table === ImageTable.accounts) restoreAccount(page, at, target);
+      else restoreEntry(page, at, IMAGE_TABLE_WORDS[table], target);
       link = page[at + 2]!;
     }
   }
@@ -136,18 +137,35 @@ function restoreSlots(page: Uint32Array, at: number, target: Uint32Array): void 
   }
 }
 
-function restoreRow(
-  page: Uint32Array,
-  at: number,
-  spans: readonly (readonly [number, number])[],
-  target: Uint32Array,
-): void {
-  const to = page[at + 1]!;
+function restoreAccount(page: Uint32Array, at: number, target: Uint32Array): void {
+  const placed = page[at + 1]!;
+  const to = (placed & ((1 << ACCOUNT_MASK_SHIFT) - 1)) * ACCOUNT_WORDS;
+  assert(to + ACCOUNT_WORDS <= target.length, 'only what is in the image is logged');
   let from = at + IMAGE_ENTRY_WORDS;
-  for (const [first, end] of spans) {
-    assert(to + end <= target.length, 'only what is in the image is logged');
-    for (let w = first; w < end; w++) target[to + w] = page[from++]!;
+  for (let n = 0; n < CHANGING_WORDS; n++) {
+    const isThere = ((placed >>> (ACCOUNT_MASK_SHIFT + n)) & 1) === 1;
+    target[to + ACCOUNT_PLACES[n]!] = isThere ? page[from++]! : 0;
   }
+}
+
+function restoreEntry(page: Uint32Array, at: number, count: number, target: Uint32Array): void {
+  const to = page[at + 1]!;
+  assert(to + count <= target.length, 'only what is in the image is logged');
+  const from = at + IMAGE_ENTRY_WORDS;
+  for (let w = 0; w < count; w++) target[to + w] = page[from + w]!;
+}
+
+/** Words of an entry behind its head. */
+function savedWords(table: ImageTable, placed: number): number {
+  if (table === ImageTable.slots) return placed * SLOT_SAVED_WORDS;
+  if (table === ImageTable.accounts) return ones(placed >>> ACCOUNT_MASK_SHIFT);
+  return IMAGE_SAVED_WORDS[table];
+}
+
+function ones(mask: number): number {
+  let count = 0;
+  for (let bits = mask; bits !== 0; bits &= bits - 1) count++;
+  return count;
 }
 
 /** The section of a piece whose words are to be digested with those of the piece before it. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../lib/prng.ts';
 import { ImageMaking, loadMade } from '../test/support/image-making.ts';
+import type { TransferInput } from '../test/support/model-ledger.ts';
 import {
   accountOf,
   accountsFrame,
@@ -132,6 +133,30 @@ describe('an image that is made while its state machine goes on', () => {
     }
   });
 
+  test('has every word of an account that changes: sums of 128 bits, what is pending, its head, and whether it is closed', () => {
+    const shard = new OneShard();
+    shard.run([accountsFrame([1n, 2n, 3n, 4n].map((id) => accountOf(id)))], 1_000_000n);
+    let time = 2_000_000n;
+    const run = (...transfers: readonly TransferInput[]): void => {
+      shard.run([transfersFrame(transfers)], (time += 1_000_000n));
+    };
+    const large = 0x1111_1111_2222_2222_3333_3333_4444_4444n;
+    const pending = TransferFlags.pending;
+    const closing = pending | TransferFlags.closingDebit;
+    /** All four sums of two accounts. */
+    const runAll = (first: bigint): void => {
+      run(transferOf(first, 1n, 2n, large), transferOf(first + 1n, 2n, 1n, large));
+      run({ ...transferOf(first + 2n, 1n, 2n, large), flags: pending });
+      run({ ...transferOf(first + 3n, 2n, 1n, large), flags: pending });
+    };
+    runAll(10n);
+    const making = new ImageMaking(shard.machine, new Prng(1));
+    runAll(20n);
+    run({ ...transferOf(30n, 3n, 4n), flags: closing });
+    // It compares every word.
+    expect(making.finish().digest).toBe(making.digest);
+  });
+
   test('logs each row once, and nothing once it has ended', () => {
     const busy = new Busy();
     busy.batch();
@@ -139,7 +164,8 @@ describe('an image that is made while its state machine goes on', () => {
     const making = new ImageMaking(busy.shard.machine, new Prng(2));
     busy.plainBatch();
     const first = images.length;
-    expect(first).toBeGreaterThan(BATCH * 23);
+    // Most accounts have a sum, code and flags, and a head of two words.
+    expect(first).toBeGreaterThan(BATCH * (3 + 4));
     busy.plainBatch();
     busy.plainBatch();
     making.finish();

@@ -293,9 +293,9 @@ export class StateMachine {
 
   /**
    * Begins an image of the state as it is between two groups. From now on changes leave what was there before in `ledger.images`, until
-   * `endImage`. Takes time in proportion to what is in flight.
+   * `endImage`. Takes time in proportion to what is in flight; without `marks` also to the tables, see `freshMarks`.
    */
-  beginImage(): ImageParts {
+  beginImage(marks?: SharedArrayBuffer): ImageParts {
     const { ledger } = this;
     const out = new StateWriter();
     out.putList(this.#digestTail());
@@ -303,7 +303,7 @@ export class StateMachine {
     for (const list of [this.sent, this.received, this.acknowledged]) {
       for (const number of list) out.putNumber(number);
     }
-    ledger.images.begin(imageSizes(ledger));
+    ledger.images.begin(imageSizes(ledger), marks);
     return imageParts(ledger, out.words());
   }
 

@@ -66,6 +66,10 @@ export class ActorSnapshots {
     return { machine, from: { sequence, bytes, seconds: (performance.now() - began) / 1000 } };
   }
 
+  prepare(machine: StateMachine): void {
+    this.#options.source.prepare(machine);
+  }
+
   /** Begins one of the state behind the last commit. The thread that writes it reads beside this one. */
   begin(machine: StateMachine): void {
     const { journal, links, counters, source } = this.#options;

@@ -143,6 +143,11 @@ export class ShardActor {
     return { ...replayed, snapshot: loaded?.from };
   }
 
+  /** Has memory made for a snapshot, which begins when it is there. */
+  prepareSnapshot(): void {
+    this.#options.snapshots?.prepare(this.#machine);
+  }
+
   /** Begins a snapshot of the state behind the last commit, between two steps. */
   beginSnapshot(): void {
     const { snapshots, journal } = this.#options;

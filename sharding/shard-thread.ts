@@ -190,6 +190,9 @@ function followControl(
       case 'begin':
       case 'stop':
         return message.type;
+      case 'prepareSnapshot':
+        actor.prepareSnapshot();
+        break;
       case 'snapshot':
         actor.beginSnapshot();
         break;

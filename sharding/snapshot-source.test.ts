@@ -1,7 +1,8 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { expect, test } from 'vitest';
-import { freshPage, ImageTable } from '../engine/before-images.ts';
+import { freshMarks, freshPage, ImageTable } from '../engine/before-images.ts';
 import { TransferFlags } from '../engine/flags.ts';
+import { imageSizes } from '../engine/image.ts';
 import type { TransferInput } from '../test/support/model-ledger.ts';
 import {
   accountOf,
@@ -17,6 +18,7 @@ import {
   SnapshotSource,
   type SnapshotPlace,
   SnapshotWord,
+  type ToSource,
 } from './snapshot-source.ts';
 
 test('pages of the log are written over only when the thread has read all of it', () => {
@@ -61,15 +63,56 @@ test('memory that the thread has made is used for the log, and counted when the 
   });
   const { machine } = new OneShard();
   const pages = [freshPage(), freshPage()];
-  for (const page of pages) port2.postMessage({ page });
+  for (const page of pages) port2.postMessage({ type: 'page', page } satisfies ToSource);
   const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
   source.begin(machine, place, new Uint32Array(0));
   const begin = receiveMessageOnPort(port2)?.message as FromSource;
   expect(begin).toMatchObject({ type: 'begin', sparePages: 2 });
   expect(machine.ledger.images.pages[0]!.buffer).toEqual(pages[1]!.buffer);
-  port2.postMessage({ page: freshPage() });
+  port2.postMessage({ type: 'page', page: freshPage() } satisfies ToSource);
   source.stepped(machine);
   expect(machine.ledger.images.spare).toBe(2);
+  port1.close();
+  port2.close();
+});
+
+test('marks that the thread has made are those of the next image alone, and only where they are enough', () => {
+  const { port1, port2 } = new MessageChannel();
+  const words = new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
+  const shared = new Int32Array(words);
+  const source = new SnapshotSource({ words, port: port1 });
+  const shard = new OneShard();
+  shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1_000_000n);
+  const { machine } = shard;
+  const { images } = machine.ledger;
+  const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
+  let id = 1n;
+  /** The words of an image's marks behind some change. */
+  const marked = (): Uint8Array => {
+    Atomics.store(shared, SnapshotWord.phase, SnapshotPhase.idle);
+    source.begin(machine, place, new Uint32Array(0));
+    const { buffer } = images.slotBits;
+    shard.run([transfersFrame([transferOf(id++, 1n, 2n)])], 1_000_000n * (id + 1n));
+    expect(filledIn(images.slotBits)).toBe(1);
+    Atomics.store(shared, SnapshotWord.phase, SnapshotPhase.read);
+    source.stepped(machine);
+    return new Uint8Array(buffer);
+  };
+  source.prepare(machine);
+  const asked = receiveMessageOnPort(port2)?.message as FromSource;
+  const sizes = imageSizes(machine.ledger);
+  expect(asked).toEqual({ type: 'prepare', sizes, sparePages: 0 });
+  const marks = freshMarks(sizes);
+  port2.postMessage({ type: 'marks', marks } satisfies ToSource);
+  const first = marked();
+  expect(first).toEqual(new Uint8Array(marks));
+  const second = marked();
+  expect(new Uint8Array(marks)).toEqual(first);
+  expect(second.length).toBeLessThan(marks.byteLength);
+  const short = new SharedArrayBuffer(second.length - 1);
+  port2.postMessage({ type: 'marks', marks: short } satisfies ToSource);
+  expect(marked().length).toBe(second.length);
+  expect(new Uint8Array(short).every((byte) => byte === 0)).toBe(true);
   port1.close();
   port2.close();
 });
@@ -108,13 +151,15 @@ test('what the thread has read is not logged any more, until the next snapshot b
     Atomics.store(new Int32Array(words), SnapshotWord.passed + table, count);
     source.stepped(machine);
   };
-  const ACCOUNT = 3 + 20;
+  // Of each its code and flags; of one that has a transfer its sum and its head besides, of two words.
+  const ACCOUNT = 3 + 1;
+  const USED_ACCOUNT = ACCOUNT + 3;
   const SLOT = 3 + 1 + 6;
   const ENTRY = 3 + 18;
   source.begin(machine, place, new Uint32Array(0));
   expect(plain(1n, 2n)).toEqual([2 * ACCOUNT, 1]);
   expect(plain(1n, 2n)).toEqual([0, 1]);
-  expect(post(50n)).toEqual([2 * ACCOUNT + SLOT + ENTRY, 1]);
+  expect(post(50n)).toEqual([2 * USED_ACCOUNT + SLOT + ENTRY, 1]);
   pass(ImageTable.accounts, 4);
   expect(plain(3n, 4n)).toEqual([0, 1]);
   expect(plain(4n, 5n)).toEqual([ACCOUNT, 1]);
@@ -128,7 +173,7 @@ test('what the thread has read is not logged any more, until the next snapshot b
   source.stepped(machine);
   Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.idle);
   source.begin(machine, place, new Uint32Array(0));
-  expect(plain(8n, 9n)).toEqual([2 * ACCOUNT, 1]);
+  expect(plain(8n, 9n)).toEqual([2 * USED_ACCOUNT, 1]);
   expect(plain(10n, 11n)).toEqual([2 * ACCOUNT, 1]);
   port1.close();
   port2.close();

@@ -12,7 +12,13 @@ import {
   workerData,
 } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
-import { freshPage, IMAGE_CHUNK_SHIFTS, ImageTable, logPagesOf } from '../engine/before-images.ts';
+import {
+  freshMarks,
+  freshPage,
+  IMAGE_CHUNK_SHIFTS,
+  ImageTable,
+  logPagesOf,
+} from '../engine/before-images.ts';
 import { digestText, StateDigest } from '../engine/digest.ts';
 import { ImageCopy } from '../engine/image-copy.ts';
 import {
@@ -26,6 +32,7 @@ import { StateReader } from '../engine/state-words.ts';
 import { Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import { UNSYNCED_BYTES_MAX, UNSYNCED_BYTES_MAX_ALONE } from '../persistence/image-file.ts';
 import { SnapshotBeing } from '../persistence/snapshot-store.ts';
+import { PACE_RESTS, PACE_RESTS_ACCOUNTS, SnapshotPace } from './snapshot-pace.ts';
 import {
   SnapshotPhase,
   SnapshotWord,
@@ -47,6 +54,12 @@ export interface SnapshotConnect extends SnapshotChannel {
   readonly shard: number;
 }
 
+/** Memory for a snapshot is on its way to the shard, unless there was a problem. */
+export interface SnapshotPrepared {
+  readonly type: 'prepared';
+  readonly shard: number;
+  readonly problem: string | undefined;
+}
 export interface SnapshotWritten {
   readonly type: 'written';
   readonly shard: number;
@@ -56,21 +69,14 @@ export interface SnapshotWritten {
 }
 export type FromSnapshotThread =
   | { readonly type: 'ready' }
+  | SnapshotPrepared
   | SnapshotWritten
   | { readonly type: 'problem'; readonly shard: number; readonly problem: string };
 
 /** Words that are copied, and then written, between two looks at the log. */
 const WINDOW_WORDS = 4 << 20;
-/**
- * After so much time of a processor the thread rests, for PACE_RESTS times as long: it takes a quarter of a core, and the actors, who may have none
- * to spare, the rest (`bench snapshot-under-load`). At a stop nobody needs it.
- */
-const PACE_SLICE_US = 2_000;
-const PACE_RESTS = 3;
-/** While it reads accounts it takes half a core: each one that changes until then is logged, which costs the actor more than the core does. */
-const PACE_RESTS_ACCOUNTS = 1;
-/** With a longer log of before-images it does not rest until it has read everything. */
-const LOG_BYTES_CALM = 96 << 20;
+/** Pages of the log that are made before they are needed: more than what changes while a window is written. */
+const AHEAD_PAGES = 16;
 /** What a piece of an image has of a table; timestamps of accounts, which do not change, come with their rows. */
 export const TABLE_OF: { readonly [section: number]: ImageTable | undefined } = {
   [ImageSection.accounts]: ImageTable.accounts,
@@ -90,18 +96,41 @@ export function runSnapshotThread(): void {
       main.close();
       return;
     }
-    const { shard, words, port } = message;
-    port.on('message', (begin: FromSource) => {
-      // Pages of a snapshot that was abandoned.
-      if (begin.type !== 'begin') return;
-      main.postMessage(writeSnapshot(options, { shard, words, port }, begin), []);
+    const { port } = message;
+    port.on('message', (from: FromSource) => {
+      if (from.type === 'prepare') main.postMessage(prepare(message, from), []);
+      else if (from.type === 'begin') main.postMessage(writeSnapshot(options, message, from), []);
+      // Else a page of a snapshot that was abandoned.
     });
     port.unref();
   });
   main.postMessage({ type: 'ready' } satisfies FromSnapshotThread, []);
 }
 
+type Prepare = Extract<FromSource, { type: 'prepare' }>;
 type Begin = Extract<FromSource, { type: 'begin' }>;
+
+/**
+ * The actor saves each account with its first change: most of that in the first half second, and in memory that nobody has touched it would take four
+ * times as long as its transfers do.
+ */
+function prepare(connect: SnapshotConnect, { sizes, sparePages }: Prepare): SnapshotPrepared {
+  const { shard, port } = connect;
+  const pace = new SnapshotPace(new Int32Array(connect.words));
+  const send = (message: ToSource): void => {
+    port.postMessage(message, []);
+    pace.keep();
+  };
+  try {
+    send({ type: 'marks', marks: freshMarks(sizes) });
+    for (let i = sparePages; i < logPagesOf(sizes) && !pace.isAlone; i++) {
+      send({ type: 'page', page: freshPage() });
+    }
+    return { type: 'prepared', shard, problem: undefined };
+  } catch (error: unknown) {
+    return { type: 'prepared', shard, problem: problemOf(error) };
+  }
+}
 
 function writeSnapshot(
   options: SnapshotThreadOptions,
@@ -118,12 +147,12 @@ function writeSnapshot(
   } catch (error: unknown) {
     const words = new Int32Array(connect.words);
     Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);
-    return {
-      type: 'problem',
-      shard,
-      problem: String(error instanceof Error ? error.message : error),
-    };
+    return { type: 'problem', shard, problem: problemOf(error) };
   }
+}
+
+function problemOf(error: unknown): string {
+  return String(error instanceof Error ? error.message : error);
 }
 
 class SnapshotWriting {
@@ -135,17 +164,18 @@ class SnapshotWriting {
   readonly #place: SnapshotPlace;
   readonly #parts: ImageParts;
   readonly #links: Uint32Array;
-  readonly #sparePages: number;
+  readonly #pace: SnapshotPace;
+  /** Pages that the log has not begun. */
+  #sparePages: number;
   readonly #copy: ImageCopy;
   readonly #digest: StateDigest;
   readonly #window = new Uint32Array(WINDOW_WORDS + PIECE_WORDS_MAX);
-  #processor = process.threadCpuUsage();
-  #rests = PACE_RESTS;
 
   constructor(options: SnapshotThreadOptions, connect: SnapshotConnect, begin: Begin) {
     this.#options = options;
     this.#shard = connect.shard;
     this.#words = new Int32Array(connect.words);
+    this.#pace = new SnapshotPace(this.#words);
     this.#port = connect.port;
     this.#bell = new Doorbell(options.doorbells, connect.shard * DOORBELL_BYTES);
     this.#place = begin.place;
@@ -158,7 +188,6 @@ class SnapshotWriting {
 
   /** Says how many bytes the image has. */
   run(): number {
-    this.#supplyLog();
     const { directories, clusterId, shards } = this.#options;
     const { sequence, chain, timestamp } = this.#place;
     const identity = { clusterId, shard: this.#shard, shards, sequence };
@@ -176,49 +205,18 @@ class SnapshotWriting {
     this.#bell.ring();
     if (isRead !== SnapshotPhase.underWay) throw new Error('it was given up');
     const digest = digestText(this.#digest.finish());
-    return being.publish({ chain, timestamp, digest }, () => this.#pace()).bytes;
-  }
-
-  /**
-   * The actor saves each account with its first change: most of that in the first half second, and in memory that nobody has touched it would take four
-   * times as long as its transfers do.
-   */
-  #supplyLog(): void {
-    if (this.#isAlone) return;
-    for (let i = this.#sparePages; i < logPagesOf(this.#parts.sizes); i++) {
-      this.#port.postMessage({ page: freshPage() } satisfies ToSource, []);
-      this.#pace();
-    }
-  }
-
-  /** Nobody works beside this thread. */
-  get #isAlone(): boolean {
-    return Atomics.load(this.#words, SnapshotWord.hurry) === 1;
-  }
-
-  #pace(): void {
-    const { user, system } = process.threadCpuUsage(this.#processor);
-    const used = user + system;
-    if (used < PACE_SLICE_US) return;
-    // What changes meanwhile costs memory: a shard that changes much would give the snapshot up before its end.
-    const words = this.#words;
-    const isRead = Atomics.load(words, SnapshotWord.phase) === SnapshotPhase.read;
-    const logBytes = (Atomics.load(words, SnapshotWord.log) >>> 0) * 4;
-    if (isRead || logBytes < LOG_BYTES_CALM) {
-      Atomics.wait(words, SnapshotWord.hurry, 0, (used / 1000) * this.#rests);
-    }
-    this.#processor = process.threadCpuUsage();
+    return being.publish({ chain, timestamp, digest }, () => this.#pace.keep()).bytes;
   }
 
   #writeWindow(being: SnapshotBeing, pieces: readonly ImagePiece[]): void {
     const isOfAccounts = pieces[0]!.section === ImageSection.accounts;
-    this.#rests = isOfAccounts ? PACE_RESTS_ACCOUNTS : PACE_RESTS;
+    this.#pace.rests = isOfAccounts ? PACE_RESTS_ACCOUNTS : PACE_RESTS;
     let end = 0;
     const copies = pieces.map((piece) => {
       const words = this.#window.subarray(end, end + piece.words);
       end += piece.words;
       this.#copy.copy(piece, words);
-      this.#pace();
+      this.#pace.keep();
       return { piece, words };
     });
     this.#absorb();
@@ -231,13 +229,20 @@ class SnapshotWriting {
         (chunk + 1) << IMAGE_CHUNK_SHIFTS[table],
       );
     }
-    being.image.unsyncedMax = this.#isAlone ? UNSYNCED_BYTES_MAX_ALONE : UNSYNCED_BYTES_MAX;
+    being.image.unsyncedMax = this.#pace.isAlone ? UNSYNCED_BYTES_MAX_ALONE : UNSYNCED_BYTES_MAX;
     for (const { piece, words } of copies) {
       this.#copy.restore(piece, words);
-      this.#pace();
+      this.#pace.keep();
       this.#digest.add(piece.section, words);
       being.image.write(piece.section, words);
-      this.#pace();
+      this.#pace.keep();
+    }
+  }
+
+  /** The log has pages ahead, however long it gets. */
+  #supplyLog(): void {
+    for (; this.#sparePages < AHEAD_PAGES && !this.#pace.isAlone; this.#sparePages++) {
+      this.#port.postMessage({ type: 'page', page: freshPage() } satisfies ToSource, []);
     }
   }
 
@@ -261,7 +266,9 @@ class SnapshotWriting {
       const message = received.message as FromSource;
       assert(message.type === 'page', 'one snapshot of a shard at a time');
       this.#copy.addPage(message.page);
+      this.#sparePages--;
     }
+    this.#supplyLog();
     this.#copy.absorb(length);
   }
 }

@@ -3,8 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { ImageTable } from '../engine/before-images.ts';
+import { freshMarks, ImageTable, logPagesOf } from '../engine/before-images.ts';
 import { digestText } from '../engine/digest.ts';
+import { imageSizes } from '../engine/image.ts';
 import { DOORBELL_BYTES } from '../lib/doorbell.ts';
 import { listSnapshots } from '../persistence/snapshot-manifest.ts';
 import { TempDirectory } from '../test/support/cluster.ts';
@@ -16,6 +17,7 @@ import {
   transfersFrame,
 } from '../test/support/one-shard.ts';
 import {
+  type FromSource,
   type SnapshotChannel,
   SnapshotPhase,
   SnapshotSource,
@@ -28,7 +30,8 @@ class Asked implements AsyncDisposable {
   /** The shard's end of it. */
   readonly channel: SnapshotChannel;
   journalBytes = 0;
-  readonly asked: number[] = [];
+  /** What the shard was asked for. */
+  readonly asked: string[] = [];
   readonly directory = new TempDirectory();
   #onAsk = (): void => undefined;
 
@@ -43,8 +46,8 @@ class Asked implements AsyncDisposable {
       journalBytes: () => this.journalBytes,
       hasRoom: () => true,
       isRunning: () => true,
-      ask: (shard) => {
-        this.asked.push(shard);
+      ask: (_, what) => {
+        this.asked.push(what);
         this.#onAsk();
       },
       onWritten: () => undefined,
@@ -52,7 +55,7 @@ class Asked implements AsyncDisposable {
     this.channel = this.snapshots.connect(0);
   }
 
-  /** Resolves when the shard is asked to begin the next one. */
+  /** Resolves when the shard is asked for the next thing. */
   nextAsk(): Promise<void> {
     return new Promise((resolve) => {
       this.#onAsk = resolve;
@@ -75,6 +78,8 @@ function niceOf(name: string): number | undefined {
   return stat === undefined ? undefined : Number(stat.split(') ')[1]!.split(' ')[16]);
 }
 
+const PLACE = { sequence: 7, chain: 0, timestamp: '1', journalBytes: 0 };
+
 /** Its end is told soon after its error. */
 const THREAD_ENDS_MS = 200;
 
@@ -90,7 +95,7 @@ test('a shard begins no image before the thread that reads it has loaded', async
   void at.snapshots.take().catch(() => undefined);
   expect(at.asked).toEqual([]);
   await asked;
-  expect(at.asked).toEqual([0]);
+  expect(at.asked).toEqual(['prepareSnapshot']);
   expect(niceOf('snapshots')).toBeOneOf([undefined, Math.min(getPriority() + 10, 19)]);
 });
 
@@ -103,7 +108,7 @@ test('the thread loads when there is something that a trigger will want, long be
   expect([at.snapshots.thread, at.asked]).toEqual(['loading', []]);
   await expect.poll(() => at.snapshots.thread, { timeout: 30_000 }).toBe('ready');
   void at.snapshots.take().catch(() => undefined);
-  expect(at.asked).toEqual([0]);
+  expect(at.asked).toEqual(['prepareSnapshot']);
 });
 
 test('without triggers the thread waits for the first wish', async () => {
@@ -140,6 +145,55 @@ test('a thread that has ended by an error gives up what it was at, and refuses t
   await setTimeout(THREAD_ENDS_MS);
 });
 
+test('a shard is asked to begin when its memory is there, and once', async () => {
+  await using at = new Asked(OFF);
+  const prepare = at.nextAsk();
+  void at.snapshots.take().catch(() => undefined);
+  await prepare;
+  const shard = new OneShard();
+  shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1_000_000n);
+  const { machine } = shard;
+  const { images } = machine.ledger;
+  const source = new SnapshotSource(at.channel);
+  const begin = at.nextAsk();
+  source.prepare(machine);
+  expect([images.spare, images.isActive, at.asked]).toEqual([0, false, ['prepareSnapshot']]);
+  await begin;
+  expect(at.asked).toEqual(['prepareSnapshot', 'snapshot']);
+  const sizes = imageSizes(machine.ledger);
+  // As for a life of the shard that has ended; it has its memory besides.
+  at.channel.port.postMessage({ type: 'prepare', sizes, sparePages: 1 } satisfies FromSource, []);
+  source.begin(machine, PLACE, new Uint32Array(0));
+  expect(images.slotBits.buffer.byteLength).toBe(freshMarks(sizes).byteLength);
+  expect([logPagesOf(sizes), images.pages.length, images.spare]).toEqual([1, 1, 0]);
+  const step = (): boolean => {
+    source.stepped(machine);
+    return source.isUnderWay;
+  };
+  await expect.poll(step, { timeout: 30_000 }).toBe(false);
+  // Sixteen ahead, and the one that was used.
+  expect(images.spare).toBe(17);
+  await setTimeout(COPY_MS);
+  expect(at.asked).toEqual(['prepareSnapshot', 'snapshot']);
+});
+
+test('a snapshot for which there is no memory is refused, and the next one is not', async () => {
+  await using at = new Asked(OFF);
+  const prepare = at.nextAsk();
+  const taken = at.snapshots.take();
+  taken.catch(() => undefined);
+  await prepare;
+  const sizes = { rows: 0, buckets: 2 ** 50, pendings: 0, users: 0 };
+  at.channel.port.postMessage({ type: 'prepare', sizes, sparePages: 0 } satisfies FromSource, []);
+  await expect(taken).rejects.toThrow(/No snapshot of shard 0: .*(array buffer|allocation)/i);
+  void at.snapshots.take().catch(() => undefined);
+  expect(at.asked).toEqual(['prepareSnapshot', 'prepareSnapshot']);
+  const begin = at.nextAsk();
+  new SnapshotSource(at.channel).prepare(new OneShard().machine);
+  await begin;
+  expect(at.asked.at(-1)).toBe('snapshot');
+});
+
 test('the thread says that it has read something only when it has taken the log of it', async () => {
   await using at = new Asked(OFF);
   const asked = at.nextAsk();
@@ -150,8 +204,7 @@ test('the thread says that it has read something only when it has taken the log 
   shard.run([accountsFrame(accounts)], 1_000_000n);
   const digest = digestText(shard.machine.digest());
   const source = new SnapshotSource(at.channel);
-  const place = { sequence: 7, chain: 0, timestamp: '1', journalBytes: 0 };
-  source.begin(shard.machine, place, new Uint32Array(0));
+  source.begin(shard.machine, PLACE, new Uint32Array(0));
   const words = new Int32Array(at.channel.words);
   const passed = (table: ImageTable): number => Atomics.load(words, SnapshotWord.passed + table);
   // The copy is made long before; it waits for two steps of the actor.
@@ -180,7 +233,6 @@ test('nothing begins for a thread that has ended since the shard was asked', asy
   await expect(underWay).rejects.toThrow('null');
   const { machine } = new OneShard();
   const source = new SnapshotSource(at.channel);
-  const place = { sequence: 7, chain: 0, timestamp: '1', journalBytes: 0 };
-  source.begin(machine, place, new Uint32Array(0));
+  source.begin(machine, PLACE, new Uint32Array(0));
   expect([source.isUnderWay, machine.ledger.images.isActive]).toEqual([false, false]);
 });

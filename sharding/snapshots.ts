@@ -12,6 +12,7 @@ import {
 import type {
   FromSnapshotThread,
   SnapshotConnect,
+  SnapshotPrepared,
   SnapshotThreadOptions,
   SnapshotWritten,
 } from './snapshot-thread.ts';
@@ -39,7 +40,8 @@ export interface SnapshotsOptions extends SnapshotThreadOptions {
   /** Whether the disk has room for the shard's tables besides what is kept free. */
   readonly hasRoom: (shard: number) => boolean;
   readonly isRunning: (shard: number) => boolean;
-  readonly ask: (shard: number) => void;
+  /** To have memory made for one first, and then to begin it. */
+  readonly ask: (shard: number, what: 'prepareSnapshot' | 'snapshot') => void;
   /** A snapshot is whole, and older ones than the one before it are gone. */
   readonly onWritten: () => void;
 }
@@ -58,6 +60,8 @@ interface Keeping {
 
 interface Wish {
   readonly shard: number;
+  /** The shard has been asked to begin. */
+  isAsked: boolean;
   readonly promise: Promise<SnapshotTaken>;
   readonly resolve: (taken: SnapshotTaken) => void;
   readonly reject: (error: Error) => void;
@@ -198,7 +202,7 @@ export class Snapshots {
     const { promise, resolve, reject } = Promise.withResolvers<SnapshotTaken>();
     // Whoever asked may have gone.
     promise.catch(() => undefined);
-    this.#wishes.push({ shard, promise, resolve, reject });
+    this.#wishes.push({ shard, isAsked: false, promise, resolve, reject });
     if (this.#wishes.length === 1) this.#next();
     return promise;
   }
@@ -224,7 +228,7 @@ export class Snapshots {
     // From its beginning on an image costs the shard something: not before somebody reads it.
     if (this.#thread === 'loading') return;
     Atomics.store(words, SnapshotWord.phase, SnapshotPhase.idle);
-    this.#options.ask(shard);
+    this.#options.ask(shard, 'prepareSnapshot');
   }
 
   #isBegun(shard: number): boolean {
@@ -245,8 +249,18 @@ export class Snapshots {
     if (message.type === 'ready') {
       this.#thread = 'ready';
       this.#next();
-    } else if (message.type === 'written') this.#written(message);
+    } else if (message.type === 'prepared') this.#prepared(message);
+    else if (message.type === 'written') this.#written(message);
     else this.#failed(message.shard, message.problem);
+  }
+
+  /** Once for a wish: a life of the shard that has ended may have been prepared too. */
+  #prepared({ shard, problem }: SnapshotPrepared): void {
+    const [wish] = this.#wishes;
+    if (wish?.shard !== shard || wish.isAsked) return;
+    wish.isAsked = true;
+    if (problem === undefined) this.#options.ask(shard, 'snapshot');
+    else this.#failed(shard, problem);
   }
 
   #written({ shard, place, bytes, seconds }: SnapshotWritten): void {

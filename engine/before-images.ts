@@ -49,6 +49,9 @@ export const IMAGE_ENTRY_WORDS = 3;
 export const IMAGE_TABLE_SHIFT = 29;
 export const IMAGE_PAGE_END = 0xffffffff;
 
+/** A state is the directory of the buckets, at most two words of each and one, and what is in flight: usually little. */
+const STATE_WORDS = 1 << 16;
+const STATE_WORDS_OF_BUCKET = 3;
 /** 64 MiB: the accounts that change in a second at half a million transfers. */
 const SPARE_PAGES_MAX = 64;
 const SLOT_WORDS = IMAGE_TABLE_WORDS[ImageTable.slots];
@@ -78,11 +81,23 @@ export function freshPage(): Uint32Array<SharedArrayBuffer> {
   return new Uint32Array(new SharedArrayBuffer(IMAGE_PAGE_WORDS * 4)).fill(0);
 }
 
-/** Memory for the marks of an image that has so much, and a quarter more: what is made until it begins. */
-export function freshMarks(sizes: ImageSizes): SharedArrayBuffer {
-  const marks = new SharedArrayBuffer(Math.ceil(marksBytes(sizes) * 1.25));
-  new Uint8Array(marks).fill(0);
-  return marks;
+/** What an image needs at its beginning; used where it is large enough. */
+export interface ImageMemory {
+  readonly marks: SharedArrayBuffer;
+  /** For the words of its state. */
+  readonly state: SharedArrayBuffer;
+}
+
+/** The same of memory for so much, and a quarter more: what is made until the image begins. */
+export function freshMemory(sizes: ImageSizes): ImageMemory {
+  const stateWords = STATE_WORDS + sizes.buckets * STATE_WORDS_OF_BUCKET;
+  return { marks: fresh(marksBytes(sizes) * 1.25), state: fresh(stateWords * 4 * 1.25) };
+}
+
+function fresh(bytes: number): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(Math.ceil(bytes / 4) * 4);
+  new Uint8Array(buffer).fill(0);
+  return buffer;
 }
 
 /** Two bits for each slot, then one for each of the other tables. */
@@ -118,7 +133,7 @@ export class BeforeImages {
   #slotsEnd = -1;
   #slotsChunk = 0;
 
-  /** `marks`: see `freshMarks`; used where it is large enough. */
+  /** `marks`: see `freshMemory`. */
   begin(sizes: ImageSizes, marks?: SharedArrayBuffer): void {
     assert(!this.isActive, 'one snapshot at a time');
     this.isActive = true;

@@ -190,3 +190,19 @@ test('words of a state are read as they were written, and not beyond their end',
   expect(from.isAtEnd).toBe(true);
   expect(() => from.take()).toThrow(/has what is asked of it/);
 });
+
+test('words of a state lie in the room that was made for them, as long as they fit', () => {
+  const room = new Uint32Array(new SharedArrayBuffer(6 * 4));
+  const made = (count: number): StateWriter => {
+    const out = new StateWriter(room);
+    out.putBytes(Uint8Array.of(9, 8, 7, 6, 5));
+    for (let i = 0; i < count; i++) out.put(i);
+    return out;
+  };
+  const fits = made(2).words();
+  expect(fits.buffer).toBe(room.buffer);
+  const goesOn = made(3).words();
+  expect(goesOn.buffer).not.toBe(room.buffer);
+  expect([...goesOn]).toEqual([...fits, 2]);
+  expect(goesOn.buffer.byteLength).toBe(goesOn.byteLength);
+});

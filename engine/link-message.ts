@@ -78,7 +78,7 @@ export function readChanged(
 
 /** A list of words that grows; what messages are made in. */
 export class WordList {
-  words = new Uint32Array(256);
+  words: Uint32Array = new Uint32Array(256);
   length = 0;
 
   /** Makes room for so many words and returns where they begin. */

@@ -11,6 +11,7 @@
  */
 import { assert } from './assert.ts';
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
+import type { ImageMemory } from './before-images.ts';
 import { Carried } from './carried.ts';
 import { Claims, NEWCOMER } from './claims.ts';
 import { CreateRequests } from './create-requests.ts';
@@ -293,17 +294,17 @@ export class StateMachine {
 
   /**
    * Begins an image of the state as it is between two groups. From now on changes leave what was there before in `ledger.images`, until
-   * `endImage`. Takes time in proportion to what is in flight; without `marks` also to the tables, see `freshMarks`.
+   * `endImage`. Takes time in proportion to what is in flight; and of the tables their directory; without `memory` also to their marks.
    */
-  beginImage(marks?: SharedArrayBuffer): ImageParts {
+  beginImage(memory?: ImageMemory): ImageParts {
     const { ledger } = this;
-    const out = new StateWriter();
+    const out = new StateWriter(memory && new Uint32Array(memory.state));
     out.putList(this.#digestTail());
     for (const part of this.#parts()) part.save(out);
     for (const list of [this.sent, this.received, this.acknowledged]) {
       for (const number of list) out.putNumber(number);
     }
-    ledger.images.begin(imageSizes(ledger), marks);
+    ledger.images.begin(imageSizes(ledger), memory?.marks);
     return imageParts(ledger, out.words());
   }
 

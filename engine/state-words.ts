@@ -9,6 +9,13 @@ const WORD = 4294967296;
 
 export class StateWriter {
   readonly #list = new WordList();
+  readonly #room: Uint32Array | undefined;
+
+  /** `room`: where the words are put as long as they fit. */
+  constructor(room?: Uint32Array) {
+    this.#room = room;
+    if (room !== undefined) this.#list.words = room;
+  }
 
   put(word: number): void {
     const at = this.#list.extend(1);
@@ -28,14 +35,18 @@ export class StateWriter {
   }
 
   putBytes(bytes: Uint8Array): void {
+    const count = (bytes.length + 3) >> 2;
     this.put(bytes.length);
-    const words = new Uint32Array((bytes.length + 3) >> 2);
-    new Uint8Array(words.buffer).set(bytes);
-    this.putList(words);
+    this.put(count);
+    const at = this.#list.extend(count);
+    const { words } = this.#list;
+    words.fill(0, at, at + count);
+    new Uint8Array(words.buffer, words.byteOffset + at * 4, bytes.length).set(bytes);
   }
 
+  /** A copy, or a view of the room. */
   words(): Uint32Array {
-    return this.#list.copy();
+    return this.#list.words === this.#room ? this.#list.view() : this.#list.copy();
   }
 }
 

@@ -2,7 +2,7 @@
  * The actor's side of a snapshot: begins the image, and after each step says how far the log of before-images reaches, until the thread that
  * writes the snapshot has read everything or one of the two gives up. Costs the actor a few words in shared memory for each step meanwhile.
  *
- * Before it begins, the thread makes the memory for the log and its marks: the first touch of a page of memory costs more than all later ones, and
+ * Before it begins, the thread makes the memory for its state, its marks, and the log: the first touch of a page of memory costs more than all later ones, and
  * tables of 70 million slots have 18 MB of marks, for which an actor was seen to stand still for 48 ms.
  *
  * What crosses: messages (how large the tables are, what the image consists of, pages of the log, and back the memory) and shared words. The order that counts: the thread copies, reads
@@ -11,7 +11,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
-import { ImageTable, type ImageSizes } from '../engine/before-images.ts';
+import { ImageTable, type ImageMemory, type ImageSizes } from '../engine/before-images.ts';
 import { imageSizes, type ImageParts } from '../engine/image.ts';
 import type { StateMachine } from '../engine/state-machine.ts';
 
@@ -52,10 +52,10 @@ export type FromSource =
     }
   | { readonly type: 'page'; readonly page: Uint32Array };
 
-/** Memory for the log, or for the marks of the next image (`freshMarks`). */
+/** Memory for the log, or for the beginning of the next image. */
 export type ToSource =
   | { readonly type: 'page'; readonly page: Uint32Array }
-  | { readonly type: 'marks'; readonly marks: SharedArrayBuffer };
+  | { readonly type: 'memory'; readonly memory: ImageMemory };
 
 export interface SnapshotChannel {
   readonly words: SharedArrayBuffer;
@@ -66,7 +66,7 @@ export class SnapshotSource {
   readonly #words: Int32Array;
   readonly #port: MessagePort;
   #pages = 0;
-  #marks: SharedArrayBuffer | undefined;
+  #memory: ImageMemory | undefined;
   isUnderWay = false;
 
   constructor({ words, port }: SnapshotChannel) {
@@ -93,9 +93,9 @@ export class SnapshotSource {
     if (asked !== idle) return;
     this.#takeMemory(machine);
     const sparePages = machine.ledger.images.spare;
-    const parts = machine.beginImage(this.#marks);
-    // Of one image, and never of the next: it is full of what has changed.
-    this.#marks = undefined;
+    const parts = machine.beginImage(this.#memory);
+    // Of one image, and never of the next: it is full of what the thread reads.
+    this.#memory = undefined;
     this.isUnderWay = true;
     this.#pages = 0;
     for (const table of TABLES) Atomics.store(this.#words, SnapshotWord.passed + table, 0);
@@ -138,7 +138,7 @@ export class SnapshotSource {
       if (received === undefined) return;
       const message = received.message as ToSource;
       if (message.type === 'page') ledger.images.supply(message.page);
-      else this.#marks = message.marks;
+      else this.#memory = message.memory;
     }
   }
 

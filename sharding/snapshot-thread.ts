@@ -13,7 +13,7 @@ import {
 } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
 import {
-  freshMarks,
+  freshMemory,
   freshPage,
   IMAGE_CHUNK_SHIFTS,
   ImageTable,
@@ -122,7 +122,7 @@ function prepare(connect: SnapshotConnect, { sizes, sparePages }: Prepare): Snap
     pace.keep();
   };
   try {
-    send({ type: 'marks', marks: freshMarks(sizes) });
+    send({ type: 'memory', memory: freshMemory(sizes) });
     for (let i = sparePages; i < logPagesOf(sizes) && !pace.isAlone; i++) {
       send({ type: 'page', page: freshPage() });
     }
@@ -179,11 +179,13 @@ class SnapshotWriting {
     this.#port = connect.port;
     this.#bell = new Doorbell(options.doorbells, connect.shard * DOORBELL_BYTES);
     this.#place = begin.place;
-    this.#parts = begin.parts;
+    // What is written to a file is not shared.
+    const state = begin.parts.state.slice();
+    this.#parts = { ...begin.parts, state };
     this.#links = begin.links;
     this.#sparePages = begin.sparePages;
     this.#copy = new ImageCopy(begin.parts);
-    this.#digest = new StateDigest(new StateReader(begin.parts.state).takeList());
+    this.#digest = new StateDigest(new StateReader(state).takeList());
   }
 
   /** Says how many bytes the image has. */

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { freshMarks, ImageTable, logPagesOf } from '../engine/before-images.ts';
+import { freshMemory, ImageTable, logPagesOf } from '../engine/before-images.ts';
 import { digestText } from '../engine/digest.ts';
 import { imageSizes } from '../engine/image.ts';
 import { DOORBELL_BYTES } from '../lib/doorbell.ts';
@@ -164,7 +164,7 @@ test('a shard is asked to begin when its memory is there, and once', async () =>
   // As for a life of the shard that has ended; it has its memory besides.
   at.channel.port.postMessage({ type: 'prepare', sizes, sparePages: 1 } satisfies FromSource, []);
   source.begin(machine, PLACE, new Uint32Array(0));
-  expect(images.slotBits.buffer.byteLength).toBe(freshMarks(sizes).byteLength);
+  expect(images.slotBits.buffer.byteLength).toBe(freshMemory(sizes).marks.byteLength);
   expect([logPagesOf(sizes), images.pages.length, images.spare]).toEqual([1, 1, 0]);
   const step = (): boolean => {
     source.stepped(machine);

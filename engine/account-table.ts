@@ -6,7 +6,8 @@
  * because that changes with the balances and so lies in the same cache line. The timestamp, which is seldom read, has a place of its own;
  * `copyRow` puts it back where it belongs.
  *
- * Images take the table by chunks of rows. Whoever changes a row calls `beforeChange` first, and changes only the words that the log has of it (before-images.ts).
+ * Images take the table by chunks of rows. Whoever changes a row calls `beforeChange` first, and changes only the words that the log has of it
+ * (before-images.ts).
  */
 import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';

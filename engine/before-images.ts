@@ -52,7 +52,7 @@ export const IMAGE_PAGE_END = 0xffffffff;
 /** A state is the directory of the buckets, at most two words of each and one, and what is in flight: usually little. */
 const STATE_WORDS = 1 << 16;
 const STATE_WORDS_OF_BUCKET = 3;
-/** 64 MiB: the accounts that change in a second at half a million transfers. */
+/** 64 MiB: 1.8 million accounts as most are. */
 const SPARE_PAGES_MAX = 64;
 const SLOT_WORDS = IMAGE_TABLE_WORDS[ImageTable.slots];
 const SLOT_SAVED_WORDS = IMAGE_SAVED_WORDS[ImageTable.slots];

@@ -130,7 +130,7 @@ test('a snapshot ends it, and there is no other one', () => {
   at.transfersUpTo(65_536);
   expect(at.images.isActive).toBe(true);
   at.transfer(1n, 2n);
-  at.snapshots.begin(at.shard.machine);
+  at.snapshots.begin(at.shard.machine, 1);
   expect([at.isUnderWay, at.images.isActive, at.images.length]).toEqual([true, true, 0]);
   // What the rehearsal has saved is saved once more: it belongs to another image.
   at.transfer(1n, 2n);

@@ -66,12 +66,13 @@ export class ActorSnapshots {
     return { machine, from: { sequence, bytes, seconds: (performance.now() - began) / 1000 } };
   }
 
-  prepare(machine: StateMachine): void {
-    this.#options.source.prepare(machine);
+  /** Asks for the memory of one that is to begin soon. */
+  prepare(machine: StateMachine, attempt: number): void {
+    this.#options.source.prepare(machine, attempt);
   }
 
   /** Begins one of the state behind the last commit. The thread that writes it reads beside this one. */
-  begin(machine: StateMachine): void {
+  begin(machine: StateMachine, attempt: number): void {
     const { journal, links, counters, source } = this.#options;
     const began = process.hrtime.bigint();
     this.#endRehearsal(machine);
@@ -80,6 +81,7 @@ export class ActorSnapshots {
     for (const link of links) link?.save(out);
     const { clockLow, clockHigh } = machine.ledger;
     const place = {
+      attempt,
       sequence,
       chain: journal.checksum(sequence),
       timestamp: String((BigInt(clockHigh) << 32n) | BigInt(clockLow)),

@@ -144,12 +144,12 @@ export class ShardActor {
   }
 
   /** Has memory made for a snapshot, which begins when it is there. */
-  prepareSnapshot(): void {
-    this.#options.snapshots?.prepare(this.#machine);
+  prepareSnapshot(attempt: number): void {
+    this.#options.snapshots?.prepare(this.#machine, attempt);
   }
 
   /** Begins a snapshot of the state behind the last commit, between two steps. */
-  beginSnapshot(): void {
+  beginSnapshot(attempt: number): void {
     const { snapshots, journal } = this.#options;
     if (snapshots === undefined) return;
     this.#settle();
@@ -161,7 +161,7 @@ export class ShardActor {
       this.#commit(journal.lastSequence + 1);
       this.#settle();
     }
-    snapshots.begin(this.#machine);
+    snapshots.begin(this.#machine, attempt);
   }
 
   /** One group, if there is work. False when there was none; then the caller waits for the doorbell. */

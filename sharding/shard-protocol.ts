@@ -77,7 +77,7 @@ export type ControlMessage =
   | { readonly type: 'begin' }
   | { readonly type: 'relink'; readonly rings: LinkRings }
   | { readonly type: 'stop' }
-  | { readonly type: 'prepareSnapshot' | 'snapshot' }
+  | { readonly type: 'prepareSnapshot' | 'snapshot'; readonly attempt: number }
   | { readonly type: 'fault'; readonly fault: ShardFault };
 
 /** What tests can make an actor do. */

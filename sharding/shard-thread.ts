@@ -191,10 +191,10 @@ function followControl(
       case 'stop':
         return message.type;
       case 'prepareSnapshot':
-        actor.prepareSnapshot();
+        actor.prepareSnapshot(message.attempt);
         break;
       case 'snapshot':
-        actor.beginSnapshot();
+        actor.beginSnapshot(message.attempt);
         break;
       case 'fault':
         suffer(message.fault);

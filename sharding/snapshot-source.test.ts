@@ -22,6 +22,14 @@ import {
   type ToSource,
 } from './snapshot-source.ts';
 
+const PLACE: SnapshotPlace = {
+  attempt: 5,
+  sequence: 1,
+  chain: 0,
+  timestamp: '1',
+  journalBytes: 0,
+};
+
 test('pages of the log are written over only when the thread has read all of it', () => {
   const { port1, port2 } = new MessageChannel();
   const words = new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
@@ -31,11 +39,10 @@ test('pages of the log are written over only when the thread has read all of it'
   shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1_000_000n);
   const { machine } = shard;
   const { images } = machine.ledger;
-  const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
   let id = 1n;
   const pageOfNext = (end: number): Uint32Array => {
     Atomics.store(shared, SnapshotWord.phase, SnapshotPhase.idle);
-    source.begin(machine, place, new Uint32Array(0));
+    source.begin(machine, PLACE, new Uint32Array(0));
     shard.run([transfersFrame([transferOf(id++, 1n, 2n)])], 1_000_000n * (id + 1n));
     source.stepped(machine);
     expect(Atomics.load(shared, SnapshotWord.log)).toBe(images.length);
@@ -56,6 +63,31 @@ test('pages of the log are written over only when the thread has read all of it'
   port2.close();
 });
 
+test('a log that is too long gives up its own snapshot, and not the next one', () => {
+  const { port1, port2 } = new MessageChannel();
+  const words = new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
+  const phase = new Int32Array(words, SnapshotWord.phase * 4, 1);
+  const source = new SnapshotSource({ words, port: port1 });
+  const { machine } = new OneShard();
+  const { images } = machine.ledger;
+  const begin = (): void => {
+    Atomics.store(phase, 0, SnapshotPhase.idle);
+    source.begin(machine, PLACE, new Uint32Array(0));
+    expect(source.isUnderWay).toBe(true);
+  };
+  begin();
+  Object.defineProperty(images, 'length', { get: () => 2 ** 31 + 1 });
+  source.stepped(machine);
+  expect([source.isUnderWay, phase[0]]).toEqual([false, SnapshotPhase.abandoned]);
+  begin();
+  // The thread has failed meanwhile, and the supervisor goes on.
+  Atomics.store(phase, 0, SnapshotPhase.idle);
+  source.stepped(machine);
+  expect([source.isUnderWay, phase[0]]).toEqual([false, SnapshotPhase.idle]);
+  port1.close();
+  port2.close();
+});
+
 test('memory that the thread has made is used for the log, and counted when the next snapshot begins', () => {
   const { port1, port2 } = new MessageChannel();
   const source = new SnapshotSource({
@@ -65,8 +97,7 @@ test('memory that the thread has made is used for the log, and counted when the 
   const { machine } = new OneShard();
   const pages = [freshPage(), freshPage()];
   for (const page of pages) port2.postMessage({ type: 'page', page } satisfies ToSource);
-  const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
-  source.begin(machine, place, new Uint32Array(0));
+  source.begin(machine, PLACE, new Uint32Array(0));
   const begin = receiveMessageOnPort(port2)?.message as FromSource;
   expect(begin).toMatchObject({ type: 'begin', sparePages: 2 });
   expect(machine.ledger.images.pages[0]!.buffer).toEqual(pages[1]!.buffer);
@@ -86,12 +117,11 @@ test('marks that the thread has made are those of the next image alone, and only
   shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1_000_000n);
   const { machine } = shard;
   const { images } = machine.ledger;
-  const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
   let id = 1n;
   /** The words of an image's marks behind some change. */
   const marked = (): Uint8Array => {
     Atomics.store(shared, SnapshotWord.phase, SnapshotPhase.idle);
-    source.begin(machine, place, new Uint32Array(0));
+    source.begin(machine, PLACE, new Uint32Array(0));
     const { buffer } = images.slotBits;
     shard.run([transfersFrame([transferOf(id++, 1n, 2n)])], 1_000_000n * (id + 1n));
     expect(filledIn(images.slotBits)).toBe(1);
@@ -99,10 +129,10 @@ test('marks that the thread has made are those of the next image alone, and only
     source.stepped(machine);
     return new Uint8Array(buffer);
   };
-  source.prepare(machine);
+  source.prepare(machine, 5);
   const asked = receiveMessageOnPort(port2)?.message as FromSource;
   const sizes = imageSizes(machine.ledger);
-  expect(asked).toEqual({ type: 'prepare', sizes, sparePages: 0 });
+  expect(asked).toEqual({ type: 'prepare', attempt: 5, sizes, sparePages: 0 });
   const memory = freshMemory(sizes);
   const { marks, state } = memory;
   port2.postMessage({ type: 'memory', memory } satisfies ToSource);
@@ -132,7 +162,6 @@ test('what the thread has read is not logged any more, until the next snapshot b
   shard.run([accountsFrame(accounts)], 1_000_000n);
   const { machine } = shard;
   const { images } = machine.ledger;
-  const place: SnapshotPlace = { sequence: 1, chain: 0, timestamp: '1', journalBytes: 0 };
   const pendings = [50n, 51n, 52n].map((id) => ({
     ...transferOf(id, 19n, 20n),
     flags: TransferFlags.pending,
@@ -162,7 +191,7 @@ test('what the thread has read is not logged any more, until the next snapshot b
   const USED_ACCOUNT = ACCOUNT + 3;
   const SLOT = 3 + 1 + 6;
   const ENTRY = 3 + 18;
-  source.begin(machine, place, new Uint32Array(0));
+  source.begin(machine, PLACE, new Uint32Array(0));
   expect(plain(1n, 2n)).toEqual([2 * ACCOUNT, 1]);
   expect(plain(1n, 2n)).toEqual([0, 1]);
   expect(post(50n)).toEqual([2 * USED_ACCOUNT + SLOT + ENTRY, 1]);
@@ -178,7 +207,7 @@ test('what the thread has read is not logged any more, until the next snapshot b
   Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.read);
   source.stepped(machine);
   Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.idle);
-  source.begin(machine, place, new Uint32Array(0));
+  source.begin(machine, PLACE, new Uint32Array(0));
   expect(plain(8n, 9n)).toEqual([2 * USED_ACCOUNT, 1]);
   expect(plain(10n, 11n)).toEqual([2 * ACCOUNT, 1]);
   port1.close();

@@ -2,12 +2,12 @@
  * The actor's side of a snapshot: begins the image, and after each step says how far the log of before-images reaches, until the thread that
  * writes the snapshot has read everything or one of the two gives up. Costs the actor a few words in shared memory for each step meanwhile.
  *
- * Before it begins, the thread makes the memory for its state, its marks, and the log: the first touch of a page of memory costs more than all later ones, and
- * tables of 70 million slots have 18 MB of marks, for which an actor was seen to stand still for 48 ms.
+ * Before it begins, the thread makes the memory for its state, its marks, and the log: to touch a page of memory for the first time costs more than
+ * all that comes later, and tables of 70 million slots have 18 MB of marks, for which an actor was seen to stand still for 48 ms.
  *
- * What crosses: messages (how large the tables are, what the image consists of, pages of the log, and back the memory) and shared words. The order that counts: the thread copies, reads
- * STEPS, waits until two more steps have ended, and reads LOG; a step ends with LOG, then STEPS. So all that the copy can have seen was logged. Then
- * it says in PASSED, table by table, how far it is, and nothing of that is logged any more.
+ * What crosses: messages (how large the tables are, what the image consists of, pages of the log, and back the memory) and shared words. The order
+ * that counts: the thread copies, reads STEPS, waits until two more steps have ended, and reads LOG; a step ends with LOG, then STEPS. So all that the
+ * copy can have seen was logged. Then it says in PASSED, table by table, how far it is, and nothing of that is logged any more.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../engine/assert.ts';
@@ -29,6 +29,8 @@ const LOG_WORDS_MAX = 2 ** 31;
 
 /** What a snapshot says of its place in the journal. */
 export interface SnapshotPlace {
+  /** Which one it is for the supervisor. */
+  readonly attempt: number;
   readonly sequence: number;
   readonly chain: number;
   readonly timestamp: string;
@@ -39,6 +41,7 @@ export interface SnapshotPlace {
 export type FromSource =
   | {
       readonly type: 'prepare';
+      readonly attempt: number;
       readonly sizes: ImageSizes;
       /** Pages that the log has. */
       readonly sparePages: number;
@@ -52,7 +55,7 @@ export type FromSource =
     }
   | { readonly type: 'page'; readonly page: Uint32Array };
 
-/** Memory for the log, or for the beginning of the next image. */
+/** Memory for the log, or for the beginning of the image that was asked for. */
 export type ToSource =
   | { readonly type: 'page'; readonly page: Uint32Array }
   | { readonly type: 'memory'; readonly memory: ImageMemory };
@@ -75,13 +78,14 @@ export class SnapshotSource {
   }
 
   /** Asks for the memory of a snapshot that is to begin soon. */
-  prepare(machine: StateMachine): void {
+  prepare(machine: StateMachine, attempt: number): void {
     if (this.isUnderWay) this.stepped(machine);
     assert(!this.isUnderWay, 'one snapshot of a shard at a time');
     Atomics.store(this.#words, SnapshotWord.log, 0);
     this.#takeMemory(machine);
     const { ledger } = machine;
-    this.#post({ type: 'prepare', sizes: imageSizes(ledger), sparePages: ledger.images.spare });
+    const { spare: sparePages } = ledger.images;
+    this.#post({ type: 'prepare', attempt, sizes: imageSizes(ledger), sparePages });
   }
 
   /** Between two groups. `links` are the messages that wait for their acknowledgement. Nothing begins when nobody would read it any more. */
@@ -110,7 +114,9 @@ export class SnapshotSource {
     const bytes = images.length * 4;
     const isTooLong = bytes > LOG_BYTES_MAX && bytes > machine.tableBytes / 2;
     if (isTooLong || images.length > LOG_WORDS_MAX) {
-      Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);
+      // Not over what the supervisor says of the next one.
+      const { underWay, abandoned } = SnapshotPhase;
+      Atomics.compareExchange(words, SnapshotWord.phase, underWay, abandoned);
     }
     const phase = Atomics.load(words, SnapshotWord.phase);
     if (phase === SnapshotPhase.underWay) {

@@ -54,14 +54,15 @@ export interface SnapshotConnect extends SnapshotChannel {
   readonly shard: number;
 }
 
-/** Memory for a snapshot is on its way to the shard, unless there was a problem. */
+/** Memory for a snapshot is on its way to the shard. */
 export interface SnapshotPrepared {
   readonly type: 'prepared';
-  readonly shard: number;
-  readonly problem: string | undefined;
+  readonly attempt: number;
 }
+
 export interface SnapshotWritten {
   readonly type: 'written';
+  readonly attempt: number;
   readonly shard: number;
   readonly place: SnapshotPlace;
   readonly bytes: number;
@@ -71,12 +72,12 @@ export type FromSnapshotThread =
   | { readonly type: 'ready' }
   | SnapshotPrepared
   | SnapshotWritten
-  | { readonly type: 'problem'; readonly shard: number; readonly problem: string };
+  | { readonly type: 'problem'; readonly attempt: number; readonly problem: string };
 
 /** Words that are copied, and then written, between two looks at the log. */
 const WINDOW_WORDS = 4 << 20;
-/** Pages of the log that are made before they are needed: more than what changes while a window is written. */
-const AHEAD_PAGES = 16;
+/** Pages of the log that are made before they are needed: twice as many as the window before has filled, and no more than these. */
+const AHEAD_PAGES_MAX = 16;
 /** What a piece of an image has of a table; timestamps of accounts, which do not change, come with their rows. */
 export const TABLE_OF: { readonly [section: number]: ImageTable | undefined } = {
   [ImageSection.accounts]: ImageTable.accounts,
@@ -114,8 +115,9 @@ type Begin = Extract<FromSource, { type: 'begin' }>;
  * The actor saves each account with its first change: most of that in the first half second, and in memory that nobody has touched it would take four
  * times as long as its transfers do.
  */
-function prepare(connect: SnapshotConnect, { sizes, sparePages }: Prepare): SnapshotPrepared {
-  const { shard, port } = connect;
+function prepare(connect: SnapshotConnect, asked: Prepare): FromSnapshotThread {
+  const { attempt, sizes, sparePages } = asked;
+  const { port } = connect;
   const pace = new SnapshotPace(new Int32Array(connect.words));
   const send = (message: ToSource): void => {
     port.postMessage(message, []);
@@ -126,9 +128,9 @@ function prepare(connect: SnapshotConnect, { sizes, sparePages }: Prepare): Snap
     for (let i = sparePages; i < logPagesOf(sizes) && !pace.isAlone; i++) {
       send({ type: 'page', page: freshPage() });
     }
-    return { type: 'prepared', shard, problem: undefined };
+    return { type: 'prepared', attempt };
   } catch (error: unknown) {
-    return { type: 'prepared', shard, problem: problemOf(error) };
+    return { type: 'problem', attempt, problem: problemOf(error) };
   }
 }
 
@@ -140,14 +142,15 @@ function writeSnapshot(
   const began = process.hrtime.bigint();
   const { shard } = connect;
   const { place } = begin;
+  const { attempt } = place;
   try {
     const bytes = new SnapshotWriting(options, connect, begin).run();
     const seconds = Number(process.hrtime.bigint() - began) / 1e9;
-    return { type: 'written', shard, place, bytes, seconds };
+    return { type: 'written', attempt, shard, place, bytes, seconds };
   } catch (error: unknown) {
     const words = new Int32Array(connect.words);
     Atomics.store(words, SnapshotWord.phase, SnapshotPhase.abandoned);
-    return { type: 'problem', shard, problem: problemOf(error) };
+    return { type: 'problem', attempt, problem: problemOf(error) };
   }
 }
 
@@ -241,10 +244,11 @@ class SnapshotWriting {
     }
   }
 
-  /** The log has pages ahead, however long it gets. */
-  #supplyLog(): void {
-    for (; this.#sparePages < AHEAD_PAGES && !this.#pace.isAlone; this.#sparePages++) {
+  /** Makes pages ahead of a log that grows. */
+  #supplyLog(wanted: number): void {
+    for (; this.#sparePages < wanted && !this.#pace.isAlone; this.#sparePages++) {
       this.#port.postMessage({ type: 'page', page: freshPage() } satisfies ToSource, []);
+      this.#pace.keep();
     }
   }
 
@@ -262,15 +266,18 @@ class SnapshotWriting {
       Atomics.wait(words, SnapshotWord.steps, steps, STEP_WAIT_MS);
     }
     const length = Atomics.load(words, SnapshotWord.log) >>> 0;
+    let begun = 0;
     for (;;) {
       const received = receiveMessageOnPort(this.#port);
       if (received === undefined) break;
       const message = received.message as FromSource;
       assert(message.type === 'page', 'one snapshot of a shard at a time');
       this.#copy.addPage(message.page);
-      this.#sparePages--;
+      // Without a spare one the actor has made it.
+      this.#sparePages = Math.max(0, this.#sparePages - 1);
+      begun++;
     }
-    this.#supplyLog();
+    if (begun > 1) this.#supplyLog(Math.min(begun * 2, AHEAD_PAGES_MAX));
     this.#copy.absorb(length);
   }
 }

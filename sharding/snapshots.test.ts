@@ -20,6 +20,7 @@ import {
   type FromSource,
   type SnapshotChannel,
   SnapshotPhase,
+  type SnapshotPlace,
   SnapshotSource,
   SnapshotWord,
 } from './snapshot-source.ts';
@@ -30,8 +31,9 @@ class Asked implements AsyncDisposable {
   /** The shard's end of it. */
   readonly channel: SnapshotChannel;
   journalBytes = 0;
-  /** What the shard was asked for. */
+  /** What the shard was asked for, and for which attempt last. */
   readonly asked: string[] = [];
+  attempt = 0;
   readonly directory = new TempDirectory();
   #onAsk = (): void => undefined;
 
@@ -46,13 +48,18 @@ class Asked implements AsyncDisposable {
       journalBytes: () => this.journalBytes,
       hasRoom: () => true,
       isRunning: () => true,
-      ask: (_, what) => {
+      ask: (_, what, attempt) => {
         this.asked.push(what);
+        this.attempt = attempt;
         this.#onAsk();
       },
       onWritten: () => undefined,
     });
     this.channel = this.snapshots.connect(0);
+  }
+
+  get place(): SnapshotPlace {
+    return { attempt: this.attempt, sequence: 7, chain: 0, timestamp: '1', journalBytes: 0 };
   }
 
   /** Resolves when the shard is asked for the next thing. */
@@ -77,8 +84,6 @@ function niceOf(name: string): number | undefined {
   const stat = stats.find((one) => one.includes(`(${name})`));
   return stat === undefined ? undefined : Number(stat.split(') ')[1]!.split(' ')[16]);
 }
-
-const PLACE = { sequence: 7, chain: 0, timestamp: '1', journalBytes: 0 };
 
 /** Its end is told soon after its error. */
 const THREAD_ENDS_MS = 200;
@@ -156,25 +161,19 @@ test('a shard is asked to begin when its memory is there, and once', async () =>
   const { images } = machine.ledger;
   const source = new SnapshotSource(at.channel);
   const begin = at.nextAsk();
-  source.prepare(machine);
+  source.prepare(machine, at.attempt);
   expect([images.spare, images.isActive, at.asked]).toEqual([0, false, ['prepareSnapshot']]);
   await begin;
   expect(at.asked).toEqual(['prepareSnapshot', 'snapshot']);
   const sizes = imageSizes(machine.ledger);
-  // As for a life of the shard that has ended; it has its memory besides.
-  at.channel.port.postMessage({ type: 'prepare', sizes, sparePages: 1 } satisfies FromSource, []);
-  source.begin(machine, PLACE, new Uint32Array(0));
+  source.begin(machine, at.place, new Uint32Array(0));
   expect(images.slotBits.buffer.byteLength).toBe(freshMemory(sizes).marks.byteLength);
   expect([logPagesOf(sizes), images.pages.length, images.spare]).toEqual([1, 1, 0]);
-  const step = (): boolean => {
-    source.stepped(machine);
-    return source.isUnderWay;
-  };
-  await expect.poll(step, { timeout: 30_000 }).toBe(false);
-  // Sixteen ahead, and the one that was used.
-  expect(images.spare).toBe(17);
-  await setTimeout(COPY_MS);
-  expect(at.asked).toEqual(['prepareSnapshot', 'snapshot']);
+  await expect
+    .poll(() => (source.stepped(machine), source.isUnderWay), { timeout: 30_000 })
+    .toBe(false);
+  // None was made ahead of a log that has not grown.
+  expect(images.spare).toBe(1);
 });
 
 test('a snapshot for which there is no memory is refused, and the next one is not', async () => {
@@ -184,14 +183,103 @@ test('a snapshot for which there is no memory is refused, and the next one is no
   taken.catch(() => undefined);
   await prepare;
   const sizes = { rows: 0, buckets: 2 ** 50, pendings: 0, users: 0 };
-  at.channel.port.postMessage({ type: 'prepare', sizes, sparePages: 0 } satisfies FromSource, []);
+  const { attempt } = at;
+  const wanted: FromSource = { type: 'prepare', attempt, sizes, sparePages: 0 };
+  at.channel.port.postMessage(wanted, []);
   await expect(taken).rejects.toThrow(/No snapshot of shard 0: .*(array buffer|allocation)/i);
   void at.snapshots.take().catch(() => undefined);
   expect(at.asked).toEqual(['prepareSnapshot', 'prepareSnapshot']);
   const begin = at.nextAsk();
-  new SnapshotSource(at.channel).prepare(new OneShard().machine);
+  new SnapshotSource(at.channel).prepare(new OneShard().machine, at.attempt);
   await begin;
   expect(at.asked.at(-1)).toBe('snapshot');
+});
+
+test('a shard that ends fails its snapshot at once, and what is reported of it later is not taken for the next one', async () => {
+  await using at = new Asked(OFF);
+  const { machine } = new OneShard();
+  /** As the shard's thread does what it is asked for. */
+  const begun = async (channel: SnapshotChannel): Promise<SnapshotSource> => {
+    const source = new SnapshotSource(channel);
+    const begin = at.nextAsk();
+    source.prepare(machine, at.attempt);
+    await begin;
+    source.begin(machine, at.place, new Uint32Array(0));
+    return source;
+  };
+  const prepare = at.nextAsk();
+  const first = at.snapshots.take();
+  first.catch(() => undefined);
+  await prepare;
+  await begun(at.channel);
+  at.snapshots.ended(0);
+  await expect(first).rejects.toThrow('No snapshot of shard 0: the shard has ended');
+  machine.endImage(false);
+  at.channel.port.close();
+  const channel = at.snapshots.connect(0);
+  const second = at.snapshots.take();
+  second.catch(() => undefined);
+  const source = await begun(channel);
+  await expect
+    .poll(() => (source.stepped(machine), source.isUnderWay), { timeout: 30_000 })
+    .toBe(false);
+  expect(await second).toMatchObject([{ shard: 0, sequence: 7 }]);
+  expect(at.asked).toEqual(['prepareSnapshot', 'snapshot', 'prepareSnapshot', 'snapshot']);
+  channel.port.close();
+});
+
+test('a snapshot that was read when its shard ended is finished, and says nothing of what the next life has journalled', async () => {
+  await using at = new Asked(OFF);
+  const asked = at.nextAsk();
+  const taken = at.snapshots.take();
+  await asked;
+  const { machine } = new OneShard();
+  const source = new SnapshotSource(at.channel);
+  at.journalBytes = 100;
+  source.begin(machine, { ...at.place, journalBytes: 100 }, new Uint32Array(0));
+  const words = new Int32Array(at.channel.words);
+  // Nothing that the thread says is heard until it has read everything.
+  while (Atomics.load(words, SnapshotWord.phase) !== SnapshotPhase.read) {
+    source.stepped(machine);
+    Atomics.wait(words, SnapshotWord.hurry, 0, 1);
+  }
+  at.snapshots.ended(0);
+  at.channel.port.close();
+  const { port } = at.snapshots.connect(0);
+  at.snapshots.recovered(0, undefined);
+  expect(await taken).toMatchObject([{ shard: 0, sequence: 7 }]);
+  void at.snapshots.take().catch(() => undefined);
+  expect(at.asked).toEqual(['prepareSnapshot', 'prepareSnapshot']);
+  port.close();
+});
+
+test('a log that grows has pages ahead', async () => {
+  await using at = new Asked(OFF);
+  const asked = at.nextAsk();
+  void at.snapshots.take().catch(() => undefined);
+  await asked;
+  const shard = new OneShard();
+  const ids = Array.from({ length: 140_000 }, (_, i) => BigInt(i + 1));
+  for (let i = 0; i < ids.length; i += 7000) {
+    const accounts = ids.slice(i, i + 7000).map((id) => accountOf(id));
+    shard.run([accountsFrame(accounts)], 1_000_000n * BigInt(i + 1));
+  }
+  const { machine } = shard;
+  const { images } = machine.ledger;
+  const source = new SnapshotSource(at.channel);
+  source.begin(machine, at.place, new Uint32Array(0));
+  for (let i = 0; i < ids.length; i += 14_000) {
+    const transfers = Array.from({ length: 7000 }, (_, n) =>
+      transferOf(BigInt(1_000_000 + i + n), ids[i + n]!, ids[i + 7000 + n]!),
+    );
+    shard.run([transfersFrame(transfers)], 1_000_000n * BigInt(1_000_000 + i));
+  }
+  expect(images.pages).toHaveLength(3);
+  await expect
+    .poll(() => (source.stepped(machine), source.isUnderWay), { timeout: 30_000 })
+    .toBe(false);
+  // Three that the shard has made, and twice as many that were made for it.
+  expect(images.spare).toBe(3 + 6);
 });
 
 test('the thread says that it has read something only when it has taken the log of it', async () => {
@@ -204,7 +292,7 @@ test('the thread says that it has read something only when it has taken the log 
   shard.run([accountsFrame(accounts)], 1_000_000n);
   const digest = digestText(shard.machine.digest());
   const source = new SnapshotSource(at.channel);
-  source.begin(shard.machine, PLACE, new Uint32Array(0));
+  source.begin(shard.machine, at.place, new Uint32Array(0));
   const words = new Int32Array(at.channel.words);
   const passed = (table: ImageTable): number => Atomics.load(words, SnapshotWord.passed + table);
   // The copy is made long before; it waits for two steps of the actor.
@@ -233,6 +321,6 @@ test('nothing begins for a thread that has ended since the shard was asked', asy
   await expect(underWay).rejects.toThrow('null');
   const { machine } = new OneShard();
   const source = new SnapshotSource(at.channel);
-  source.begin(machine, PLACE, new Uint32Array(0));
+  source.begin(machine, at.place, new Uint32Array(0));
   expect([source.isUnderWay, machine.ledger.images.isActive]).toEqual([false, false]);
 });

@@ -12,7 +12,6 @@ import {
 import type {
   FromSnapshotThread,
   SnapshotConnect,
-  SnapshotPrepared,
   SnapshotThreadOptions,
   SnapshotWritten,
 } from './snapshot-thread.ts';
@@ -41,7 +40,7 @@ export interface SnapshotsOptions extends SnapshotThreadOptions {
   readonly hasRoom: (shard: number) => boolean;
   readonly isRunning: (shard: number) => boolean;
   /** To have memory made for one first, and then to begin it. */
-  readonly ask: (shard: number, what: 'prepareSnapshot' | 'snapshot') => void;
+  readonly ask: (shard: number, what: 'prepareSnapshot' | 'snapshot', attempt: number) => void;
   /** A snapshot is whole, and older ones than the one before it are gone. */
   readonly onWritten: () => void;
 }
@@ -60,8 +59,10 @@ interface Keeping {
 
 interface Wish {
   readonly shard: number;
-  /** The shard has been asked to begin. */
-  isAsked: boolean;
+  /** Its number, once its shard has been asked: what is reported of an earlier one comes too late. */
+  attempt: number;
+  /** Those of the life of its shard that was asked. */
+  words: Int32Array | undefined;
   readonly promise: Promise<SnapshotTaken>;
   readonly resolve: (taken: SnapshotTaken) => void;
   readonly reject: (error: Error) => void;
@@ -82,6 +83,7 @@ export class Snapshots {
   #thread: 'none' | 'loading' | 'ready' | 'ended' = 'none';
   /** By shard: what the thread is told of its life when it is there. */
   readonly #connects = new Map<number, SnapshotConnect>();
+  #attempts = 0;
   #isStopping = false;
 
   constructor(options: SnapshotsOptions) {
@@ -138,9 +140,9 @@ export class Snapshots {
   /** The shard's thread has ended: what is being read of it is of no use. */
   ended(shard: number): void {
     this.#abandon(shard);
-    const isItsTurn = this.#wishes[0]?.shard === shard;
-    // The thread reports the one that it is at; an actor that was asked and has not begun never will.
-    if (isItsTurn && !this.#isBegun(shard)) this.#failed(shard, 'the shard has ended');
+    const [wish] = this.#wishes;
+    // Of what has been read the thread makes a snapshot all the same, and reports it.
+    if (wish?.shard === shard && !this.#isRead(shard)) this.#failed(wish, 'the shard has ended');
   }
 
   /** Takes a snapshot of each shard, one after the other. One that has nothing new keeps the one it has. */
@@ -202,7 +204,7 @@ export class Snapshots {
     const { promise, resolve, reject } = Promise.withResolvers<SnapshotTaken>();
     // Whoever asked may have gone.
     promise.catch(() => undefined);
-    this.#wishes.push({ shard, isAsked: false, promise, resolve, reject });
+    this.#wishes.push({ shard, attempt: 0, words: undefined, promise, resolve, reject });
     if (this.#wishes.length === 1) this.#next();
     return promise;
   }
@@ -213,27 +215,29 @@ export class Snapshots {
     const { shard } = wish;
     const { words } = this.#shards[shard]!;
     if (words === undefined || !this.#options.isRunning(shard)) {
-      this.#failed(shard, 'the shard does not run');
+      this.#failed(wish, 'the shard does not run');
       return;
     }
     if (!this.#options.hasRoom(shard)) {
-      this.#failed(shard, 'the disk has too little room for it');
+      this.#failed(wish, 'the disk has too little room for it');
       return;
     }
     if (this.#thread === 'ended') {
-      this.#failed(shard, 'the thread that writes them has ended');
+      this.#failed(wish, 'the thread that writes them has ended');
       return;
     }
     this.#worker ??= this.#start();
     // From its beginning on an image costs the shard something: not before somebody reads it.
     if (this.#thread === 'loading') return;
     Atomics.store(words, SnapshotWord.phase, SnapshotPhase.idle);
-    this.#options.ask(shard, 'prepareSnapshot');
+    wish.attempt = ++this.#attempts;
+    wish.words = words;
+    this.#options.ask(shard, 'prepareSnapshot', wish.attempt);
   }
 
-  #isBegun(shard: number): boolean {
+  #isRead(shard: number): boolean {
     const { words } = this.#shards[shard]!;
-    return words !== undefined && Atomics.load(words, SnapshotWord.phase) !== SnapshotPhase.idle;
+    return words !== undefined && Atomics.load(words, SnapshotWord.phase) === SnapshotPhase.read;
   }
 
   #abandon(shard: number): void {
@@ -249,48 +253,47 @@ export class Snapshots {
     if (message.type === 'ready') {
       this.#thread = 'ready';
       this.#next();
-    } else if (message.type === 'prepared') this.#prepared(message);
-    else if (message.type === 'written') this.#written(message);
-    else this.#failed(message.shard, message.problem);
+      return;
+    }
+    const [first] = this.#wishes;
+    const wish = first?.attempt === message.attempt ? first : undefined;
+    if (message.type === 'written') this.#written(message, wish);
+    else if (wish === undefined) return;
+    else if (message.type === 'problem') this.#failed(wish, message.problem);
+    else this.#options.ask(wish.shard, 'snapshot', wish.attempt);
   }
 
-  /** Once for a wish: a life of the shard that has ended may have been prepared too. */
-  #prepared({ shard, problem }: SnapshotPrepared): void {
-    const [wish] = this.#wishes;
-    if (wish?.shard !== shard || wish.isAsked) return;
-    wish.isAsked = true;
-    if (problem === undefined) this.#options.ask(shard, 'snapshot');
-    else this.#failed(shard, problem);
-  }
-
-  #written({ shard, place, bytes, seconds }: SnapshotWritten): void {
+  /** It is there, whether somebody still waits for it or not. */
+  #written({ shard, place, bytes, seconds }: SnapshotWritten, wish: Wish | undefined): void {
     const keeping = this.#shards[shard]!;
     const taken = { shard, sequence: place.sequence, bytes, seconds };
-    keeping.last = taken;
-    keeping.savedBytes = place.journalBytes;
+    // Bytes of a life that has ended say nothing of the next one's.
+    if (wish?.words === keeping.words) {
+      keeping.last = taken;
+      keeping.savedBytes = place.journalBytes;
+    }
     keeping.lookedMs = performance.now();
     const mib = (bytes / 2 ** 20).toFixed(1);
     this.#options.log(
       `shard ${shard}: snapshot at sequence ${place.sequence}, ${mib} MiB in ${seconds.toFixed(2)} s`,
     );
-    this.#take(shard)?.resolve(taken);
-    this.#next();
+    if (wish !== undefined) {
+      wish.resolve(taken);
+      this.#wishes.shift();
+      this.#next();
+    }
     this.#options.onWritten();
   }
 
-  #failed(shard: number, problem: string): void {
+  /** The first one of the list, which the next one follows. */
+  #failed({ shard, reject }: Wish, problem: string): void {
     const keeping = this.#shards[shard]!;
     keeping.lookedMs = performance.now();
     keeping.notBeforeMs = keeping.lookedMs + RETRY_MS;
     if (!this.#isStopping) this.#options.log(`shard ${shard}: no snapshot: ${problem}`);
-    this.#take(shard)?.reject(new Error(`No snapshot of shard ${shard}: ${problem}`));
+    reject(new Error(`No snapshot of shard ${shard}: ${problem}`));
+    this.#wishes.shift();
     this.#next();
-  }
-
-  /** Takes the wish that was being fulfilled off the list. */
-  #take(shard: number): Wish | undefined {
-    if (this.#wishes[0]?.shard !== shard) return undefined;
-    return this.#wishes.shift();
   }
 
   #onEnd(error: Error): void {

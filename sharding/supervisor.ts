@@ -146,7 +146,7 @@ export class Supervisor {
         return this.#freeBytes() > reserveBytes + needed;
       },
       isRunning: (k) => this.#stateOf(k) === 'running',
-      ask: (k, type) => this.#hosts[k]!.tell({ type }, this.#bells[k]!),
+      ask: (k, type, attempt) => this.#hosts[k]!.tell({ type, attempt }, this.#bells[k]!),
       onWritten: () => this.#archiveBehind(),
     });
     const clockOffset = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();

@@ -220,7 +220,7 @@ export class GoldenWorld implements Disposable {
   snapshot(shard: number): number {
     const { actor, words, port } = this.#shards[shard]!;
     const { clusterId, shards } = this.meta;
-    actor.beginSnapshot();
+    actor.beginSnapshot(1);
     const { message } = receiveMessageOnPort(port.port2)!;
     const begin = message as Extract<FromSource, { type: 'begin' }>;
     assert(begin.type === 'begin', 'the source says what there is');

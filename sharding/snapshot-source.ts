@@ -43,7 +43,7 @@ export type FromSource =
       readonly type: 'prepare';
       readonly attempt: number;
       readonly sizes: ImageSizes;
-      /** Pages that the log has. */
+      /** Pages that the log need not make. */
       readonly sparePages: number;
     }
   | {

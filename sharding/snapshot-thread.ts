@@ -112,8 +112,8 @@ type Prepare = Extract<FromSource, { type: 'prepare' }>;
 type Begin = Extract<FromSource, { type: 'begin' }>;
 
 /**
- * The actor saves each account with its first change: most of that in the first half second, and in memory that nobody has touched it would take four
- * times as long as its transfers do.
+ * Makes what the actor will need. It saves each account with its first change: most of that in the first half second, and in memory that nobody has
+ * touched it would take four times as long as its transfers do.
  */
 function prepare(connect: SnapshotConnect, asked: Prepare): FromSnapshotThread {
   const { attempt, sizes, sparePages } = asked;

@@ -30,24 +30,55 @@ const PLACE: SnapshotPlace = {
   journalBytes: 0,
 };
 
+/** A source, and the thread's end of its channel. */
+class Connected implements Disposable {
+  readonly source: SnapshotSource;
+  readonly words = new Int32Array(new SharedArrayBuffer(SNAPSHOT_WORDS * 4));
+  readonly #channel = new MessageChannel();
+
+  constructor() {
+    const { port1: port } = this.#channel;
+    this.source = new SnapshotSource({ words: this.words.buffer, port });
+  }
+
+  get phase(): number {
+    return Atomics.load(this.words, SnapshotWord.phase);
+  }
+
+  set phase(phase: number) {
+    Atomics.store(this.words, SnapshotWord.phase, phase);
+  }
+
+  send(message: ToSource): void {
+    this.#channel.port2.postMessage(message);
+  }
+
+  receive(): FromSource | undefined {
+    return receiveMessageOnPort(this.#channel.port2)?.message as FromSource | undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel.port1.close();
+    this.#channel.port2.close();
+  }
+}
+
 test('pages of the log are written over only when the thread has read all of it', () => {
-  const { port1, port2 } = new MessageChannel();
-  const words = new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
-  const shared = new Int32Array(words);
-  const source = new SnapshotSource({ words, port: port1 });
+  using at = new Connected();
+  const { source } = at;
   const shard = new OneShard();
   shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1_000_000n);
   const { machine } = shard;
   const { images } = machine.ledger;
   let id = 1n;
   const pageOfNext = (end: number): Uint32Array => {
-    Atomics.store(shared, SnapshotWord.phase, SnapshotPhase.idle);
+    at.phase = SnapshotPhase.idle;
     source.begin(machine, PLACE, new Uint32Array(0));
     shard.run([transfersFrame([transferOf(id++, 1n, 2n)])], 1_000_000n * (id + 1n));
     source.stepped(machine);
-    expect(Atomics.load(shared, SnapshotWord.log)).toBe(images.length);
+    expect(at.words[SnapshotWord.log]).toBe(images.length);
     const page = images.pages[0]!;
-    Atomics.store(shared, SnapshotWord.phase, end);
+    at.phase = end;
     source.stepped(machine);
     expect([source.isUnderWay, images.isActive]).toEqual([false, false]);
     return page;
@@ -59,60 +90,47 @@ test('pages of the log are written over only when the thread has read all of it'
   expect(second).not.toBe(first);
   expect(third).toBe(second);
   expect([first, second]).not.toContain(fourth);
-  port1.close();
-  port2.close();
 });
 
 test('a log that is too long gives up its own snapshot, and not the next one', () => {
-  const { port1, port2 } = new MessageChannel();
-  const words = new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
-  const phase = new Int32Array(words, SnapshotWord.phase * 4, 1);
-  const source = new SnapshotSource({ words, port: port1 });
+  using at = new Connected();
+  const { source } = at;
   const { machine } = new OneShard();
   const { images } = machine.ledger;
   const begin = (): void => {
-    Atomics.store(phase, 0, SnapshotPhase.idle);
+    at.phase = SnapshotPhase.idle;
     source.begin(machine, PLACE, new Uint32Array(0));
     expect(source.isUnderWay).toBe(true);
   };
   begin();
   Object.defineProperty(images, 'length', { get: () => 2 ** 31 + 1 });
   source.stepped(machine);
-  expect([source.isUnderWay, phase[0]]).toEqual([false, SnapshotPhase.abandoned]);
+  expect([source.isUnderWay, at.phase]).toEqual([false, SnapshotPhase.abandoned]);
   begin();
   // The thread has failed meanwhile, and the supervisor goes on.
-  Atomics.store(phase, 0, SnapshotPhase.idle);
+  at.phase = SnapshotPhase.idle;
   source.stepped(machine);
-  expect([source.isUnderWay, phase[0]]).toEqual([false, SnapshotPhase.idle]);
-  port1.close();
-  port2.close();
+  expect([source.isUnderWay, at.phase]).toEqual([false, SnapshotPhase.idle]);
 });
 
 test('memory that the thread has made is used for the log, and counted when the next snapshot begins', () => {
-  const { port1, port2 } = new MessageChannel();
-  const source = new SnapshotSource({
-    words: new SharedArrayBuffer(SNAPSHOT_WORDS * 4),
-    port: port1,
-  });
+  using at = new Connected();
+  const { source } = at;
   const { machine } = new OneShard();
   const pages = [freshPage(), freshPage()];
-  for (const page of pages) port2.postMessage({ type: 'page', page } satisfies ToSource);
+  for (const page of pages) at.send({ type: 'page', page });
   source.begin(machine, PLACE, new Uint32Array(0));
-  const begin = receiveMessageOnPort(port2)?.message as FromSource;
+  const begin = at.receive();
   expect(begin).toMatchObject({ type: 'begin', sparePages: 2 });
   expect(machine.ledger.images.pages[0]!.buffer).toEqual(pages[1]!.buffer);
-  port2.postMessage({ type: 'page', page: freshPage() } satisfies ToSource);
+  at.send({ type: 'page', page: freshPage() });
   source.stepped(machine);
   expect(machine.ledger.images.spare).toBe(2);
-  port1.close();
-  port2.close();
 });
 
 test('marks that the thread has made are those of the next image alone, and only where they are enough', () => {
-  const { port1, port2 } = new MessageChannel();
-  const words = new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
-  const shared = new Int32Array(words);
-  const source = new SnapshotSource({ words, port: port1 });
+  using at = new Connected();
+  const { source } = at;
   const shard = new OneShard();
   shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1_000_000n);
   const { machine } = shard;
@@ -120,25 +138,25 @@ test('marks that the thread has made are those of the next image alone, and only
   let id = 1n;
   /** The words of an image's marks behind some change. */
   const marked = (): Uint8Array => {
-    Atomics.store(shared, SnapshotWord.phase, SnapshotPhase.idle);
+    at.phase = SnapshotPhase.idle;
     source.begin(machine, PLACE, new Uint32Array(0));
     const { buffer } = images.slotBits;
     shard.run([transfersFrame([transferOf(id++, 1n, 2n)])], 1_000_000n * (id + 1n));
     expect(filledIn(images.slotBits)).toBe(1);
-    Atomics.store(shared, SnapshotWord.phase, SnapshotPhase.read);
+    at.phase = SnapshotPhase.read;
     source.stepped(machine);
     return new Uint8Array(buffer);
   };
   source.prepare(machine, 5);
-  const asked = receiveMessageOnPort(port2)?.message as FromSource;
+  const asked = at.receive();
   const sizes = imageSizes(machine.ledger);
   expect(asked).toEqual({ type: 'prepare', attempt: 5, sizes, sparePages: 0 });
   const memory = freshMemory(sizes);
   const { marks, state } = memory;
-  port2.postMessage({ type: 'memory', memory } satisfies ToSource);
+  at.send({ type: 'memory', memory });
   const first = marked();
-  const begin = receiveMessageOnPort(port2)?.message as FromSource;
-  assert(begin.type === 'begin', 'the source says what there is');
+  const begin = at.receive();
+  assert(begin?.type === 'begin', 'the source says what there is');
   expect(new Uint8Array(begin.parts.state.buffer)).toEqual(new Uint8Array(state));
   expect(state.byteLength).toBeGreaterThan(begin.parts.state.byteLength);
   expect(first).toEqual(new Uint8Array(marks));
@@ -146,17 +164,14 @@ test('marks that the thread has made are those of the next image alone, and only
   expect(new Uint8Array(marks)).toEqual(first);
   expect(second.length).toBeLessThan(marks.byteLength);
   const short = new SharedArrayBuffer(second.length - 1);
-  port2.postMessage({ type: 'memory', memory: { marks: short, state } } satisfies ToSource);
+  at.send({ type: 'memory', memory: { marks: short, state } });
   expect(marked().length).toBe(second.length);
   expect(new Uint8Array(short).every((byte) => byte === 0)).toBe(true);
-  port1.close();
-  port2.close();
 });
 
 test('what the thread has read is not logged any more, until the next snapshot begins', () => {
-  const { port1, port2 } = new MessageChannel();
-  const words = new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
-  const source = new SnapshotSource({ words, port: port1 });
+  using at = new Connected();
+  const { source } = at;
   const shard = new OneShard();
   const accounts = Array.from({ length: 20 }, (_, i) => accountOf(BigInt(i + 1)));
   shard.run([accountsFrame(accounts)], 1_000_000n);
@@ -183,7 +198,7 @@ test('what the thread has read is not logged any more, until the next snapshot b
     return logged({ ...nobody, pendingId, flags: TransferFlags.postPendingTransfer });
   };
   const pass = (table: ImageTable, count: number): void => {
-    Atomics.store(new Int32Array(words), SnapshotWord.passed + table, count);
+    Atomics.store(at.words, SnapshotWord.passed + table, count);
     source.stepped(machine);
   };
   // Of each its code and flags; of one that has a transfer its sum and its head besides, of two words.
@@ -204,14 +219,12 @@ test('what the thread has read is not logged any more, until the next snapshot b
   pass(ImageTable.accounts, 8192);
   expect(plain(8n, 9n)).toEqual([0, 0]);
   expect(post(52n)).toEqual([ENTRY, 0]);
-  Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.read);
+  at.phase = SnapshotPhase.read;
   source.stepped(machine);
-  Atomics.store(new Int32Array(words), SnapshotWord.phase, SnapshotPhase.idle);
+  at.phase = SnapshotPhase.idle;
   source.begin(machine, PLACE, new Uint32Array(0));
   expect(plain(8n, 9n)).toEqual([2 * USED_ACCOUNT, 1]);
   expect(plain(10n, 11n)).toEqual([2 * ACCOUNT, 1]);
-  port1.close();
-  port2.close();
 });
 
 /** Slots that were filled, according to their bits. */

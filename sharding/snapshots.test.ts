@@ -24,7 +24,7 @@ import {
   SnapshotSource,
   SnapshotWord,
 } from './snapshot-source.ts';
-import { Snapshots, type SnapshotTriggers } from './snapshots.ts';
+import { Snapshots, type SnapshotTaken, type SnapshotTriggers } from './snapshots.ts';
 
 class Asked implements AsyncDisposable {
   readonly snapshots: Snapshots;
@@ -67,6 +67,15 @@ class Asked implements AsyncDisposable {
     return new Promise((resolve) => {
       this.#onAsk = resolve;
     });
+  }
+
+  /** Wishes for a snapshot, and resolves when the shard is asked for it. */
+  async wish(): Promise<{ readonly taken: Promise<readonly SnapshotTaken[]> }> {
+    const asked = this.nextAsk();
+    const taken = this.snapshots.take();
+    taken.catch(() => undefined);
+    await asked;
+    return { taken };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -135,10 +144,7 @@ test('a stop while the thread loads ends it, and whoever waits is told', async (
 
 test('a thread that has ended by an error gives up what it was at, and refuses the rest', async () => {
   await using at = new Asked(OFF);
-  const asked = at.nextAsk();
-  const underWay = at.snapshots.take();
-  underWay.catch(() => undefined);
-  await asked;
+  const { taken: underWay } = await at.wish();
   const words = new Int32Array(at.channel.words);
   Atomics.store(words, SnapshotWord.phase, SnapshotPhase.underWay);
   // Not a message of the protocol.
@@ -152,9 +158,7 @@ test('a thread that has ended by an error gives up what it was at, and refuses t
 
 test('a shard is asked to begin when its memory is there, and once', async () => {
   await using at = new Asked(OFF);
-  const prepare = at.nextAsk();
-  void at.snapshots.take().catch(() => undefined);
-  await prepare;
+  await at.wish();
   const shard = new OneShard();
   shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1_000_000n);
   const { machine } = shard;
@@ -178,10 +182,7 @@ test('a shard is asked to begin when its memory is there, and once', async () =>
 
 test('a snapshot for which there is no memory is refused, and the next one is not', async () => {
   await using at = new Asked(OFF);
-  const prepare = at.nextAsk();
-  const taken = at.snapshots.take();
-  taken.catch(() => undefined);
-  await prepare;
+  const { taken } = await at.wish();
   const sizes = { rows: 0, buckets: 2 ** 50, pendings: 0, users: 0 };
   const { attempt } = at;
   const wanted: FromSource = { type: 'prepare', attempt, sizes, sparePages: 0 };
@@ -207,10 +208,7 @@ test('a shard that ends fails its snapshot at once, and what is reported of it l
     source.begin(machine, at.place, new Uint32Array(0));
     return source;
   };
-  const prepare = at.nextAsk();
-  const first = at.snapshots.take();
-  first.catch(() => undefined);
-  await prepare;
+  const { taken: first } = await at.wish();
   await begun(at.channel);
   at.snapshots.ended(0);
   await expect(first).rejects.toThrow('No snapshot of shard 0: the shard has ended');
@@ -230,9 +228,7 @@ test('a shard that ends fails its snapshot at once, and what is reported of it l
 
 test('a snapshot that was read when its shard ended is finished, and says nothing of what the next life has journalled', async () => {
   await using at = new Asked(OFF);
-  const asked = at.nextAsk();
-  const taken = at.snapshots.take();
-  await asked;
+  const { taken } = await at.wish();
   const { machine } = new OneShard();
   const source = new SnapshotSource(at.channel);
   at.journalBytes = 100;
@@ -255,9 +251,7 @@ test('a snapshot that was read when its shard ended is finished, and says nothin
 
 test('a log that grows has pages ahead', async () => {
   await using at = new Asked(OFF);
-  const asked = at.nextAsk();
-  void at.snapshots.take().catch(() => undefined);
-  await asked;
+  await at.wish();
   const shard = new OneShard();
   const ids = Array.from({ length: 140_000 }, (_, i) => BigInt(i + 1));
   for (let i = 0; i < ids.length; i += 7000) {
@@ -284,9 +278,7 @@ test('a log that grows has pages ahead', async () => {
 
 test('the thread says that it has read something only when it has taken the log of it', async () => {
   await using at = new Asked(OFF);
-  const asked = at.nextAsk();
-  void at.snapshots.take().catch(() => undefined);
-  await asked;
+  await at.wish();
   const shard = new OneShard();
   const accounts = Array.from({ length: 100 }, (_, i) => accountOf(BigInt(i + 1)));
   shard.run([accountsFrame(accounts)], 1_000_000n);
@@ -312,10 +304,7 @@ test('the thread says that it has read something only when it has taken the log 
 
 test('nothing begins for a thread that has ended since the shard was asked', async () => {
   await using at = new Asked(OFF);
-  const asked = at.nextAsk();
-  const underWay = at.snapshots.take();
-  underWay.catch(() => undefined);
-  await asked;
+  const { taken: underWay } = await at.wish();
   // The thread cannot read this, and ends.
   at.channel.port.postMessage(null, []);
   await expect(underWay).rejects.toThrow('null');

@@ -5,11 +5,9 @@
  * connection ends all tries under way as `unknown`, and the caller's deadline loop sends the same bytes again.
  */
 import {
-  connect as connectNats,
   type ConnectionOptions,
   errors,
   headers as natsHeaders,
-  type Msg,
   type MsgHdrs,
   type NatsConnection,
 } from '@nats-io/transport-node';
@@ -24,10 +22,11 @@ import {
   encodeIds,
 } from '../gateway/columnar-codec.ts';
 import type { FilterOf, PageOf, QueryOperation } from '../gateway/wire-codec-filters.ts';
+import { connectNats } from '../lib/nats-connection.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 import { type Client, type Transport, TransportClient } from './client.ts';
 import { answerRowsMax, joinedRows, partsOfIds } from './lookup-parts.ts';
-import { NatsInbox } from './nats-inbox.ts';
+import { type NatsAnswer, NatsInbox } from './nats-inbox.ts';
 import { decodeProblem } from './problem.ts';
 import type { Attempt } from './retry.ts';
 import type { RecordKind } from './rows.ts';
@@ -136,13 +135,13 @@ class NatsTransport implements Transport {
     const left = Math.max(1, Math.ceil(deadline - Date.now()));
     const timeoutMs = Math.min(this.#tryMs, left);
     const headers = this.#headersOf(left);
-    let message: Msg;
+    let answer: NatsAnswer;
     try {
-      message = await this.#inbox.request({ subject, bytes, headers, timeoutMs });
+      answer = await this.#inbox.request({ subject, bytes, headers, timeoutMs });
     } catch (error: unknown) {
       throw requestFault(error);
     }
-    return answerOf(message);
+    return bytesOf(answer);
   }
 
   /** Nearly all requests have the same time left as the one before. */
@@ -175,10 +174,10 @@ class NatsTransport implements Transport {
   }
 }
 
-function answerOf(message: Msg): Uint8Array {
-  const code = message.headers?.get('Nats-Service-Error-Code');
-  if (code === undefined || code === '') return message.data;
-  throw decodeProblem(message.data, message.headers!.get('Nats-Service-Error'));
+function bytesOf({ bytes, headers }: NatsAnswer): Uint8Array {
+  const code = headers?.get('Nats-Service-Error-Code');
+  if (code === undefined || code === '') return bytes;
+  throw decodeProblem(bytes, headers!.get('Nats-Service-Error'));
 }
 
 function requestFault(error: unknown): SyceeError {

@@ -39,7 +39,7 @@ const inboxOf = (fake: FakeConnection): NatsInbox =>
 const ask = async (inbox: NatsInbox, subject = 'a'): Promise<string> => {
   const bytes = new Uint8Array(1);
   const request = { subject, bytes, headers: headers(), timeoutMs: TRY_MS };
-  return new TextDecoder().decode((await inbox.request(request)).data);
+  return new TextDecoder().decode((await inbox.request(request)).bytes);
 };
 
 const faultOf = async (asked: Promise<string>): Promise<unknown> => {
@@ -74,6 +74,15 @@ test('an answer that comes too late is not taken for that of a later request', a
   fake.answer(fake.replies[1]!, 'in time');
   fake.answer(fake.replies[1]!, 'twice');
   expect(await next).toBe('in time');
+});
+
+test('an answer is kept, though the memory of its message is used again', async () => {
+  const fake = connection();
+  const asked = ask(inboxOf(fake));
+  const used = new TextEncoder().encode('kept');
+  fake.deliver(null, { subject: fake.replies[0]!, data: used } as Msg);
+  used.fill(0);
+  expect(await asked).toBe('kept');
 });
 
 test('no timer runs while nobody waits', async () => {

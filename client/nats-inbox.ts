@@ -3,8 +3,8 @@
  * `request` has it. Here since that keeps a Map of its requests, and under a steady load of small ones the collector then finds none of them dead
  * (lib/slot-table.ts), and makes two promises, a race, and a timer for each.
  *
- * A try ends with its answer, or is rejected with an error of the library's kinds: NoRespondersError, TimeoutError, PermissionViolationError, or what
- * `publish` throws. An answer that comes after that is dropped.
+ * A try ends with a copy of its answer, or is rejected with an error of the library's kinds: NoRespondersError, TimeoutError, PermissionViolationError,
+ * or what `publish` throws. An answer that comes after that is dropped.
  */
 import {
   createInbox,
@@ -27,13 +27,18 @@ export interface NatsRequest {
   readonly timeoutMs: number;
 }
 
+export interface NatsAnswer {
+  readonly bytes: Uint8Array;
+  readonly headers: MsgHdrs | undefined;
+}
+
 interface Waiting {
   readonly subject: string;
   /** Tells requests apart that have the same place one after the other. */
   readonly number: number;
   /** By the monotonic clock, ms. */
   readonly endsAt: number;
-  readonly resolve: (message: Msg) => void;
+  readonly resolve: (answer: NatsAnswer) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -50,7 +55,7 @@ export class NatsInbox {
     this.#prefix = `${createInbox(inboxPrefix)}.`;
   }
 
-  request({ subject, bytes, headers, timeoutMs }: NatsRequest): Promise<Msg> {
+  request({ subject, bytes, headers, timeoutMs }: NatsRequest): Promise<NatsAnswer> {
     return new Promise((resolve, reject) => {
       if (!this.#isSubscribed) this.#subscribe();
       const number = ++this.#lastNumber;
@@ -99,9 +104,11 @@ export class NatsInbox {
     const waiting = this.#waiting.get(slot);
     if (waiting === undefined || waiting.number !== Number(subject.slice(dash + 1))) return;
     this.#waiting.remove(slot);
-    const isNobodyThere = message.data.length === 0 && message.headers?.code === NO_RESPONDERS;
+    const { data, headers } = message;
+    const isNobodyThere = data.length === 0 && headers?.code === NO_RESPONDERS;
     if (isNobodyThere) waiting.reject(new errors.NoRespondersError(waiting.subject));
-    else waiting.resolve(message);
+    // The message is good only until this method returns (lib/nats-connection.ts).
+    else waiting.resolve({ bytes: Buffer.from(data), headers });
   }
 
   #endLate(): void {

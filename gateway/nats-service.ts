@@ -10,7 +10,6 @@
  * Ordering of `close`: unsubscribe, answer what was taken, drain the connection.
  */
 import {
-  connect,
   headers as newHeaders,
   Match,
   type Msg,
@@ -19,6 +18,7 @@ import {
   type Subscription,
 } from '@nats-io/transport-node';
 import { Packr } from 'msgpackr';
+import { connectNats } from '../lib/nats-connection.ts';
 import { ERROR_HTTP_STATUS, SyceeError } from '../lib/sycee-error.ts';
 import { DEADLINE_HEADER, deadlineOf } from './admission.ts';
 import { type EdgeMeter, OTHER_INDEX, STATUS_INDEX } from './edge-meter.ts';
@@ -163,6 +163,8 @@ export class NatsService {
     }
     const { admission } = this.#edge;
     const started = this.#meter.begin();
+    // The bytes are good only until this method returns (lib/nats-connection.ts).
+    const encoding = answerEncoding(data);
     const index = OPERATIONS.indexOf(operation);
     let held = 0;
     let isEntered = false;
@@ -178,7 +180,7 @@ export class NatsService {
     const fail = (error: unknown): void => {
       const problem = asSyceeError(error, this.#edge.log);
       this.#meter.fail(index, problem);
-      this.#publishProblem(reply, answerEncoding(data), problem);
+      this.#publishProblem(reply, encoding, problem);
       leave();
     };
     try {
@@ -286,7 +288,7 @@ async function connectNow(options: NatsOptions): Promise<NatsConnection> {
         ? { token: username }
         : { user: username, pass: password };
   try {
-    return await connect({
+    return await connectNats({
       servers: servers.map(({ host, scheme }) => `${scheme}://${host}`),
       ...credentials,
       name: `sycee ${options.edge.version}`,

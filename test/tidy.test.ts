@@ -54,6 +54,11 @@ const NO_SQLITE = /^persistence\/(?!sqlite-|database\.ts$)/;
 /** The first layer that names a file is its layer. Node's own modules are free everywhere but in engine/. */
 const LAYERS: readonly Layer[] = [
   { files: /^engine\//, may: [], packages: [] },
+  {
+    files: /^lib\/nats-connection\.ts$/,
+    may: [/^lib\//],
+    packages: ['@nats-io/transport-node', '@nats-io/transport-node/lib/node_transport.js'],
+  },
   { files: /^lib\//, may: [], packages: [] },
   { files: /^persistence\//, may: ENGINE_AND_LIB, packages: ['better-sqlite3'] },
   { files: /^query\//, may: [...ENGINE_AND_LIB, NO_SQLITE], packages: [] },
@@ -153,6 +158,7 @@ const WORD_EXCEPTIONS: readonly WordException[] = [
   { name: /data_?directory/i, reason: 'the directory that --data names' },
   { name: /^data-directory$/, reason: 'the directory that --data names' },
   { name: /^data$/, file: 'config.ts', reason: 'the setting --data and SYCEE_DATA' },
+  { name: /^(INFO|peekInfo)$/, reason: 'what a NATS server says first' },
   { name: /base64/i, reason: 'the name of an encoding' },
 ];
 

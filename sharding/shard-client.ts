@@ -24,6 +24,8 @@ export interface ShardLife {
 
 /** A request of this size is worth a wake-up of its own. */
 const RING_AT_ONCE_BYTES = 16 << 10;
+/** And so are so many small ones: the actor begins with them while this thread reads the rest of what has come. */
+const RING_AT_ONCE_REQUESTS = 20;
 
 /** Replies that are taken in one go, so that the event loop has its turn. */
 const REPLIES_AT_ONCE_MAX = 1024;
@@ -37,7 +39,8 @@ export class ShardClient {
   isUp = false;
   /** A request's number is its place here. */
   readonly #inFlight = new SlotTable<InFlight>();
-  #isAnnounced = false;
+  /** Small requests of this turn of the event loop. */
+  #announced = 0;
 
   constructor(shard: number, doorbell: Doorbell, life: ShardLife) {
     this.shard = shard;
@@ -93,20 +96,22 @@ export class ShardClient {
   }
 
   /**
-   * Wakes the actor: at once for a large request, and for small ones when this turn of the event loop has read all its sockets, so that what
-   * came together becomes one group.
+   * Wakes the actor: at once for a large request, and for small ones when there are some of them, or when this turn of the event loop has read all its
+   * sockets, so that what came together becomes one group or a few.
    */
   #announce(bytes: number): void {
-    if (bytes >= RING_AT_ONCE_BYTES) this.#doorbell.ring();
-    else if (!this.#isAnnounced) {
-      this.#isAnnounced = true;
-      setImmediate(this.#ring);
+    if (bytes >= RING_AT_ONCE_BYTES) {
+      this.#doorbell.ring();
+      return;
     }
+    if (this.#announced === 0) setImmediate(this.#endTurn);
+    this.#announced++;
+    if (this.#announced % RING_AT_ONCE_REQUESTS === 0) this.#doorbell.ring();
   }
 
-  readonly #ring = (): void => {
-    this.#isAnnounced = false;
-    this.#doorbell.ring();
+  readonly #endTurn = (): void => {
+    if (this.#announced % RING_AT_ONCE_REQUESTS !== 0) this.#doorbell.ring();
+    this.#announced = 0;
   };
 
   /** Takes replies; true when there may be more. */

@@ -85,6 +85,23 @@ test('an answer is kept, though the memory of its message is used again', async 
   expect(await asked).toBe('kept');
 });
 
+test('an answer whose headers the library cannot read ends its own request only', async () => {
+  const fake = connection();
+  const inbox = inboxOf(fake);
+  const asked = [faultOf(ask(inbox)), ask(inbox)] as const;
+  const unreadable = {
+    subject: fake.replies[0]!,
+    data: new Uint8Array(1),
+    get headers(): never {
+      throw new errors.InvalidArgumentError('header name');
+    },
+  };
+  fake.deliver(null, unreadable as unknown as Msg);
+  fake.answer(fake.replies[1]!, 'yes');
+  expect(await asked[0]).toMatchObject({ message: 'the headers of an answer cannot be read' });
+  expect(await asked[1]).toBe('yes');
+});
+
 test('no timer runs while nobody waits', async () => {
   const fake = connection();
   const inbox = inboxOf(fake);

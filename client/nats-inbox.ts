@@ -104,11 +104,15 @@ export class NatsInbox {
     const waiting = this.#waiting.get(slot);
     if (waiting === undefined || waiting.number !== Number(subject.slice(dash + 1))) return;
     this.#waiting.remove(slot);
-    const { data, headers } = message;
-    const isNobodyThere = data.length === 0 && headers?.code === NO_RESPONDERS;
-    if (isNobodyThere) waiting.reject(new errors.NoRespondersError(waiting.subject));
     // The message is good only until this method returns (lib/nats-connection.ts).
-    else waiting.resolve({ bytes: Buffer.from(data), headers });
+    try {
+      const { data, headers } = message;
+      const isNobodyThere = data.length === 0 && headers?.code === NO_RESPONDERS;
+      if (isNobodyThere) waiting.reject(new errors.NoRespondersError(waiting.subject));
+      else waiting.resolve({ bytes: Buffer.from(data), headers });
+    } catch (error: unknown) {
+      waiting.reject(new Error('the headers of an answer cannot be read', { cause: error }));
+    }
   }
 
   #endLate(): void {

@@ -120,6 +120,26 @@ test('memory is used again', async () => {
   expect(new Set(received).size).toBe(2);
 });
 
+test('where a callback throws, the connection is made anew', async () => {
+  const server = await FakeServer.start();
+  const options = { servers: server.url, reconnectTimeWait: 10, maxReconnectAttempts: -1 };
+  const connection = await closedAtEnd(connectNats(options));
+  const received: string[] = [];
+  connection.subscribe('a', {
+    callback: (_error, message) => {
+      received.push(message.string());
+      if (received.length === 1) throw new Error('thrown by a test');
+    },
+  });
+  await connection.flush();
+  server.sockets[0]!.write('MSG a 1 2\r\n10\r\n');
+  while (server.sockets.length < 2) await soon();
+  await connection.flush();
+  server.sockets[1]!.write('MSG a 1 2\r\n11\r\n');
+  while (received.length < 2) await soon();
+  expect(received).toEqual(['10', '11']);
+});
+
 test('a connection that somebody else makes in this process keeps its messages, also when it is made again', async () => {
   const server = await FakeServer.start();
   const theirs = await closedAtEnd(
@@ -156,6 +176,7 @@ test('a server that is not there, that says nothing sensible, or that goes is sa
   while (mute.sockets.length === 0) await soon();
   mute.sockets[0]!.destroy();
   await expect(waiting).rejects.toThrow('the connection was closed');
+  await expect(connectNats({ servers: 'ws://127.0.0.1:1' })).rejects.toThrow('no websockets');
   const gone = await FakeServer.start();
   await gone.stop();
   cleanups.pop();

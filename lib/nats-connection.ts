@@ -11,6 +11,8 @@
 import { createConnection, type Socket } from 'node:net';
 import {
   deferred,
+  errors,
+  hasWsProtocol,
   INFO,
   type NatsConnection,
   NatsConnectionImpl,
@@ -30,7 +32,10 @@ interface Address {
   readonly port: number;
 }
 
-export function connectNats(options: NodeConnectionOptions): Promise<NatsConnection> {
+export async function connectNats(options: NodeConnectionOptions): Promise<NatsConnection> {
+  if (hasWsProtocol(options)) {
+    throw errors.InvalidArgumentError.format('servers', 'are no websockets: use nats:// or tls://');
+  }
   setTransportFactory({ factory: () => new NatsSocket(), dnsResolveFn: nodeResolveHost });
   return NatsConnectionImpl.connect({ ...options, [MARK]: true } as NodeConnectionOptions);
 }
@@ -88,15 +93,20 @@ class NatsSocket extends NodeTransport {
   }
 
   async *#views(): AsyncIterableIterator<Uint8Array> {
-    while (!this.done) {
-      if (this.yields.length === 0) {
-        this.signal = deferred();
-        await this.signal;
+    try {
+      while (!this.done) {
+        if (this.yields.length === 0) {
+          this.signal = deferred();
+          await this.signal;
+        }
+        for (const view of this.yields.splice(0)) {
+          yield view;
+          this.#taken++;
+        }
       }
-      for (const view of this.yields.splice(0)) {
-        yield view;
-        this.#taken++;
-      }
+    } finally {
+      // Where the protocol or a callback has thrown, nobody reads any more: the connection is made anew.
+      if (!this.done) this.socket.destroy();
     }
   }
 }

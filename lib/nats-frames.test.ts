@@ -110,6 +110,7 @@ describe('what is no frame', () => {
     ['a message without a size', 'MSG a 1 x\r\n'],
     ['a message that is too long', `MSG a 1 ${64 * MIB + 1}\r\nabc`],
     ['a size that is too long', `MSG a 1 ${'9'.repeat(400)}\r\n`],
+    ['a size of zeros', `MSG a 1 ${'0'.repeat(400)}5\r\n`],
     ['a message without anything', 'M\r\n'],
   ])('%s is handed out as it is, with what follows', (_name, line) => {
     const frames = new NatsFrames();

@@ -95,7 +95,8 @@ export class NatsFrames {
     const letter = block[from]! & UPPER;
     if (letter !== LETTER_M && letter !== LETTER_H) return at + 1 - from;
     const payload = lastNumber(block, from, at);
-    if (payload < 0 || payload > PAYLOAD_BYTES_MAX) return BROKEN;
+    // Of hundreds of digits the number may be none.
+    if (!(payload >= 0 && payload <= PAYLOAD_BYTES_MAX)) return BROKEN;
     return at + 1 - from + payload + 2;
   }
 }

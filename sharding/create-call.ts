@@ -267,7 +267,7 @@ export function overloaded(): SyceeError {
 function storageFull(): SyceeError {
   return new SyceeError(
     'storage_full',
-    'there is no room on the disk; nothing was done, ask again with the same ids when there is',
+    'there is no room on the disk beyond the reserve of the server (--reserve-mib); nothing was done, ask again with the same ids when there is',
   );
 }
 

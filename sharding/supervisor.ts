@@ -9,7 +9,6 @@
 import { type Doorbell, DOORBELL_BYTES } from '../lib/doorbell.ts';
 import { Archive } from '../persistence/archive-thread.ts';
 import { type Archived, pointToArchive } from '../persistence/archiver.ts';
-import { Ballast } from '../persistence/ballast.ts';
 import { DataDirectory } from '../persistence/data-directory.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import { makeWitness } from '../persistence/head-witness.ts';
@@ -36,6 +35,7 @@ import {
 } from './shard-protocol.ts';
 import { Snapshots, type SnapshotTaken, type SnapshotTriggers } from './snapshots.ts';
 import { asStartError, linkDefect } from './start-refusals.ts';
+import { StorageWatch } from './storage-watch.ts';
 
 export interface SupervisorOptions {
   readonly directory: string;
@@ -100,7 +100,7 @@ export class Supervisor {
     readonly reserveBytes: number;
     readonly free: SharedArrayBuffer | undefined;
   };
-  readonly #ballast: Ballast;
+  readonly #storageWatch: StorageWatch;
   readonly router: Router;
   #state: SupervisorState = 'starting';
   #watch: NodeJS.Timeout | undefined;
@@ -113,7 +113,7 @@ export class Supervisor {
     this.#manualClock = options.manualClock;
     const reserveBytes = options.reserveBytes ?? RESERVE_BYTES_DEFAULT;
     this.#storage = { reserveBytes, free: options.freeBytes };
-    this.#ballast = new Ballast({
+    this.#storageWatch = new StorageWatch({
       directory: directory.directory,
       reserveBytes,
       free: () => this.#freeBytes(),
@@ -275,7 +275,7 @@ export class Supervisor {
 
   async #stop(wasReady: boolean): Promise<void> {
     clearInterval(this.#watch);
-    if (wasReady) this.#ballast.giveBack();
+    if (wasReady) this.#storageWatch.giveBack();
     await Promise.race([this.router.close(), pauseOf(STOP_WAIT_MS)]);
     await this.#snapshots.takeLast();
     // Readers let go of the segments first: it is the last on one that moves its WAL into it, and else the next start has that to do.
@@ -293,7 +293,7 @@ export class Supervisor {
     await readers;
     await this.#archive?.stop();
     await this.#sealer.stop();
-    await this.#ballast.rest();
+    await this.#storageWatch.rest();
     this.#directory.close();
   }
 
@@ -427,7 +427,7 @@ export class Supervisor {
   }
 
   #look(): void {
-    if (this.#state === 'ready') this.#ballast.look();
+    if (this.#state === 'ready') this.#storageWatch.look(this.#hosts);
     if (this.#state === 'ready') this.#snapshots.look();
     if (this.#looks++ % LOOKS_BETWEEN_LINES === LOOKS_BETWEEN_LINES - 1) this.#logProgress();
     for (let k = 0; k < this.#hosts.length; k++) {
@@ -458,7 +458,7 @@ export class Supervisor {
       return;
     }
     this.#log(`shard ${k} is rebuilt from its journal`);
-    this.#ballast.giveBack();
+    this.#storageWatch.giveBack();
     const bytes = linkRingBytes(this.shards);
     for (let peer = 0; peer < this.shards; peer++) {
       if (peer === k) continue;

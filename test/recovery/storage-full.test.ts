@@ -142,6 +142,10 @@ test('over HTTP it is 507, a problem with its code, and shown in the metrics; lo
   const metrics = await (await fetch(`${served.url}/metrics`)).text();
   expect(metrics).toContain('sycee_shard_storage_full{shard="0"} 2');
   expect(metrics).toContain('sycee_shard_storage_refused_total{shard="0"} 1');
+  await served.child.untilReady(() => Promise.resolve(served.stderr.includes('storage_full')));
+  expect(served.stderr).toMatch(
+    /\d+ MiB are left on the disk, less than the reserve of 1000000000 MiB \(--reserve-mib\): creates are refused/,
+  );
   served.kill('SIGTERM');
   expect(await served.exit).toMatchObject({ code: 0 });
 });

@@ -10,6 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { availableParallelism, getPriority } from 'node:os';
 import { join } from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
@@ -28,7 +29,33 @@ import { SegmentSealer } from './segment-sealer.ts';
 import { LiveSegment, PREPARED_NAME, spentWalOf } from './segment.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
+/** The thread of a sealer, by the priority that it has beside this one; undefined while there is none. */
+function stepsBack(): number | undefined {
+  const tasks = '/proc/self/task';
+  const isSealer = (id: string): boolean =>
+    readFileSync(join(tasks, id, 'comm'), 'utf8').startsWith('segment-sealer');
+  const id = readdirSync(tasks).find(isSealer);
+  return id === undefined ? undefined : getPriority(Number(id)) - getPriority(process.pid);
+}
+
 describe('sealing', () => {
+  test.runIf(existsSync('/proc/self/task')).each([
+    { shards: availableParallelism(), steps: 5 },
+    { shards: availableParallelism() - 1, steps: 0 },
+  ])(
+    'where $shards shards run on the cores of this machine, the thread goes $steps steps back',
+    async ({ shards, steps }) => {
+      using at = place();
+      const sealer = new SegmentSealer(undefined, shards);
+      using journal = SqliteJournal.open({ ...at.options, sealer: sealer.connect() });
+      fill(journal, 4);
+      await expect.poll(() => walBytes(at.path(1)), { timeout: 10_000 }).toBe(0);
+      expect(stepsBack()).toBe(steps);
+      journal.close();
+      await sealer.stop();
+    },
+  );
+
   test('the sealer prepares the next ones and empties the WAL of the full ones', async () => {
     using at = place();
     const problems: string[] = [];

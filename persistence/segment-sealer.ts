@@ -10,6 +10,7 @@
  * WAL was not moved into it is whole as it is, and is sealed when the journal is opened again.
  */
 import { closeSync, existsSync, fdatasyncSync, openSync, renameSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import {
   MessageChannel,
@@ -49,20 +50,28 @@ interface Connect {
   readonly asked: ToSealer;
 }
 
+export interface SealerSettings {
+  readonly stepsBack: number;
+}
+
 type FromMain = Connect | { readonly type: 'stop' };
 
+/** Of priority. */
+const STEPS_BACK = 5;
 const BUILDING_NAME = 'segment-building.sqlite';
 
 export class SegmentSealer {
   readonly #onProblem: (problem: string) => void;
+  readonly #shards: number;
   /** Ports on which nothing was asked yet. */
   readonly #quiet = new Set<MessagePort>();
   #worker: Worker | undefined;
   #exited: Promise<unknown> = Promise.resolve();
 
-  /** `onProblem` gets a sentence for the log. */
-  constructor(onProblem: (problem: string) => void = () => undefined) {
+  /** `onProblem` gets a sentence for the log. `shards`: whose journals they are. */
+  constructor(onProblem: (problem: string) => void = () => undefined, shards = 1) {
     this.#onProblem = onProblem;
+    this.#shards = shards;
   }
 
   /** A port for one journal, to be moved to its thread in `workerData` and `transferList`. */
@@ -84,7 +93,10 @@ export class SegmentSealer {
 
   #start(): Worker {
     const entry = new URL('./segment-sealer-worker.ts', import.meta.url);
-    const worker = new Worker(entry, { name: 'segment-sealer' });
+    // Where every core has an actor, the thread is in somebody's way.
+    const stepsBack = this.#shards >= availableParallelism() ? STEPS_BACK : 0;
+    const settings: SealerSettings = { stepsBack };
+    const worker = new Worker(entry, { name: 'segment-sealer', workerData: settings });
     this.#exited = new Promise((resolve) => worker.once('exit', resolve));
     worker.on('message', this.#onProblem);
     worker.on('error', (error) => this.#onProblem(`The sealer thread ended: ${String(error)}`));

@@ -120,7 +120,7 @@ export class Supervisor {
       log: this.#log,
     });
     const { shards, clusterId } = directory.meta;
-    this.#sealer = new SegmentSealer((problem) => this.#log(`segment sealer: ${problem}`));
+    this.#sealer = new SegmentSealer((problem) => this.#log(`segment sealer: ${problem}`), shards);
     const directories = Array.from({ length: shards }, (_, k) => directory.shardDirectory(k));
     this.#archive = archiveOf(directory, directories, options.archive);
     const problems = new ReadProblemLog(this.#log);

@@ -8,8 +8,8 @@ import { combined, type Runs, warmAndMeasure } from './runs.ts';
 import type { Bench, Measured } from './scenario.ts';
 import { endChild } from './target.ts';
 
-/** Where no repeats are asked for, the measured time is divided into so many. */
-const ROUNDS = 3;
+/** Where no repeats are asked for, the measured time is divided into seconds, and these are so many at least: a machine that changes is in both alike. */
+const ROUNDS_MIN = 3;
 
 export interface HttpFigures {
   readonly echoRequestsPerSecond: number;
@@ -47,8 +47,8 @@ export async function runHttpLedger(run: HttpRun & Pick<Bench, 'say'>): Promise<
 async function alternate(bench: Bench, loader: HttpLoader, echoUrl: string): Promise<Measured> {
   const { options, signal, say } = bench;
   const { repeat } = options.scenarioOptions;
-  const rounds = repeat === 1 ? ROUNDS : repeat;
-  const seconds = repeat === 1 ? options.seconds / ROUNDS : options.seconds;
+  const rounds = repeat === 1 ? Math.max(ROUNDS_MIN, Math.round(options.seconds)) : repeat;
+  const seconds = repeat === 1 ? options.seconds / rounds : options.seconds;
   if (options.warmUpSeconds > 0) {
     say(`warming up for ${options.warmUpSeconds} s each`);
     await loader.echoSlice(echoUrl, options.warmUpSeconds);
@@ -57,9 +57,11 @@ async function alternate(bench: Bench, loader: HttpLoader, echoUrl: string): Pro
   const ledger: Slice[] = [];
   const echo: Slice[] = [];
   for (let round = 0; round < rounds && !signal.aborted; round++) {
-    say(`an echo server, then the ledger, round ${round + 1} of ${rounds}`);
-    echo.push(await loader.echoSlice(echoUrl, seconds));
+    say(`an echo server and the ledger, round ${round + 1} of ${rounds}`);
+    // Who goes first takes turns as well.
+    if (round % 2 === 0) echo.push(await loader.echoSlice(echoUrl, seconds));
     ledger.push(await loader.slice(seconds));
+    if (round % 2 === 1) echo.push(await loader.echoSlice(echoUrl, seconds));
   }
   const complaints = await loader.closeBooks();
   const runs: Runs = combined(ledger);

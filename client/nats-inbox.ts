@@ -3,8 +3,8 @@
  * `request` has it. Here since that keeps a Map of its requests, and under a steady load of small ones the collector then finds none of them dead
  * (lib/slot-table.ts), and makes two promises, a race, and a timer for each.
  *
- * A try ends with a copy of its answer, or is rejected with an error of the library's kinds: NoRespondersError, TimeoutError, PermissionViolationError,
- * or what `publish` throws. An answer that comes after that is dropped.
+ * A try ends with a copy of its answer, or is rejected: with an error of the library (NoRespondersError, TimeoutError, PermissionViolationError, what
+ * `publish` throws), or with one that says that the headers cannot be read. An answer that comes after that is dropped.
  */
 import {
   createInbox,

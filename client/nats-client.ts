@@ -9,6 +9,7 @@ import {
   errors,
   headers as natsHeaders,
   type MsgHdrs,
+  type MsgHdrsImpl,
   type NatsConnection,
 } from '@nats-io/transport-node';
 import { type Batch, BatchKind } from '../engine/batch.ts';
@@ -144,11 +145,13 @@ class NatsTransport implements Transport {
     return bytesOf(answer);
   }
 
-  /** Nearly all requests have the same time left as the one before. */
+  /** Nearly all requests have the same time left as the one before, and so the same bytes, which the library would make for each. */
   #headersOf(left: number): MsgHdrs {
     if (this.#headersLeft !== left) {
       this.#headers = natsHeaders();
       this.#headers.set('Sycee-Deadline-Ms', String(left));
+      const bytes = (this.#headers as MsgHdrsImpl).encode();
+      Object.assign(this.#headers, { encode: () => bytes });
       this.#headersLeft = left;
     }
     return this.#headers;

@@ -52,9 +52,16 @@ function integerOf(bytes: Uint8Array): number | bigint {
 export function decodeCreate(bytes: Uint8Array): CreateReply {
   const answer = unpackAnswer(bytes);
   const n = rowCount(answer);
-  const statuses = new Uint16Array(alignedColumn(answer, 'status', n * 2));
-  const timestamps = new BigUint64Array(alignedColumn(answer, 'timestamp', n * 8));
-  return { n, statuses, timestamps, positions: positionsOf(answer) };
+  // One piece of memory for both: each lies outside V8's heap.
+  const both = new Uint8Array(n * 10);
+  both.set(columnOf(answer, 'timestamp', n * 8));
+  both.set(columnOf(answer, 'status', n * 2), n * 8);
+  return {
+    n,
+    statuses: new Uint16Array(both.buffer, n * 8, n),
+    timestamps: new BigUint64Array(both.buffer, 0, n),
+    positions: positionsOf(answer),
+  };
 }
 
 /** The columnar answer to a lookup of accounts or of transfers. */
@@ -169,11 +176,14 @@ function rowCount(answer: Fields): number {
 }
 
 function alignedColumn(answer: Fields, name: string, length: number): ArrayBuffer {
+  return new Uint8Array(columnOf(answer, name, length)).buffer;
+}
+
+/** As it lies in the answer, at any place. */
+function columnOf(answer: Fields, name: string, length: number): Uint8Array {
   const bytes = answer[name];
-  if (!(bytes instanceof Uint8Array) || bytes.length !== length) {
-    throw unreadable(`has no column ${name}`);
-  }
-  return new Uint8Array(bytes).buffer;
+  if (bytes instanceof Uint8Array && bytes.length === length) return bytes;
+  throw unreadable(`has no column ${name}`);
 }
 
 function positionsOf(answer: Fields): readonly Position[] {

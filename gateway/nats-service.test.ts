@@ -136,6 +136,19 @@ test('problems have headers and a body in the form of the request', async (conte
   }
 });
 
+test('a refusal that comes late is in the encoding of its request, though others have come since', async (context) => {
+  const { client, router } = await rig(context);
+  let open = (): void => undefined;
+  router.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  router.rejection = new SyceeError('overloaded', 'late');
+  const late = client.request('sycee.v1.create_transfers', packr.pack(TRANSFER), TIMEOUT);
+  for (let i = 0; i < 5; i++) await ask(client, 'status', { padding: '{'.repeat(300) });
+  open();
+  expect(unpackr.unpack((await late).data)).toMatchObject({ code: 'overloaded' });
+});
+
 test('the deadline header reaches the router, and a wrong one is refused', async (context) => {
   const { client, router } = await rig(context);
   const send = (name: string, value: string): Promise<Msg> => {

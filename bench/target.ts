@@ -21,6 +21,11 @@ const READY_TIMEOUT_MS = 30_000;
 const READY_POLL_MS = 20;
 const STOP_TIMEOUT_MS = 60_000;
 
+export interface SnapshotHold {
+  readonly ms: number;
+  readonly processorMs: number;
+}
+
 export interface Target {
   readonly client: Client;
   /** Of the HTTP edge, where there is one. */
@@ -33,8 +38,8 @@ export interface Target {
   tableBytes(): number | undefined;
   /** Takes a snapshot of each shard. Rejects where the ledger is in another process. */
   snapshot(): Promise<readonly SnapshotTaken[]>;
-  /** The longest time that the beginning of a snapshot has held an actor, ms; undefined as above. */
-  snapshotHoldMs(): number | undefined;
+  /** The longest time that the beginning of a snapshot has held an actor, and the longest that one had a processor for it; undefined as above. */
+  snapshotHold(): SnapshotHold | undefined;
   /** The slowest group since this was last asked for, ms: from the beginning of its execution until it was durable; undefined as above. */
   takeSlowestGroupMs(): number | undefined;
   stop(): Promise<void>;
@@ -65,7 +70,13 @@ async function inProcess(options: BenchOptions, directory: string): Promise<Targ
     digests: () => supervisor.digests(),
     tableBytes: () => supervisor.metrics().reduce((sum, one) => sum + one.tableBytes, 0),
     snapshot: () => supervisor.snapshot(),
-    snapshotHoldMs: () => Math.max(...supervisor.metrics().map((one) => one.snapshotHoldMs)),
+    snapshotHold: () => {
+      const shards = supervisor.metrics();
+      return {
+        ms: Math.max(...shards.map((one) => one.snapshotHoldMs)),
+        processorMs: Math.max(...shards.map((one) => one.snapshotHoldProcessorMs)),
+      };
+    },
     takeSlowestGroupMs: () => supervisor.takeSlowestGroupMs(),
     stop: () => client.close(),
   };
@@ -108,7 +119,7 @@ function remote(server: Server, client: Client, stopBroker: () => Promise<void>)
     digests: () => Promise.resolve(undefined),
     tableBytes: () => undefined,
     snapshot: () => Promise.reject(new Error('snapshots are asked for in process only')),
-    snapshotHoldMs: () => undefined,
+    snapshotHold: () => undefined,
     takeSlowestGroupMs: () => undefined,
     stop: async () => {
       try {

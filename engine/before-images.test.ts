@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { BeforeImages, IMAGE_PAGE_WORDS, ImageTable, SLOT_FILLED } from './before-images.ts';
-import { BucketDirectory, BUCKET_SLOTS } from './bucket-directory.ts';
+import { BucketDirectory, BUCKET_SLOTS, FILL_MAX } from './bucket-directory.ts';
 import { SLOT_WORDS } from './id-index.ts';
 
 /** An index of one word that is its own hash. */
@@ -79,7 +79,7 @@ test('a slot that a broken chain has emptied is not taken for one that was empty
 
 test('a split logs the slots that it changes, once, in one entry, and not those that were filled since', () => {
   const at = new Slots();
-  const fills = Math.floor(BUCKET_SLOTS * 0.875);
+  const fills = BUCKET_SLOTS * FILL_MAX;
   const hashOf = (i: number): number => Math.imul(i, 0x9e3779b1);
   for (let i = 1; i < fills; i++) at.put(hashOf(i));
   const { words } = at.directory;

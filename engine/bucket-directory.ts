@@ -22,7 +22,7 @@ import { TableWords } from './table-words.ts';
 export const BUCKET_SHIFT = 11;
 export const BUCKET_SLOTS = 1 << BUCKET_SHIFT;
 const SLOT_MASK = BUCKET_SLOTS - 1;
-const FILL_MAX = 0.875;
+export const FILL_MAX = 119 / 128;
 /** Buckets of a slab, which is what an image takes at a time. */
 export const SLAB_BUCKETS = 64;
 /** Slot numbers stay below 2^31: about a billion. */
@@ -32,6 +32,12 @@ const BUCKETS_MAX = 1 << (31 - BUCKET_SHIFT);
 // Hot path.
 export function nextSlot(slot: number): number {
   return (slot & ~SLOT_MASK) | ((slot + 1) & SLOT_MASK);
+}
+
+/** The marks of the next four slots, as a word of all marks: round within the bucket, as slots are. */
+// Hot path.
+export function nextMarkWord(word: number): number {
+  return (word & ~(SLOT_MASK >>> 2)) | ((word + 1) & (SLOT_MASK >>> 2));
 }
 
 export class BucketDirectory {
@@ -93,6 +99,12 @@ export class BucketDirectory {
   // Hot path.
   get marks(): Uint8Array {
     return this.#marks.bytes;
+  }
+
+  /** The same marks four to a word, the first one in its lowest byte. */
+  // Hot path.
+  get markWords(): Uint32Array {
+    return this.#marks.words;
   }
 
   // Hot path.

@@ -1,11 +1,12 @@
 /**
- * Hash index from a 128-bit transfer id to two value words, for hundreds of millions of ids: 25 bytes a slot, about 40 an id. Growth is
+ * Hash index from a 128-bit transfer id to two value words, for hundreds of millions of ids: 25 bytes a slot, 38 to 40 an id. Growth is
  * bucket-directory.ts's business.
  */
 import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';
 import type { BeforeImages } from './before-images.ts';
-import { BUCKET_SHIFT, BucketDirectory, nextSlot } from './bucket-directory.ts';
+import { BUCKET_SHIFT, BucketDirectory, nextMarkWord, nextSlot } from './bucket-directory.ts';
+import { inAllLanes, lanesFrom, lanesLike, lowestLane, zeroLanes } from './byte-lanes.ts';
 import { TRANSFER_SLOTS_BYTES_MAX } from './limits.ts';
 import { hashId } from './placement.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
@@ -70,12 +71,20 @@ export class IdIndex {
   /** The slot of the id; or, as `-1 - slot`, the empty one where it belongs, for an `insertAt` that comes next. */
   // Hot path.
   search(words: Uint32Array, at: number, hash: number): number {
-    const { words: slots, marks } = this.#buckets;
-    const wanted = markOf(words, at);
-    for (let slot = this.#buckets.place(hash); ; slot = nextSlot(slot)) {
-      const mark = marks[slot]!;
-      if (mark === 0) return -1 - slot;
-      if (mark === wanted && equals(slots, slot * SLOT_WORDS, words, at)) return slot;
+    const { words: slots, markWords } = this.#buckets;
+    const wanted = inAllLanes(markOf(words, at));
+    const place = this.#buckets.place(hash);
+    let looked = lanesFrom(place & 3);
+    for (let word = place >>> 2; ; word = nextMarkWord(word)) {
+      const marks = markWords[word]! | 0;
+      const empty = zeroLanes(marks) & looked;
+      let like = lanesLike(marks, wanted) & looked;
+      for (; like !== 0; like &= like - 1) {
+        const slot = (word << 2) | lowestLane(like);
+        if (equals(slots, slot * SLOT_WORDS, words, at)) return slot;
+      }
+      if (empty !== 0) return -1 - ((word << 2) | lowestLane(empty));
+      looked = -1;
     }
   }
 
@@ -140,18 +149,26 @@ export class IdIndex {
   ): void {
     this.touchAll(hashes, from, to);
     const places = this.#places;
-    const { words: slots, marks } = this.#buckets;
+    const { words: slots, markWords } = this.#buckets;
     const n = to - from;
     for (let i = 0; i < n; i++) {
-      const wanted = markOf(words, start + i * step);
-      let slot = places[i]!;
+      const wanted = inAllLanes(markOf(words, start + i * step));
+      let word = places[i]! >>> 2;
+      let marks = markWords[word]! | 0;
+      let looked = lanesFrom(places[i]! & 3);
+      let empty = zeroLanes(marks) & looked;
       let like = 0;
-      for (let mark = marks[slot]!; mark !== 0; mark = marks[slot]!) {
-        if (mark === wanted) like = -1;
-        slot = nextSlot(slot);
+      while (empty === 0) {
+        like |= lanesLike(marks, wanted) & looked;
+        looked = -1;
+        word = nextMarkWord(word);
+        marks = markWords[word]! | 0;
+        empty = zeroLanes(marks);
       }
+      like |= lanesLike(marks, wanted) & looked;
+      const slot = (word << 2) | lowestLane(empty);
       places[i] = slot;
-      free[i] = slot | like;
+      free[i] = like === 0 ? slot : -1;
     }
     let { touched } = this;
     for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
@@ -283,5 +300,7 @@ export class IdIndex {
 function markOf(words: Uint32Array, at: number): number {
   const low = words[at]! ^ words[at + 2]!;
   const high = words[at + 1]! ^ words[at + 3]!;
-  return ((Math.imul(low, 0x9e3779b1) + Math.imul(high, 0x85ebca77)) >>> 24) | 1;
+  const mark = (Math.imul(low, 0x9e3779b1) + Math.imul(high, 0x85ebca77)) >>> 24;
+  // 1 in place of 0.
+  return mark | ((mark - 1) >>> 31);
 }

@@ -75,6 +75,7 @@ export class ActorSnapshots {
   begin(machine: StateMachine, attempt: number): void {
     const { journal, links, counters, source } = this.#options;
     const began = process.hrtime.bigint();
+    const processor = process.threadCpuUsage();
     this.#endRehearsal(machine);
     const { lastSequence: sequence } = journal;
     const out = new StateWriter();
@@ -88,7 +89,8 @@ export class ActorSnapshots {
       journalBytes: counters.values[Counter.journalBytes]!,
     };
     source.begin(machine, place, out.words());
-    counters.heldBySnapshot(Number(process.hrtime.bigint() - began));
+    const { user, system } = process.threadCpuUsage(processor);
+    counters.heldBySnapshot(Number(process.hrtime.bigint() - began), (user + system) * 1000);
   }
 
   /** At the end of each step. */

@@ -41,9 +41,10 @@ export class ShardCounters {
     this.#add(Counter.journalBytes, bytes);
   }
 
-  /** How long the beginning of a snapshot has held the actor. */
-  heldBySnapshot(nanoseconds: number): void {
-    this.values[Counter.snapshotHold] = Math.max(this.values[Counter.snapshotHold]!, nanoseconds);
+  /** How long the beginning of a snapshot has held the actor, and for how long it had a processor meanwhile. */
+  heldBySnapshot(nanoseconds: number, processor: number): void {
+    this.#raise(Counter.snapshotHold, nanoseconds);
+    this.#raise(Counter.snapshotHoldProcessor, processor);
   }
 
   begin(sequence: number, machine: StateMachine): void {
@@ -103,6 +104,10 @@ export class ShardCounters {
     values[Counter.tableBytes] = machine.tableBytes;
     values.set(machine.outcomes.accounts, Counter.accountOutcomes);
     values.set(machine.outcomes.transfers, Counter.transferOutcomes);
+  }
+
+  #raise(counter: number, to: number): void {
+    this.values[counter] = Math.max(this.values[counter]!, to);
   }
 
   #add(counter: number, by: number): void {

@@ -40,6 +40,8 @@ export interface ShardMetrics {
   readonly tableBytes: number;
   /** The longest time that the beginning of a snapshot has held the actor, ms. */
   readonly snapshotHoldMs: number;
+  /** The longest that one has had a processor for it, ms. */
+  readonly snapshotHoldProcessorMs: number;
 }
 
 export function readShardMetrics(host: ShardHost, client: ShardClient): ShardMetrics {
@@ -77,6 +79,7 @@ export function readShardMetrics(host: ShardHost, client: ShardClient): ShardMet
     storageRefused: counters[Counter.storageRefused]!,
     tableBytes: counters[Counter.tableBytes]!,
     snapshotHoldMs: counters[Counter.snapshotHold]! / 1e6,
+    snapshotHoldProcessorMs: counters[Counter.snapshotHoldProcessor]! / 1e6,
   };
 }
 

@@ -190,6 +190,8 @@ export const Counter = {
   recoveryOf: 203,
   /** The longest time that the beginning of a snapshot has held the actor, ns. */
   snapshotHold: 204,
+  /** The same as time of a processor that the actor has had: without what other threads took from it meanwhile. */
+  snapshotHoldProcessor: 206,
   /** The slowest group since the word was last cleared, ns: from the beginning of its execution until it was durable. */
   slowestGroup: 205,
 } as const;

@@ -366,7 +366,8 @@ export class CreateRequests {
     }
     open.waiting += to - from;
     const { slot } = open;
-    if (isWalking && this.#walks.startRows(this.#columns, from, to, this.#known, slot)) return;
+    const mayWalk = isWalking || this.#group.hasRiders;
+    if (mayWalk && this.#walks.startRows(this.#columns, from, to, this.#known, slot)) return;
     this.#waiting.park(this.#copyUnit(from, to), { slot, row: from }, isWalking);
   }
 

@@ -1,6 +1,10 @@
 /**
  * Walks that begin in the group under way, and may still be joined: events that span the same shards and can start in the same group become
  * one walk, in order of arrival, so that a hot account costs a walk for each group commit and not for each transfer.
+ *
+ * What shares a key with one that begins goes with it rather than wait until it is back, if all its other keys are free or that walk's too: also what
+ * spans fewer shards, down to this one alone, or, while the walk is short, others. Else transfers that name a hot account in turn with accounts
+ * of this shard and of others would go two or three at a time.
  */
 import { IN_TABLE } from './account-owners.ts';
 import { assert } from './assert.ts';
@@ -8,8 +12,9 @@ import { type BatchKind, type Columns, ROW_WORDS } from './batch.ts';
 import { AWAITED, NEWCOMER, type Claims, type HeldKeys } from './claims.ts';
 import { addPath, addShard, EventKeys } from './event-keys.ts';
 import type { EventShards } from './event-shards.ts';
+import type { Group } from './group.ts';
 import type { Ledger } from './ledger.ts';
-import { WALK_EVENTS_MAX } from './limits.ts';
+import { WALK_EVENTS_MAX, WALK_GROWS_EVENTS_MAX } from './limits.ts';
 import { WordList } from './link-message.ts';
 import { appendThin, appendThinRow } from './thin-rows.ts';
 import type { Units } from './units.ts';
@@ -35,6 +40,7 @@ export interface Draft {
 
 interface DraftParts {
   readonly ledger: Ledger;
+  readonly group: Group;
   readonly claims: Claims;
   readonly units: Units;
 }
@@ -80,8 +86,9 @@ export class DraftWalks {
   }
 
   /**
-   * Takes a unit into the walk that begins in this group, if its keys are free or that walk's own. False when it has to wait. This shard is the
-   * lowest that the unit spans. `item`: which parked one it is, or NEWCOMER.
+   * Takes a unit into a walk that begins in this group, if its keys are free or that walk's own. False when it has to wait. This shard is the
+   * lowest that the unit spans, and may be the only one: then it begins no walk, and goes with one that would be in its way. `item`: which parked
+   * one it is, or NEWCOMER.
    */
   start(unit: WalkingUnit, request: WalkingRequest, item: number): boolean {
     const path = this.#pathOf(unit);
@@ -93,7 +100,7 @@ export class DraftWalks {
       if (found === MUST_WAIT) return false;
       draft = found;
     }
-    if (draft !== null && !fits(draft, unit.kind, unit.n, path)) return false;
+    if (!this.#mayGo(draft, unit.kind, unit.n)) return false;
     draft ??= this.#draftFor(unit.kind, unit.n, path);
     this.#join(draft, unit, request);
     return true;
@@ -123,7 +130,7 @@ export class DraftWalks {
       found = owner;
     }
     const n = to - from;
-    if (found !== null && !fits(found, columns.kind, n, path)) return false;
+    if (!this.#mayGo(found, columns.kind, n)) return false;
     const draft = found ?? this.#draftFor(columns.kind, n, path);
     for (let i = from; i < to; i++) {
       const keys = this.#legs[(i - from) % LEGS_KEPT]!;
@@ -152,6 +159,24 @@ export class DraftWalks {
       found = one;
     }
     return found;
+  }
+
+  /**
+   * Of so many events with the path at hand: whether they may join the draft that has some of their keys, if one has, which goes their way too then if it does
+   * not yet.
+   */
+  // Hot path.
+  #mayGo(draft: Draft | null, kind: BatchKind, n: number): boolean {
+    // What has its keys free, and no other shard, is executed: it does not come here.
+    if (draft === null) return true;
+    if (!this.#parts.group.hasRiders) return fits(draft, kind, n, this.#path);
+    if (!hasRoom(draft, kind, n)) return false;
+    const { low, high } = this.#path;
+    const isCovered = ((low & ~draft.pathLow) | (high & ~draft.pathHigh)) === 0;
+    if (!isCovered && draft.rows > WALK_GROWS_EVENTS_MAX) return false;
+    draft.pathLow = (draft.pathLow | low) >>> 0;
+    draft.pathHigh = (draft.pathHigh | high) >>> 0;
+    return true;
   }
 
   #draftOf(number: number): Draft | null {
@@ -233,12 +258,12 @@ export class DraftWalks {
   }
 }
 
-/** Whether a unit of so many events may join the draft. */
+/** Whether so many events, and of this kind, may join the draft. */
+function hasRoom(draft: Draft, kind: BatchKind, n: number): boolean {
+  return draft.kind === kind && draft.rows + n <= WALK_EVENTS_MAX;
+}
+
+/** The same for events that have this path. */
 function fits(draft: Draft, kind: BatchKind, n: number, { low, high }: Path): boolean {
-  return (
-    draft.kind === kind &&
-    draft.pathLow === low &&
-    draft.pathHigh === high &&
-    draft.rows + n <= WALK_EVENTS_MAX
-  );
+  return draft.pathLow === low && draft.pathHigh === high && hasRoom(draft, kind, n);
 }

@@ -21,9 +21,13 @@ import { assert } from './assert.ts';
 import { ROW_WORDS, batchDefect, type Columns } from './batch.ts';
 import { readThin } from './thin-rows.ts';
 
-/** In version 3 the rows of link messages are whole, see link-message.ts. All else is the same. */
-export const FRAME_VERSION = 4;
-export const FRAME_VERSION_MIN = 3;
+/**
+ * What came with which version. `thinRows`: rows of link messages leave words that are zero out (link-message.ts). `riders`: what would wait for a walk
+ * that begins in its group goes with it (draft-walks.ts). All else is the same.
+ */
+export const FrameVersion = { wholeRows: 3, thinRows: 4, riders: 5 } as const;
+export const FRAME_VERSION = FrameVersion.riders;
+export const FRAME_VERSION_MIN = FrameVersion.wholeRows;
 export const FRAME_MAGIC = 0x31435953;
 export const HEAD_WORDS = 24;
 export const ZERO_WORD = 20;

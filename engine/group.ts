@@ -15,7 +15,7 @@ import {
   DerivedKind,
   FRAME_MAGIC,
   FRAME_VERSION,
-  FRAME_VERSION_MIN,
+  FrameVersion,
   frameDefect,
   Head,
   HEAD_WORDS,
@@ -257,7 +257,12 @@ export class Group {
 
   /** Whether messages that are sent by this group have thin rows: one of an earlier version, executed again, sends what it has sent then. */
   get hasThinRows(): boolean {
-    return this.#version > FRAME_VERSION_MIN;
+    return this.#version >= FrameVersion.thinRows;
+  }
+
+  /** Whether what would wait for a walk that begins in this group goes with it, see draft-walks.ts; the same holds of earlier versions. */
+  get hasRiders(): boolean {
+    return this.#version >= FrameVersion.riders;
   }
 
   nextDerivedRow(): number {

@@ -14,6 +14,8 @@ export const GROUP_BYTES_TARGET = 1 << 20;
 export const GROUP_BYTES_MAX = 32 << 20;
 /** Events of one walk, merged ones included. */
 export const WALK_EVENTS_MAX = BATCH_EVENTS_MAX;
+/** Events of a walk whose way may still become longer: an account that many name does so early on, and what is rare does not send many the long way. */
+export const WALK_GROWS_EVENTS_MAX = 64;
 /** Events that are under way on one shard: admitted by the router and not answered. Waiting ones and claims are bounded by it. */
 export const SHARD_EVENTS_IN_FLIGHT_MAX = 8 * 8192;
 /** Pending transfers that one input expires at most. */

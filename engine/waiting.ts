@@ -210,13 +210,22 @@ export class Waiting {
 
   /** A unit of this shard alone. */
   #turnHere(item: number, unit: WalkingUnit): void {
-    if (!this.isFree(unit, item)) return;
-    this.#leave(item, unit);
     const parked = this.#parked;
     const request = { slot: parked.request(item), row: parked.requestRow(item) };
-    if (this.#isLate(request.slot)) this.#giveUp(unit, request);
-    else this.executeHere(unit, request);
+    const isLate = this.#isLate(request.slot);
+    const isFree = this.isFree(unit, item);
+    if (!isFree && (isLate || !this.#ride(item, unit, request))) return;
+    this.#leave(item, unit);
+    if (isLate) this.#giveUp(unit, request);
+    else if (isFree) this.executeHere(unit, request);
     parked.remove(item);
+  }
+
+  /** Whether the unit goes with a walk that begins in this group and has its keys. Expiries wait. */
+  #ride(item: number, unit: WalkingUnit, request: WalkingRequest): boolean {
+    const { group, walks } = this.#parts;
+    if (!group.hasRiders || request.slot === NO_REQUEST) return false;
+    return walks.start(unit, request, item);
   }
 
   #turnStart(item: number, unit: WalkingUnit): void {

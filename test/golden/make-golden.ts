@@ -278,6 +278,10 @@ function firstLife(world: GoldenWorld): void {
 /** Ends in the middle: shard 0 has sent what shard 1 has not taken, and more waits behind it. */
 function secondLife(world: GoldenWorld): void {
   world.run(transfers(transfer(201, [bank(0), ['plain', 0]], 3n)));
+  // Taken at once: the second one goes with the walk of the first.
+  world.ask(transfers(transfer(202, [bank(0), bank(1)], 6n)));
+  world.ask(transfers(transfer(203, [['plain', 0], bank(0)], 2n)));
+  world.advance(0);
   world.ask(
     transfers(
       transfer(

@@ -38,7 +38,15 @@ export function connectHttp(url: string | URL, options: HttpClientOptions = {}):
       rule,
     });
   }
+  checkToken(options.token);
   return new TransportClient(new HttpTransport(parsed, options));
+}
+
+/** What would be refused before each request leaves is refused once. The sentence does not tell the token. */
+function checkToken(token: string | undefined): void {
+  if (token === undefined || /^[\x21-\x7e]+$/.test(token)) return;
+  const rule = 'printable ASCII without blanks';
+  throw new SyceeError('malformed_request', `token: ${rule}`, { field: 'token', rule });
 }
 
 /** Without a body it is a GET. */
@@ -154,8 +162,15 @@ const NOT_SENT = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
+/** What fetch says of a port to which it connects nobody. */
+const BAD_PORT = 'bad port';
+
 function requestFault(error: unknown): SyceeError {
   const cause: unknown = error instanceof Error ? error.cause : undefined;
+  if (cause instanceof Error && cause.message === BAD_PORT) {
+    const rule = 'a port that fetch connects to';
+    throw new SyceeError('malformed_request', `url: ${rule}`, { field: 'url', rule, cause: error });
+  }
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   const reason = code || (error instanceof Error ? error.message : String(error));
   return NOT_SENT.has(code)

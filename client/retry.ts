@@ -46,7 +46,9 @@ export type Attempt<T> = (deadline: number) => Promise<T>;
 export async function callUntilDeadline<T>(attempt: Attempt<T>, options: RetryOptions): Promise<T> {
   const { clock, hasEffect } = options;
   const deadlineMs = options.deadlineMs ?? DEADLINE_MS_DEFAULT;
-  if (!(deadlineMs > 0 && deadlineMs <= DEADLINE_MS_MAX)) {
+  // A program without types may give text, which would be compared as a number and added as text.
+  const isTime = typeof deadlineMs === 'number' && deadlineMs >= 1 && deadlineMs <= DEADLINE_MS_MAX;
+  if (!isTime) {
     throw new SyceeError('malformed_request', `deadlineMs is between 1 and ${DEADLINE_MS_MAX}`, {
       field: 'deadlineMs',
       rule: 'range',

@@ -60,7 +60,9 @@ class SilentTransport implements Transport {
   }
 }
 
-const WRONG: readonly [string, (client: Client) => unknown, string, string][] = [
+type WrongUse = readonly [string, (client: Client) => unknown, string, string];
+
+const WRONG: readonly WrongUse[] = [
   ['createTransfers()', (one) => one.createTransfers(NONE), 'transfers', 'an array of transfers'],
   ['createAccounts(null)', (one) => one.createAccounts(NULL), 'accounts', 'an array of accounts'],
   [
@@ -92,6 +94,24 @@ const WRONG: readonly [string, (client: Client) => unknown, string, string][] = 
   ['connect({})', () => connect({} as never), 'servers', 'one address or an array of them'],
   ['connectHttp(nonsense)', () => connectHttp('nonsense'), 'url', 'http://HOST:PORT, or https'],
   ['connectHttp(ftp:)', () => connectHttp('ftp://host/'), 'url', 'http://HOST:PORT, or https'],
+  [
+    'connectHttp with a token of two lines',
+    () => connectHttp('http://localhost', { token: 'x\ny' }),
+    'token',
+    'printable ASCII without blanks',
+  ],
+  [
+    'connectHttp to a port that browsers block',
+    () => connectHttp('http://127.0.0.1:1').lookupAccounts([1n]),
+    'url',
+    'a port that fetch connects to',
+  ],
+  ...['500', 0.5, Number.NaN, 600_001].map((deadlineMs): WrongUse => [
+    `deadlineMs ${JSON.stringify(deadlineMs)}`,
+    (one) => one.lookupAccounts([1n], { deadlineMs: deadlineMs as number }),
+    'deadlineMs',
+    'range',
+  ]),
   ['open()', () => open(NONE), 'directory', 'the path of a directory'],
   [
     'open with 0 shards',

@@ -84,7 +84,11 @@ export type Asked =
   | { readonly type: 'list' }
   | { readonly type: 'run'; readonly all: readonly BenchOptions[] };
 
-const SNAPSHOT_SCENARIOS: readonly ScenarioName[] = ['recovery', 'snapshot-under-load'];
+const IN_PROCESS_SCENARIOS: readonly ScenarioName[] = [
+  'recovery',
+  'snapshot-under-load',
+  'crossing',
+];
 const HTTP_SCENARIOS: readonly ScenarioName[] = [
   'uniform',
   'zipfian',
@@ -97,6 +101,7 @@ const POINT_SCENARIOS: Partial<
   Record<ScenarioName, readonly ('batch' | 'cross-shard' | 'in-flight' | 'connections')[]>
 > = {
   'cross-shard': ['cross-shard'],
+  crossing: ['cross-shard'],
   'small-batches': ['batch', 'in-flight', 'connections'],
 };
 const SCENARIO_NAMES = Object.keys(SCENARIO_FLAGS) as ScenarioName[];
@@ -118,17 +123,17 @@ function optionsOf(scenario: ScenarioName, values: Values): BenchOptions {
   const transport = TRANSPORTS.find((one) => one === (values.transport ?? 'in-process'));
   if (transport === undefined) throw new UsageError(`--transport is ${TRANSPORTS.join(', ')}`);
   if (scenario === 'peers' || scenario === 'limits') refuseFixed(scenario, values);
-  if (transport !== 'in-process' && SNAPSHOT_SCENARIOS.includes(scenario)) {
+  if (transport !== 'in-process' && IN_PROCESS_SCENARIOS.includes(scenario)) {
     throw new UsageError(`${scenario} is measured in process only`);
   }
   if (transport === 'http' && !HTTP_SCENARIOS.includes(scenario)) {
     throw new UsageError(`over HTTP there is ${HTTP_SCENARIOS.join(', ')}, not ${scenario}`);
   }
   if (POINT_SCENARIOS[scenario] !== undefined) refusePoints(scenario, values);
-  const isCrossing = scenario === 'cross-shard';
+  const isCrossing = scenario === 'cross-shard' || scenario === 'crossing';
   const shards = whole('--shards', values.shards ?? (isCrossing ? '2' : '1'), 1, SHARDS_MAX);
   if (isCrossing && shards === 1) {
-    throw new UsageError('nothing crosses with one shard: cross-shard needs --shards 2 or more');
+    throw new UsageError(`nothing crosses with one shard: ${scenario} needs --shards 2 or more`);
   }
   const batchMax = transport === 'http' ? 1 : BATCH_EVENTS_MAX;
   const cross = values['cross-shard'];

@@ -18,7 +18,7 @@ export type HotSide = (typeof HOT_SIDES)[number];
 export const LEGS = ['fall', 'one', 'apart', 'cross'] as const;
 export type Legs = (typeof LEGS)[number];
 
-/** The account that is in every transfer, where there is one. */
+/** The account that is in every transfer, or gets the fee of every chain, where there is one and nothing says on which shard. */
 export const HOT_ACCOUNT = 0;
 
 export interface PairRules {
@@ -26,8 +26,12 @@ export interface PairRules {
   readonly shards: number;
   /** Percent of the pairs; undefined: as the placement has it. */
   readonly crossShard: number | undefined;
-  /** The side of HOT_ACCOUNT, `either` drawn for each transfer. */
+  /** The side of the hot account, `either` drawn for each transfer. */
   readonly hotSide?: HotSide | undefined;
+  /** The shard of the hot account. */
+  readonly hotShard?: number | undefined;
+  /** The last leg of each chain goes from who pays the first one to the hot account. */
+  readonly hasFee?: boolean | undefined;
   /** How unevenly accounts are drawn, below 1; undefined: evenly. See zipf.ts. */
   readonly skew?: number | undefined;
   /** Transfers in a linked chain. */
@@ -49,6 +53,7 @@ export class Pairs {
   readonly #shardOfAccount: Uint8Array;
   readonly #byShard: readonly Uint32Array[];
   readonly #zipf: Zipf | undefined;
+  readonly #hot: number;
   #owed = 0;
 
   constructor(accountIds: Uint32Array, rules: PairRules, random: Prng) {
@@ -69,12 +74,15 @@ export class Pairs {
     if (this.#byShard.some((list) => list.length < 2)) {
       throw new Error('every shard needs two accounts: ask for more of them');
     }
+    const { hotShard } = rules;
+    this.#hot = hotShard === undefined ? HOT_ACCOUNT : this.#byShard[hotShard]![0]!;
   }
 
   draw(sides: Sides): void {
     const { debits, credits, amounts } = sides;
     for (let i = 0; i < debits.length; i++) {
-      if (this.#legs === 'fall') this.#drawPair(sides, i);
+      if (this.#isFee(i)) this.#drawFee(sides, i);
+      else if (this.#legs === 'fall') this.#drawPair(sides, i);
       else this.#drawLeg(sides, i);
       amounts[i] = this.#random.between(1, AMOUNT_MAX);
     }
@@ -83,11 +91,22 @@ export class Pairs {
 
   #drawPair({ debits, credits }: Sides, i: number): void {
     const { hotSide, accounts } = this.#rules;
-    const first = hotSide === undefined ? this.#drawOf(accounts) : HOT_ACCOUNT;
+    const first = hotSide === undefined ? this.#drawOf(accounts) : this.#hot;
     const other = this.#otherFor(first);
     const isSwapped = hotSide === 'credit' || (hotSide === 'either' && this.#random.chance(50));
     debits[i] = isSwapped ? other : first;
     credits[i] = isSwapped ? first : other;
+  }
+
+  #isFee(i: number): boolean {
+    const { hasFee, chain = 1 } = this.#rules;
+    return hasFee === true && i % chain === chain - 1;
+  }
+
+  #drawFee({ debits, credits }: Sides, i: number): void {
+    const payer = debits[i - (this.#rules.chain ?? 1) + 1] ?? this.#hot;
+    debits[i] = payer === this.#hot ? this.#other(payer, undefined) : payer;
+    credits[i] = this.#hot;
   }
 
   /** The first leg of a chain falls where it falls; the others go by its shard. */

@@ -21,7 +21,7 @@ import {
 } from './scenario.ts';
 import type { RingOptions } from './workload.ts';
 
-interface Point {
+export interface Point {
   readonly name: string;
   /** How its batches differ. */
   readonly ring: Partial<RingOptions>;
@@ -100,9 +100,9 @@ function runPoints(
   });
 }
 
-type PointLoad = (seconds: number) => Promise<Load | Run>;
+export type PointLoad = (seconds: number) => Promise<Load | Run>;
 
-function loadsOf(bench: Bench, points: readonly Point[]): readonly PointLoad[] {
+export function loadsOf(bench: Bench, points: readonly Point[]): readonly PointLoad[] {
   return points.map(({ inFlight }, at) =>
     loadOf(bench, { source: bench.workload.rings[at]!, inFlight }),
   );
@@ -129,7 +129,7 @@ async function measureHttp(
   }
 }
 
-async function measureInTurns(
+export async function measureInTurns(
   bench: Bench,
   points: readonly Point[],
   loadsFrom: (bench: Bench, points: readonly Point[]) => readonly PointLoad[],

@@ -15,6 +15,7 @@ test.each([
   'chains --chain 3 --shards 2 --legs apart',
   'hot-account --shards 2 --hot-side credit',
   'cross-shard --rate 2000',
+  'crossing --shards 3 --pause 20',
   'single-calls --callers 20',
   'open-pendings --pendings 500 --timeout 3600 --user-data',
   'queries --history 1000 --questions 2 --rounds 1',

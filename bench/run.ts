@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { unreachable } from '../engine/assert.ts';
 import { COMPARE_HELP, compareCommits, parseCommitComparison } from './compare-commits.ts';
+import { crossing } from './crossing.ts';
 import { growth } from './growth.ts';
 import { openPendings } from './open-pendings.ts';
 import { type BenchOptions, HELP, parseBenchArguments, UsageError } from './options.ts';
@@ -37,6 +38,7 @@ const SCENARIOS: Readonly<Record<ScenarioName, (context: ScenarioContext) => Pro
   chains: reported(chains),
   'hot-account': reported(hotAccount),
   'cross-shard': reported(crossShard),
+  crossing: reported(crossing),
   'small-batches': reported(smallBatches),
   'single-calls': reported(singleCalls),
   'open-pendings': reported(openPendings),

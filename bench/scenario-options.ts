@@ -49,6 +49,8 @@ export interface ScenarioOptions {
   readonly rounds: number;
   /** Transfers a second; 0: as fast as they are answered. */
   readonly rate: number;
+  /** How long a shard stands still. */
+  readonly pauseMs: number;
   /** Transfers behind the snapshot. */
   readonly suffix: number;
   /** Whom Sycee is measured beside. */
@@ -72,6 +74,7 @@ export const SCENARIO_FLAGS = {
   chains: ['chain', 'legs', 'rate', 'repeat'],
   'hot-account': ['hot-side', 'rate', 'repeat'],
   'cross-shard': ['rate', 'repeat'],
+  crossing: ['pause', 'repeat'],
   'small-batches': ['rate', 'repeat'],
   'single-calls': ['callers', 'repeat'],
   'open-pendings': ['pendings', 'timeout', 'user-data'],
@@ -104,6 +107,7 @@ export const FLAG_TYPES = {
   'read-rate': { type: 'string' },
   rounds: { type: 'string' },
   rate: { type: 'string' },
+  pause: { type: 'string' },
   suffix: { type: 'string' },
   peers: { type: 'string' },
   tigerbeetle: { type: 'string' },
@@ -135,6 +139,10 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
   hot-account            one account is a side of every transfer
     --hot-side SIDE      ${HOT_SIDES.join(', ').padEnd(48)}(either)
   cross-shard            0, 10, 50, and 100 percent of the transfers cross shards, in turns
+  crossing               what crossing costs, in process: half of the transfers, a hot account and
+                         a fee account for chains, on the lowest and the highest shard; then
+                         all again while one of these two shards stands still
+    --pause MS           for so long                                   (1000)
   small-batches          batches of 1, 16, 128, 1024, and ${BATCH_EVENTS_MAX}, in turns, each with as many
                          in flight as it takes to keep the ledger busy
   single-calls           one transfer a call, through the batching client
@@ -226,6 +234,7 @@ export function scenarioOptionsOf(
     readRate: whole('read-rate', [0, 1_000_000]),
     rounds: whole('rounds', [1, 100]),
     rate: whole('rate', [0, 100_000_000]),
+    pauseMs: whole('pause', [20, 20_000]),
     suffix: whole('suffix', [0, 1_000_000_000]),
     ...peerOptions(values, refuse),
     transfers: whole('transfers', [1, 1_000_000_000]),
@@ -267,6 +276,7 @@ const DEFAULTS = {
   'read-rate': '0',
   rounds: '3',
   rate: '0',
+  pause: '1000',
   suffix: '1000000',
   transfers: '1000000',
   steps: '20',
@@ -297,6 +307,7 @@ export function ownSettings(
     'read-rate': options.readRate,
     rounds: options.rounds,
     rate: options.rate,
+    pause: options.pauseMs,
     suffix: options.suffix,
     peers: options.peers.join(','),
     tigerbeetle: options.tigerbeetle ?? '',

@@ -75,6 +75,23 @@ test.each(['debit', 'credit', 'either'] as const)(
   },
 );
 
+test('a hot account is on the shard that is asked for, and a fee ends every chain', () => {
+  for (let hotShard = 0; hotShard < SHARDS; hotShard++) {
+    const hot = workloadOf({ hotSide: 'either', hotShard });
+    expect(shardsOf(hot, hot.slots[0]!).filter((pair) => !pair.includes(hotShard))).toEqual([]);
+    const { slots, accountIds } = workloadOf({ chain: 3, hasFee: true, hotShard });
+    const { debits, credits } = slots[0]!;
+    const fees = [...credits].filter((_, row) => row % 3 === 2);
+    expect(new Set(fees).size).toBe(1);
+    expect(shardOf(accountIds, fees[0]! * 4, SHARDS)).toBe(hotShard);
+    for (const [row, debit] of debits.entries()) {
+      expect(debit).not.toBe(credits[row]);
+      const isPayer = row % 3 === 2 && debits[row - 2] !== fees[0];
+      expect(isPayer ? debit : -1).toBe(isPayer ? debits[row - 2] : -1);
+    }
+  }
+});
+
 test('timeouts are drawn from so many seconds to twice as many', () => {
   const workload = workloadOf({ transfers: { pendingTimeoutSeconds: 60 } });
   const { batch } = workload.slots[0]!;

@@ -21,6 +21,15 @@ const READY_TIMEOUT_MS = 30_000;
 const READY_POLL_MS = 20;
 const STOP_TIMEOUT_MS = 60_000;
 
+/** What one shard has done so far, and what waits there. */
+export interface ShardWaits {
+  readonly groups: number;
+  readonly events: number;
+  readonly parked: number;
+  readonly claimed: number;
+  readonly walksInFlight: number;
+}
+
 export interface SnapshotHold {
   readonly ms: number;
   readonly processorMs: number;
@@ -40,6 +49,8 @@ export interface Target {
   snapshot(): Promise<readonly SnapshotTaken[]>;
   /** The longest time that the beginning of a snapshot has held an actor, and the longest that one had a processor for it; undefined as above. */
   snapshotHold(): SnapshotHold | undefined;
+  /** What waits on each shard at this moment; undefined as above. */
+  waits(): readonly ShardWaits[] | undefined;
   /** The slowest group since this was last asked for, ms: from the beginning of its execution until it was durable; undefined as above. */
   takeSlowestGroupMs(): number | undefined;
   stop(): Promise<void>;
@@ -77,6 +88,7 @@ async function inProcess(options: BenchOptions, directory: string): Promise<Targ
         processorMs: Math.max(...shards.map((one) => one.snapshotHoldProcessorMs)),
       };
     },
+    waits: () => supervisor.metrics(),
     takeSlowestGroupMs: () => supervisor.takeSlowestGroupMs(),
     stop: () => client.close(),
   };
@@ -119,6 +131,7 @@ function remote(server: Server, client: Client, stopBroker: () => Promise<void>)
     digests: () => Promise.resolve(undefined),
     tableBytes: () => undefined,
     snapshot: () => Promise.reject(new Error('snapshots are asked for in process only')),
+    waits: () => undefined,
     snapshotHold: () => undefined,
     takeSlowestGroupMs: () => undefined,
     stop: async () => {

@@ -122,11 +122,6 @@ export class Capture implements Disposable {
     }
   }
 
-  /** Where the rows that are there begin. */
-  firstSequence(shard: number): number {
-    return this.#firstOf(this.shards[shard]!);
-  }
-
   /** Reads a shard's journal as it was at that moment. The caller closes it. */
   journal(
     shard: number,

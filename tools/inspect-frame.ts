@@ -1,6 +1,7 @@
 /** Shows a segment's rows, a group, or one row of a group. */
 import { basename, dirname, resolve } from 'node:path';
 import { Group } from '../engine/group.ts';
+import { journalCorrupt } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import { viewSegment } from '../persistence/journal-view.ts';
 import { segmentIdentity } from '../persistence/segment-reader.ts';
@@ -72,6 +73,8 @@ interface Asked {
 
 function frameAt(capture: Capture, { shard, sequence }: Place): FrameText {
   const captured = capture.shards[shardNumber(String(shard), capture.meta.shards)]!;
+  const { damage } = captured;
+  if (damage !== undefined) throw journalCorrupt({ ...damage, shard }, damage.rule);
   using journal = capture.journal(shard, captured);
   const last = journal.lastSequence();
   if (sequence > last) {

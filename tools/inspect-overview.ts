@@ -1,30 +1,60 @@
-/** The overview of `sycee inspect`: segments, snapshots as their manifests have them, and the head witness. */
-import { basename } from 'node:path';
+/** The overview of `sycee inspect`: segments, snapshots as their manifests have them, the head witness, and the damage of shards. */
+import { readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { type ArchivedSegment, ArchivedSegments } from '../persistence/archived-segments.ts';
 import { SnapshotError } from '../persistence/errors.ts';
 import type { WitnessPage } from '../persistence/head-witness.ts';
-import { segmentName } from '../persistence/segment.ts';
+import { segmentName, segmentsAmong } from '../persistence/segment.ts';
 import { readManifest } from '../persistence/snapshot-manifest.ts';
 import { type Capture, isFromArchive } from './capture.ts';
+import { damageIn, knownDamage } from './damaged-shard.ts';
 import { formatTime } from './moment.ts';
-import type { Sink } from './sink.ts';
+import { damageText } from './replay.ts';
+import { EXIT } from './run-tool.ts';
+import type { ShardDamage } from './shard-task.ts';
+import type { Sink, ToolOutput } from './sink.ts';
 import { columnsOf, writeTable } from './table.ts';
 
 interface SegmentLine {
   readonly shard: number;
   readonly file: string;
   readonly first: number;
-  readonly last: number;
+  /** Null, as the times are, in a shard that cannot be read. */
+  readonly last: number | null;
   readonly from: bigint | null;
   readonly to: bigint | null;
   readonly bytes: number;
-  /** `away`: it is listed as archived, and the archive that was named does not have it. */
-  readonly state: 'sealed' | 'live' | 'archived' | 'away';
+  /** `away`: it is listed as archived, and the archive that was named does not have it. `unread`: the shard is damaged, and this file is there. */
+  readonly state: 'sealed' | 'live' | 'archived' | 'away' | 'unread';
 }
 
-export function inspectOverview(sink: Sink, capture: Capture, json: boolean): void {
+interface ShardSegments {
+  readonly lines: readonly SegmentLine[];
+  readonly damage: ShardDamage | undefined;
+}
+
+/** Shows what is there, whatever is damaged, and says the damage. */
+export function inspectOverview(
+  sink: Sink,
+  capture: Capture,
+  { json, output }: { readonly json: boolean; readonly output: ToolOutput },
+): number {
+  const found = capture.shards.map((_, shard) => segmentsOf(capture, shard));
+  const damages = found.flatMap(({ damage }) => damage ?? []);
+  const lines = found.flatMap((one) => one.lines);
+  writeOverview(sink, capture, { json, lines, damages });
+  for (const damage of damages) output.log(`sycee: ${damageText(damage)}`);
+  return damages.length > 0 ? EXIT.damaged : EXIT.done;
+}
+
+interface Overview {
+  readonly json: boolean;
+  readonly lines: readonly SegmentLine[];
+  readonly damages: readonly ShardDamage[];
+}
+
+function writeOverview(sink: Sink, capture: Capture, { json, lines, damages }: Overview): void {
   const { meta, directory, isLive } = capture;
-  const lines = capture.shards.flatMap((_, shard) => segmentLines(capture, shard));
   const snapshots = capture.shards.flatMap((_, shard) => snapshotLines(capture, shard));
   const witness = witnessLines(capture);
   if (json) {
@@ -33,7 +63,7 @@ export function inspectOverview(sink: Sink, capture: Capture, json: boolean): vo
       from: from === null ? null : formatTime(from),
       to: to === null ? null : formatTime(to),
     }));
-    const found = { segments, snapshots, witness };
+    const found = { segments, snapshots, witness, damages };
     sink.line(JSON.stringify({ type: 'inspect', directory, live: isLive, ...meta, ...found }));
     return;
   }
@@ -47,7 +77,7 @@ export function inspectOverview(sink: Sink, capture: Capture, json: boolean): vo
       String(shard),
       file,
       String(first),
-      last < first ? '-' : String(last),
+      last === null || last < first ? '-' : String(last),
       from === null ? '-' : formatTime(from),
       to === null ? '-' : formatTime(to),
       String(bytes),
@@ -142,6 +172,30 @@ function witnessLines({ witness, meta }: Capture): readonly WitnessLine[] {
       return { ...line, sequence, checksum: text, state: 'head' };
     }),
   );
+}
+
+function segmentsOf(capture: Capture, shard: number): ShardSegments {
+  const damage = knownDamage(capture, shard);
+  const { directory, damage: isUnlisted } = capture.shards[shard]!;
+  if (isUnlisted !== undefined) return { lines: fileLines(directory, shard), damage };
+  try {
+    return { lines: segmentLines(capture, shard), damage };
+  } catch (error: unknown) {
+    return { lines: fileLines(directory, shard), damage: damage ?? damageIn(error, shard) };
+  }
+}
+
+/** The segments that are there, by their names. */
+function fileLines(directory: string, shard: number): readonly SegmentLine[] {
+  const names = readdirSync(directory).filter((name) => name.endsWith('.sqlite'));
+  return segmentsAmong(names).map((first): SegmentLine => {
+    const file = segmentName(first);
+    const [bytes = 0, walBytes = 0] = [file, `${file}-wal`].map(
+      (name) => statSync(join(directory, name), { throwIfNoEntry: false })?.size,
+    );
+    const unread = { last: null, from: null, to: null, state: 'unread' } as const;
+    return { shard, file, first, bytes: bytes + walBytes, ...unread };
+  });
 }
 
 function segmentLines(capture: Capture, shard: number): readonly SegmentLine[] {

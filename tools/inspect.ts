@@ -54,7 +54,6 @@ async function inspectSubject(
       return inspectLinks(sink, capture, { json, output });
     case 'overview':
     default:
-      inspectOverview(sink, capture, json);
-      return EXIT.done;
+      return inspectOverview(sink, capture, { json, output });
   }
 }

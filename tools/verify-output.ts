@@ -116,11 +116,17 @@ export function writeVerification(
     sink.line('');
   }
   for (const note of notes) sink.line(`note: ${note}`);
-  if (isSound) sink.line(`${directory} is sound${isLive ? ', up to its last commit' : ''}`);
+  if (isSound) sink.line(soundText(verification));
   sink.end();
   for (const finding of findings) output.log(`sycee: ${findingText(finding)}`);
   if (!isSound) output.log(`sycee: ${directory} is not sound. ${remedy(verification)}`);
   return code;
+}
+
+/** Of an archive nobody can tell whether all is there that should be. */
+function soundText({ kind, directory, isLive }: Verification): string {
+  if (kind === 'archive') return `the segments that are in ${directory} are sound`;
+  return `${directory} is sound${isLive ? ', up to its last commit' : ''}`;
 }
 
 function snapshotState({ rule, note, isCompared }: SnapshotCheck): string {

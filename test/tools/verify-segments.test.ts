@@ -199,3 +199,36 @@ test('a segment that an archive lacks is named with exit code 1, and the overvie
   ]);
   expect((await sycee('inspect', directory, '--archive', partial)).out).toContain(' away');
 });
+
+test('an archive whose first segments are gone is not sound, and one that lacks a shard says so', async () => {
+  await using own = new TempDirectory();
+  const copy = join(own.path, 'archive');
+  cpSync(archive, copy, { recursive: true });
+  const { clusterId } = readMeta(parted);
+  const cluster = join(copy, clusterId);
+  const [first, second] = readdirSync(shardDirectory(cluster, 0)).toSorted();
+  expect((await sycee('verify', copy)).out).toContain(`the segments that are in ${copy} are sound`);
+  rmSync(join(shardDirectory(cluster, 0), first!));
+  const sequence = Number(/\d+/.exec(second!)![0]);
+  for (const place of [copy, cluster, shardDirectory(cluster, 0)]) {
+    const found = await verify(place);
+    expect(found).toMatchObject({ code: 3, sound: false, kind: 'archive' });
+    expect(found['findings']).toMatchObject([
+      { check: 'journal', shard: 0, sequence, file: second },
+    ]);
+    expect(found['findings'][0]['rule']).toContain(`the rows 1 to ${sequence - 1} before`);
+    expect((await sycee('verify', place)).out).not.toContain('sound');
+  }
+  // A shard that has archived nothing has no directory there, or an empty one.
+  const absent = `shard 0 of 2 of cluster ${clusterId}: nothing is here`;
+  rmSync(join(shardDirectory(cluster, 0), second!));
+  for (const isEmpty of [true, false]) {
+    if (!isEmpty) rmSync(shardDirectory(cluster, 0), { recursive: true });
+    const shown = await sycee('verify', copy);
+    expect(shown).toMatchObject({ code: 0, log: '' });
+    expect(shown.out).toContain(`note: ${absent}`);
+    const alone = await verify(shardDirectory(cluster, 1));
+    expect(alone).toMatchObject({ code: 0, sound: true });
+    expect((alone['notes'] as readonly string[]).join()).not.toContain('nothing is here');
+  }
+});

@@ -98,6 +98,7 @@ test.each([
   [['--http', '0.0.0.0:1'], '--http 0.0.0.0:1 is open to other machines and so must have a token'],
   [['--http', 'example.org:1'], '--http example.org:1 is open to other machines'],
   [['--data', 'x', '--archive', 'x/y'], 'is in the data directory: name a place outside of it'],
+  [['--archive', '/dev/null'], '--archive /dev/null is not a directory: name one, or a new place'],
   [['--config', 'nowhere.json'], 'cannot be read'],
 ] as const)('%s is refused with the option and the rule', (args, sentence) => {
   expect(() => load(args)).toThrow(ConfigError);

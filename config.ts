@@ -5,7 +5,7 @@
  * rule: nothing is guessed, nothing is left out silently. One name per option: `--http-connections-max` is `SYCEE_HTTP_CONNECTIONS_MAX`
  * and `"http-connections-max"` in the file.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -174,6 +174,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig & { readonly fl
   const config = Object.freeze(assemble(parsed, sources.directory));
   refuseOpenDoor(config);
   refuseArchiveWithin(config);
+  refuseArchiveFile(config);
   return { config, settings, flags: verbFlags };
 }
 
@@ -330,6 +331,13 @@ function refuseOpenDoor(config: Config): void {
   throw new ConfigError(
     `--http ${config.http.host}:${config.http.port} is open to other machines and so must have a token: set SYCEE_TOKEN, or listen on 127.0.0.1`,
   );
+}
+
+/** It is made when the first segment is moved there; what is there in its place would be noticed only then. */
+function refuseArchiveFile({ archive }: Config): void {
+  if (archive === undefined) return;
+  if (statSync(archive, { throwIfNoEntry: false })?.isDirectory() !== false) return;
+  throw new ConfigError(`--archive ${archive} is not a directory: name one, or a new place`);
 }
 
 /** What is moved out of the data directory is not to stay in it. */

@@ -20,6 +20,7 @@ import { joinViews } from '../persistence/journal-view.ts';
 import { segmentName } from '../persistence/segment.ts';
 import { snapshotFiles } from '../persistence/snapshot-manifest.ts';
 import { type CapturedShard, viewArchived } from './capture.ts';
+import { expectArchive } from './named-archive.ts';
 import type { ShardDamage, ShardState } from './shard-task.ts';
 import { type Finding, NOTHING_VERIFIED, type Verification } from './verify-output.ts';
 import type { VerifySubject } from './verify-subject.ts';
@@ -43,6 +44,7 @@ export function backupSubject(
   }
   const { meta, created } = manifest;
   const { clusterId, shards: count } = meta;
+  if (archive !== undefined) expectArchive(archive, directory, meta);
   const files = manifest.shards.map((said, shard) => fileFindings(directory, said, shard));
   const shards = manifest.shards.map((said, shard): CapturedShard => {
     const wrong = new Set(files[shard]!.map(({ file }) => file));

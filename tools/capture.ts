@@ -24,6 +24,7 @@ import {
   viewJournal,
 } from '../persistence/journal-view.ts';
 import { listSnapshots, type SnapshotFiles } from '../persistence/snapshot-manifest.ts';
+import { expectArchive } from './named-archive.ts';
 import { Scratch } from './scratch.ts';
 
 const LOCK_PID_NAME = 'lock.pid';
@@ -73,6 +74,7 @@ export class Capture implements Disposable {
     this.#archive = archive;
     this.directory = resolve(directory);
     this.meta = inspectDirectory(this.directory);
+    if (archive !== undefined) expectArchive(archive, this.directory, this.meta);
     this.scratch = new Scratch();
     // Before the journals: it is never ahead of them.
     this.witness = readWitness(this.directory, this.meta);

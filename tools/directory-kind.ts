@@ -8,8 +8,8 @@ import { MANIFEST_NAME } from '../backup/manifest.ts';
 import { ARCHIVED_NAME } from '../persistence/archived-segments.ts';
 import { segmentsAmong } from '../persistence/segment.ts';
 
-const SHARD_NAME = /^shard-\d{3}$/;
-const CLUSTER_NAME = /^[0-9a-f]{32}$/;
+export const SHARD_NAME = /^shard-\d{3}$/;
+export const CLUSTER_NAME = /^[0-9a-f]{32}$/;
 
 /** `directory` is whatever says by itself what it is, or what is wrong with it. `nameless`: shards of a ledger, and nothing that says whose. */
 export type DirectoryKind = 'directory' | 'backup' | 'archive' | 'nameless';

@@ -31,7 +31,8 @@ export function runVerify(args: readonly string[], output: ToolOutput): Promise<
     const options = parseVerifyOptions(args);
     const subject = subjectAt(options, cleanup);
     const isDone = 'states' in subject;
-    return writeVerification(isDone ? subject : await verify(subject), options, output);
+    const found = isDone ? subject : await verify(subject, options);
+    return writeVerification(found, options, output);
   });
 }
 
@@ -69,7 +70,10 @@ const namelessRule = (directory: string): string =>
   `${directory} has shards of a ledger, and neither sycee.json, as a data directory has, nor backup.json, as a backup has: one of them is lost, ` +
   "and it can be neither started nor restored. It is no archive, which has shards in a directory that is named by the cluster's id, and segments alone in them";
 
-async function verify(subject: VerifySubject): Promise<Verification> {
+async function verify(
+  subject: VerifySubject,
+  { archive }: Pick<VerifyOptions, 'archive'>,
+): Promise<Verification> {
   const { kind, meta, directory, isLive, ends } = subject;
   const shards = subject.shards.map((one, shard) => {
     const damage = one.damage ?? damagedBeginning(subject, shard);
@@ -96,7 +100,7 @@ async function verify(subject: VerifySubject): Promise<Verification> {
   const snapshots = answers.flatMap(({ checks }) => checks);
   const notes = [
     ...subject.notes,
-    ...states.flatMap(partNotes),
+    ...states.flatMap((state) => partNotes(state, archive)),
     ...snapshots.flatMap(({ note }) => note ?? []),
   ];
   const seen = { kind, directory, isLive, states, snapshots, findings, notes };
@@ -134,11 +138,18 @@ function asSaid(subject: VerifySubject, answer: ShardAnswer): ShardAnswer {
   return { type: 'damage', damage, passedOver, checks };
 }
 
-/** Rows that lie in an archive which was not named. */
-function partNotes({ shard, snapshot }: ShardState): readonly string[] {
+/** Rows that lie in an archive which was not named, or that it does not have. */
+function partNotes(
+  { shard, snapshot }: ShardState,
+  archive: string | undefined,
+): readonly string[] {
   if (snapshot === null) return [];
+  const remedy =
+    archive === undefined
+      ? '--archive DIR checks all of it'
+      : `the archive ${archive} does not have all of its first segments`;
   return [
-    `shard ${shard}: not all rows up to ${snapshot} are here, so it was executed from the snapshot of that sequence on, which was not compared with anything, and what is here of them was checked and not executed; --archive DIR checks all of it`,
+    `shard ${shard}: not all rows up to ${snapshot} are here, so it was executed from the snapshot of that sequence on, which was not compared with anything, and what is here of them was checked and not executed; ${remedy}`,
   ];
 }
 

@@ -1,5 +1,5 @@
 /** What verify says of directories whose segments are missing: what a start refuses is not called sound, whatever a snapshot covers. */
-import { cpSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assert } from '../../engine/assert.ts';
@@ -64,7 +64,15 @@ test('a directory of several segments is sound, with all of them here, in the ar
   renameSync(archive, `${archive}-away`);
   const partly = await verify(parted);
   const wholly = await verify(parted, '--archive', `${archive}-away`);
+  const { clusterId } = readMeta(parted);
+  const bare = join(made.path, 'bare');
+  mkdirSync(join(bare, clusterId, 'shard-000'), { recursive: true });
+  const barely = await verify(parted, '--archive', bare);
   renameSync(`${archive}-away`, archive);
+  expect(barely).toMatchObject({ code: 0, sound: true });
+  expect(barely['notes'][0]).toContain(
+    `the archive ${bare} does not have all of its first segments`,
+  );
   expect(partly).toMatchObject({ code: 0, sound: true });
   expect(partly['notes'][0]).toContain('--archive DIR checks all of it');
   expect(wholly).toMatchObject({ code: 0, sound: true, notes: [] });
@@ -128,7 +136,9 @@ test.each(LOSSES)(
     await using own = new TempDirectory();
     const directory = copyOf(from(), own);
     harm(directory);
-    for (const place of [archive, join(own.path, 'nowhere')]) {
+    const bare = join(own.path, 'bare');
+    mkdirSync(join(bare, readMeta(directory).clusterId, 'shard-000'), { recursive: true });
+    for (const place of [archive, bare]) {
       const found = await verify(directory, '--archive', place);
       expect(found).toMatchObject({ code: 3, sound: false });
       const [finding] = found['findings'] as readonly Json[];
@@ -231,4 +241,44 @@ test('an archive whose first segments are gone is not sound, and one that lacks 
     expect(alone).toMatchObject({ code: 0, sound: true });
     expect((alone['notes'] as readonly string[]).join()).not.toContain('nothing is here');
   }
+});
+
+test('what is named with --archive and is no archive of the ledger is wrong usage', async () => {
+  await using own = new TempDirectory();
+  const { clusterId } = readMeta(parted);
+  const file = join(own.path, 'file');
+  writeFileSync(file, '');
+  const other = '0'.repeat(32);
+  const foreign = join(own.path, 'foreign');
+  cpSync(join(archive, clusterId), join(foreign, other), { recursive: true });
+  const empty = join(own.path, 'empty');
+  mkdirSync(empty);
+  const places = [
+    [join(own.path, 'nowhere'), 'is not there'],
+    [join(file, 'within'), 'is not there'],
+    [file, 'is not a directory'],
+    [join(archive, clusterId), 'has no shards of this ledger'],
+    [whole, 'has no shards of this ledger'],
+    [empty, 'has no shards of this ledger'],
+    [foreign, `is an archive of another ledger (${other})`],
+  ] as const;
+  const backup = join(own.path, 'backup');
+  expect(await sycee('backup', parted, backup)).toMatchObject({ code: 0 });
+  for (const [place, what] of places) {
+    for (const verb of ['verify', 'replay', 'inspect']) {
+      const ran = await sycee(verb, parted, '--archive', place);
+      expect(ran).toMatchObject({ code: 2, out: '' });
+      const remedy = `name the directory that has ${clusterId}/shard-…`;
+      expect(ran.log).toContain(`--archive ${place} ${what}`);
+      expect(ran.log).toContain(remedy);
+    }
+    expect(await sycee('verify', backup, '--archive', place)).toMatchObject({ code: 2, out: '' });
+  }
+  // An archive to which nothing has gone yet.
+  mkdirSync(join(empty, 'lost+found'));
+  expect(await verify(whole, '--archive', empty)).toMatchObject({
+    code: 0,
+    sound: true,
+    notes: [],
+  });
 });

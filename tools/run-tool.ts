@@ -62,12 +62,28 @@ function refusal(name: string, output: ToolOutput, error: unknown): number {
     output.log(`sycee: ${error.message}; try "sycee ${name} --help"`);
     return EXIT.usage;
   }
-  output.log(`sycee: ${error instanceof Error ? error.message : String(error)}${adviceFor(error)}`);
+  const message = error instanceof Error ? (systemText(error) ?? error.message) : String(error);
+  output.log(`sycee: ${message}${adviceFor(error)}`);
   if (error instanceof DataDirectoryError) return error.exitCode;
   if (isSegmentArchived(error)) return EXIT.failed;
   if (error instanceof JournalError && error.code === 'NO_ROOM_TO_READ') return EXIT.failed;
   if (error instanceof JournalError || error instanceof SnapshotError) return EXIT.damaged;
   return EXIT.failed;
+}
+
+/** What the system says of a path, as rules. */
+const PATH_RULES: Readonly<Record<string, string>> = {
+  ENOENT: 'is not there. Check the path.',
+  ENOTDIR: 'is no directory, or a part of its path is none. Check the path.',
+  EACCES: 'may not be used by this user. Run this as the one who has it, or give access to it.',
+  EPERM: 'may not be used by this user. Run this as the one who has it, or give access to it.',
+};
+
+/** Of an error of the file system, with its path. */
+function systemText(error: Error): string | undefined {
+  const { code = '', path } = error as NodeJS.ErrnoException;
+  const rule = PATH_RULES[code];
+  return rule === undefined || path === undefined ? undefined : `${path} ${rule}`;
 }
 
 /** What is written besides what was asked for are copies of segments in a scratch directory. */

@@ -23,7 +23,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { assert } from '../engine/assert.ts';
 import { SHARDS_MAX } from '../engine/limits.ts';
@@ -38,6 +38,11 @@ const META_NAME_NEW = 'sycee.json.new';
 const LOCK_NAME = 'lock';
 const LOCK_PID_NAME = 'lock.pid';
 const SHARD_NAME = /^shard-\d{3}$/;
+/** As an archive has them. */
+const CLUSTER_NAME = /^[0-9a-f]{32}$/;
+/** For who only looks. */
+const NAME_ONE =
+  'Name the directory that serve has with --data; ./sycee verify takes a backup or an archive as well.';
 /** What a creation that was cut short can leave, and what a file system puts into its root. */
 const NAMES_BEFORE_META = [META_NAME_NEW, LOCK_NAME, LOCK_PID_NAME, 'lost+found'];
 
@@ -119,21 +124,21 @@ export function inspectDirectory(directory: string): DirectoryMeta {
 function openInspect(directory: string, create: boolean): boolean {
   const there = statSync(directory, { throwIfNoEntry: false });
   if (there?.isDirectory() === false) {
-    const sentence = `${directory} is not a directory. Nothing was changed. Name an empty or a new one.`;
-    throw new DataDirectoryError('DATA_FOREIGN', sentence);
+    const advice = create ? 'Nothing was changed. Name an empty or a new one.' : NAME_ONE;
+    throw new DataDirectoryError('DATA_FOREIGN', `${directory} is not a directory. ${advice}`);
   }
   if (there !== undefined) {
     const entries = readdirSync(directory, { withFileTypes: true });
     if (entries.some((entry) => entry.name === META_NAME)) return true;
     const foreign = entries.find((entry) => !mayPrecedeMeta(directory, entry));
     if (foreign !== undefined) {
-      throw withoutMeta(directory, entries, foreign.name);
+      throw withoutMeta(directory, entries, { foreign: foreign.name, create });
     }
   }
   if (create) return false;
   throw new DataDirectoryError(
     'DATA_MISSING',
-    `There is no data directory at ${directory}. Check the path, or let the server make a new one.`,
+    `There is no data directory at ${directory}, and no backup or archive. Check the path. ${NAME_ONE}`,
   );
 }
 
@@ -148,7 +153,7 @@ const isShard = (entry: Dirent): boolean => entry.isDirectory() && SHARD_NAME.te
 function withoutMeta(
   directory: string,
   entries: readonly Dirent[],
-  foreign: string,
+  { foreign, create }: { readonly foreign: string; readonly create: boolean },
 ): DataDirectoryError {
   const has = (name: string): boolean => entries.some((entry) => entry.name === name);
   const refuse = (why: string): DataDirectoryError =>
@@ -162,10 +167,27 @@ function withoutMeta(
   if (has('head') && entries.some(isShard)) {
     return damaged(join(directory, META_NAME), 'it is missing, and shards of a ledger are there');
   }
+  if (create) {
+    return refuse(
+      `is not a data directory: it has no ${META_NAME}, and it is not empty (${foreign}). ` +
+        'Nothing was changed. Name an empty or a new directory.',
+    );
+  }
+  if (isArchivePart(resolve(directory), entries)) {
+    return refuse(
+      'is laid out as an archive of segments, or a part of one, and is no data directory. Name the one that the segments are from, and the archive ' +
+        'with --archive; ./sycee verify reads an archive with segments by itself.',
+    );
+  }
   return refuse(
-    `is not a data directory: it has no ${META_NAME}, and it is not empty (${foreign}). ` +
-      'Nothing was changed. Name an empty or a new directory.',
+    `is no data directory (it has no ${META_NAME}), no backup, and no archive; it has ${foreign}. ${NAME_ONE}`,
   );
+}
+
+function isArchivePart(path: string, entries: readonly Dirent[]): boolean {
+  if (entries.some(isShard)) return CLUSTER_NAME.test(basename(path));
+  if (SHARD_NAME.test(basename(path))) return CLUSTER_NAME.test(basename(dirname(path)));
+  return entries.some((entry) => entry.isDirectory() && CLUSTER_NAME.test(entry.name));
 }
 
 /** Takes only the lock, whatever else is there, and gives what releases it where the directory is then. */

@@ -2,7 +2,7 @@
  * What a directory is taken for that is to be verified, by its names alone. A ledger's shards without the file that says whose they are must not
  * pass for an archive: an archive of them would be sound, and what has lost that file can be neither started nor restored.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { MANIFEST_NAME } from '../backup/manifest.ts';
 import { ARCHIVED_NAME } from '../persistence/archived-segments.ts';
@@ -16,7 +16,8 @@ export type DirectoryKind = 'directory' | 'backup' | 'archive' | 'nameless';
 
 export function kindOf(directory: string): DirectoryKind {
   const has = (name: string): boolean => existsSync(join(directory, name));
-  if (!existsSync(directory) || has('sycee.json')) return 'directory';
+  const there = statSync(directory, { throwIfNoEntry: false });
+  if (there?.isDirectory() !== true || has('sycee.json')) return 'directory';
   if (has(MANIFEST_NAME)) return 'backup';
   if (has('head') || has('restoring.json')) return 'directory';
   const path = resolve(directory);

@@ -114,7 +114,9 @@ async function verify(
     const file = fileOf(shards[complaint.shard]!.view, complaint.sequence);
     findings.push({ check: 'links', file, ...complaint });
   }
-  findings.push(...states.flatMap(({ shard }) => witnessFindings(subject, shard)));
+  const ofWitness = states.flatMap(({ shard }) => witnessFindings(subject, shard));
+  findings.push(...ofWitness);
+  if (ofWitness.length === 0) notes.push(...witnessNotes(subject));
   for (const rule of totalComplaints(totals)) {
     findings.push({ check: 'conservation', shard: null, sequence: null, file: null, rule });
   }
@@ -168,6 +170,17 @@ function witnessFindings(subject: VerifySubject, shard: number): readonly Findin
     const file = fileOf(captured.view, lastSequence);
     return [{ check: 'witness', shard, sequence: lastSequence, file, rule: error.message }];
   }
+}
+
+/** A witness that is passed over, since the other one speaks or nothing has to be said. */
+function witnessNotes({ witness }: VerifySubject): readonly string[] {
+  return witness.flatMap(({ path, pages }) => {
+    const isDamaged = pages?.some(({ type }) => type === 'damaged') ?? false;
+    const isForeign = pages?.some(({ type }) => type === 'foreign') ?? false;
+    if (!isDamaged && !isForeign) return [];
+    const what = isDamaged ? 'is damaged' : 'is of another cluster';
+    return [`the head witness ${path} ${what} and was passed over; a start makes it anew`];
+  });
 }
 
 function findingsOf(answer: ShardAnswer): readonly Finding[] {

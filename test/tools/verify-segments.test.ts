@@ -1,5 +1,13 @@
 /** What verify says of directories whose segments are missing: what a start refuses is not called sound, whatever a snapshot covers. */
-import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { assert } from '../../engine/assert.ts';
@@ -281,4 +289,36 @@ test('what is named with --archive and is no archive of the ledger is wrong usag
     sound: true,
     notes: [],
   });
+});
+
+test('one head witness that cannot be read is a note, as a start makes it anew, and both are a finding', async () => {
+  await using own = new TempDirectory();
+  const directory = copyOf(whole, own);
+  const [inside, beside] = [join(directory, 'head'), `${directory}.head`];
+  cpSync(inside, beside);
+  expect(await verify(directory)).toMatchObject({ code: 0, notes: [] });
+  const sound = readFileSync(inside);
+  const other = join(own.path, 'other');
+  await segmentedLedger(other);
+  cpSync(`${other}.head`, beside);
+  const note = (path: string, what: string): string =>
+    `the head witness ${path} ${what} and was passed over; a start makes it anew`;
+  const notes = [note(beside, 'is of another cluster')];
+  expect(await verify(directory)).toMatchObject({ code: 0, sound: true, notes });
+  for (const [path, file] of [
+    [inside, beside],
+    [beside, inside],
+  ] as const) {
+    writeFileSync(path, sound);
+    writeFileSync(file, 'Dear Sir');
+    const found = await verify(directory);
+    expect(found).toMatchObject({ code: 0, sound: true, notes: [note(file, 'is damaged')] });
+  }
+  writeFileSync(beside, 'Dear Sir');
+  const both = await verify(directory);
+  expect(both).toMatchObject({ code: 3, sound: false, notes: [] });
+  expect(both['findings']).toMatchObject([{ check: 'witness' }, { check: 'witness' }]);
+  writeFileSync(inside, sound);
+  expect(await refusal(directory)).toBeUndefined();
+  expect(await verify(directory)).toMatchObject({ code: 0, notes: [] });
 });

@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,9 +16,10 @@ import { describe, expect, test } from 'vitest';
 import { HEAD_WORDS, Head } from '../engine/frame.ts';
 import { Prng } from '../lib/prng.ts';
 import { archiveAll } from './archive-thread.ts';
-import { ARCHIVED_NAME } from './archived-segments.ts';
+import { archiveDirectory, ARCHIVED_NAME } from './archived-segments.ts';
 import { archiveShard, type ArchiveStep, pointToArchive } from './archiver.ts';
 import { JournalReader } from './journal-reader.ts';
+import { type ViewedSegment, viewJournal } from './journal-view.ts';
 import { segmentName } from './segment.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
@@ -157,6 +159,46 @@ describe('the archive', () => {
     writeFileSync(list, readFileSync(list, 'utf8').replace('"last": ', '"last": 1'));
     expect(() => JournalReader.open({ ...IDENTITY, directory: at.directory })).toThrow(
       'does not match its checksum',
+    );
+  });
+
+  test('has what was moved after a directory was looked at, wherever it is', () => {
+    using at = place();
+    const scratch = join(at.archive, '..', 'scratch');
+    const view = viewJournal(at.directory, scratch);
+    archiveShard({ ...IDENTITY, ...at, behind: 9 });
+    const read = (one: readonly ViewedSegment[]): number => {
+      using journal = JournalReader.open({ ...IDENTITY, directory: at.directory, view: one });
+      return [...journal.rows(1)].length;
+    };
+    expect(read(view)).toBe(ROWS);
+    const away = `${at.archive}-away`;
+    renameSync(at.archive, away);
+    expect(() => read(view)).toThrow(
+      expect.objectContaining({
+        code: 'SEGMENT_ARCHIVED',
+        message: expect.stringContaining(`${IDENTITY.clusterId}/shard-000/${segmentName(1)}`),
+      }),
+    );
+    const movesTo = (first: number): string =>
+      join(archiveDirectory(away, IDENTITY), segmentName(first));
+    expect(read(view.map((one) => ({ ...one, movesTo: movesTo(one.first) })))).toBe(ROWS);
+    rmSync(join(at.directory, ARCHIVED_NAME));
+    expect(() => read(view)).toThrow(`${segmentName(1)}, sequence 1: the segment was there a`);
+  });
+
+  test('may take segments between their listing and the look at them', () => {
+    using at = place();
+    const scratch = join(at.archive, '..', 'scratch');
+    let listings = 0;
+    const view = viewJournal(at.directory, scratch, () => {
+      if (++listings === 1) archiveShard({ ...IDENTITY, ...at, behind: 9 });
+    });
+    expect(listings).toBe(2);
+    expect(view.map(({ first }) => segmentName(first))).toEqual(at.names());
+    symlinkSync('nowhere', join(at.directory, segmentName(1)));
+    expect(() => viewJournal(at.directory, scratch)).toThrow(
+      expect.objectContaining({ code: 'JOURNAL_CORRUPT', damage: expect.anything() }),
     );
   });
 

@@ -5,7 +5,7 @@
  * I1 Segments follow each other: the first begins with sequence 1, or after what was archived, and each with the sequence and checksum after the last row
  *    of the one before. Only the last one may lack its `meta` row; it counts as absent then, since its writer has not come round to it.
  * I2 The first ones may have been moved to an archive, as archived-segments.ts says. A segment is looked for here first, then there; one that
- *    is nowhere throws SEGMENT_ARCHIVED, and may be there the next time.
+ *    is nowhere throws SEGMENT_ARCHIVED, and may be there the next time. So is one of a view that was moved since.
  */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -321,10 +321,7 @@ export class JournalReader implements Disposable {
   #openSegment(first: number): SegmentReader | undefined {
     if (this.isArchived(first)) this.#expectArchived(first);
     const viewed = this.#options.view?.find((one) => one.first === first);
-    if (viewed !== undefined) {
-      const open = viewed.isInPlace ? openImmutable : undefined;
-      return SegmentReader.open(viewed.path, first, this.#options, open);
-    }
+    if (viewed !== undefined) return this.#openViewed(viewed);
     try {
       // One that nobody writes any more: SQLite would put an index of its empty WAL beside it, which takes longer than all else here.
       const open = this.isSealed(first) ? openImmutable : undefined;
@@ -336,6 +333,34 @@ export class JournalReader implements Disposable {
       if (!this.isArchived(first)) throw error;
       return this.#openSegment(first);
     }
+  }
+
+  #openViewed(viewed: ViewedSegment): SegmentReader | undefined {
+    const { first, path, isInPlace } = viewed;
+    const open = isInPlace ? openImmutable : undefined;
+    try {
+      return SegmentReader.open(path, first, this.#options, open);
+    } catch (error: unknown) {
+      if (!isInPlace || existsSync(path)) throw error;
+      return SegmentReader.open(this.#pathSince(viewed), first, this.#options, open);
+    }
+  }
+
+  /** Where a segment is that is not where it was viewed: the archive has it before it is dropped. */
+  #pathSince({ first, movesTo }: ViewedSegment): string {
+    const list = ArchivedSegments.read(this.#options.directory, this.#options);
+    const isListed = list?.segments.some((one) => one.first === first) === true;
+    const places = movesTo === undefined ? [] : [movesTo];
+    if (isListed) {
+      places.push(join(archiveDirectory(list.archive, this.#options), segmentName(first)));
+    }
+    const found = places.find((place) => existsSync(place));
+    if (found !== undefined) return found;
+    if (isListed) throw this.#isAway(first);
+    throw journalCorrupt(
+      { file: segmentName(first), sequence: first, shard: this.shard },
+      'the segment was there a moment ago, is gone, and archived.json does not list it',
+    );
   }
 
   #closeEldest(): void {

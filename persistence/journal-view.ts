@@ -8,11 +8,14 @@
  * I1 The copy holds a prefix of the segment's commits. While its file does not change and its WAL stays the same one, the WAL is only ever added to; so a
  *    copy of both during which that was so is sound. Of the WAL the frames that fitted when they were looked at are copied: in what lies behind
  *    them, which may be room (wal-room.ts), somebody may be writing.
+ * I2 A process may move a sealed segment to its archive at any time. One that goes while it is looked at is not there any more: all is looked at
+ *    again. One that goes later is read where it went, see JournalReader.
  */
 import {
   closeSync,
   constants,
   copyFileSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -22,6 +25,7 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { removeDatabase } from './database.ts';
+import { journalCorrupt } from './errors.ts';
 import { segmentName, segmentsAmong, segmentsIn } from './segment.ts';
 import { preflightWal } from './wal-preflight.ts';
 import { WAL_HEADER_BYTES } from './wal-room.ts';
@@ -34,16 +38,46 @@ export interface ViewedSegment {
   readonly isInPlace: boolean;
   /** Of the file and its WAL when it was looked at. */
   readonly bytes: number;
+  /** Where it may be when it is not at its path any more, besides the place that `archived.json` names. */
+  readonly movesTo?: string;
 }
 
 /** The sealer needs about a second to move a full WAL into its file; a file that changes for longer is no segment at rest. */
 const COPY_TRIES = 200;
 const COPY_PAUSE_MS = 100;
 const COPY_PART_BYTES = 1 << 20;
+/** To move a segment takes milliseconds, and to look at one microseconds. */
+const LOOKS_MAX = 10;
 
-/** Looks at the segments in a shard's directory. `scratch` is made when something has to be copied; the caller removes it. */
-export function viewJournal(directory: string, scratch: string): readonly ViewedSegment[] {
-  const firsts = segmentsIn(directory);
+/**
+ * Looks at the segments in a shard's directory. `scratch` is made when something has to be copied; the caller removes it. `onListed` is for tests.
+ * Throws JOURNAL_CORRUPT when a segment has a name there and no file.
+ */
+export function viewJournal(
+  directory: string,
+  scratch: string,
+  onListed: () => void = () => undefined,
+): readonly ViewedSegment[] {
+  for (let looks = 1; ; looks++) {
+    const firsts = segmentsIn(directory);
+    onListed();
+    try {
+      return viewListed(directory, firsts, scratch);
+    } catch (error: unknown) {
+      const gone = firsts.find((first) => !existsSync(join(directory, segmentName(first))));
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || gone === undefined) throw error;
+      if (looks < LOOKS_MAX) continue;
+      const where = { file: segmentName(gone), sequence: gone };
+      throw journalCorrupt(where, 'the directory lists the segment, and it is not there', error);
+    }
+  }
+}
+
+function viewListed(
+  directory: string,
+  firsts: readonly number[],
+  scratch: string,
+): readonly ViewedSegment[] {
   return firsts.map((first, i) => {
     const path = join(directory, segmentName(first));
     if (i < firsts.length - 1 && walBytes(path) === 0) {

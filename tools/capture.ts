@@ -23,6 +23,7 @@ import {
   type ViewedSegment,
   viewJournal,
 } from '../persistence/journal-view.ts';
+import { segmentName } from '../persistence/segment.ts';
 import { listSnapshots, type SnapshotFiles } from '../persistence/snapshot-manifest.ts';
 import { expectArchive } from './named-archive.ts';
 import { Scratch } from './scratch.ts';
@@ -56,6 +57,17 @@ export function viewArchived(
   if (archive === undefined) return [];
   const directory = archiveDirectory(archive, whose);
   return existsSync(directory) ? viewArchive(directory) : [];
+}
+
+/** A sealed segment may be moved before it is read: the place where it is looked for then, when an archive is named. */
+function movable(
+  segment: ViewedSegment,
+  archive: string | undefined,
+  whose: Pick<JournalIdentity, 'clusterId' | 'shard'>,
+): ViewedSegment {
+  if (archive === undefined || !segment.isInPlace) return segment;
+  const movesTo = join(archiveDirectory(archive, whose), segmentName(segment.first));
+  return { ...segment, movesTo };
 }
 
 export class Capture implements Disposable {
@@ -112,8 +124,11 @@ export class Capture implements Disposable {
     const snapshots = listSnapshots(directory);
     try {
       const own = viewJournal(directory, join(this.scratch.path, `${name}-${shardName(shard)}`));
-      const { clusterId } = this.meta;
-      view = joinViews(own, viewArchived(this.#archive, { clusterId, shard }));
+      const whose = { clusterId: this.meta.clusterId, shard };
+      view = joinViews(
+        own.map((segment) => movable(segment, this.#archive, whose)),
+        viewArchived(this.#archive, whose),
+      );
       using journal = this.journal(shard, { directory, view });
       return { directory, view, snapshots, last: journal.lastSequence() };
     } catch (error: unknown) {

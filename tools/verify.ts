@@ -70,7 +70,7 @@ const namelessRule = (directory: string): string =>
   `${directory} has shards of a ledger, and neither sycee.json, as a data directory has, nor backup.json, as a backup has: one of them is lost, ` +
   "and it can be neither started nor restored. It is no archive, which has shards in a directory that is named by the cluster's id, and segments alone in them";
 
-async function verify(
+export async function verify(
   subject: VerifySubject,
   { archive }: Pick<VerifyOptions, 'archive'>,
 ): Promise<Verification> {

@@ -4,6 +4,7 @@
  * A snapshot whose files are not as they were written is passed over, with a line that says why. One that is sound and does not fit the journal is
  * no such thing: then the journal is older than it once was, or another, and the start is refused.
  */
+import { existsSync } from 'node:fs';
 import type { Group } from '../engine/group.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import type { Journal } from '../persistence/journal.ts';
@@ -45,6 +46,8 @@ export function recoverState(options: RecoverStateOptions): LoadedSnapshot | nul
       if (accepts(loaded)) return loaded;
     } catch (error: unknown) {
       if ((error as { code?: unknown }).code !== 'SNAPSHOT_UNUSABLE') throw error;
+      // Retired by the process that has the directory, since it was listed: its manifest goes first.
+      if (!existsSync(files.manifest)) continue;
       note(`a snapshot is passed over: ${(error as Error).message}`);
     }
   }

@@ -1,5 +1,5 @@
 /** The overview of `sycee inspect`: segments, snapshots as their manifests have them, the head witness, and the damage of shards. */
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type ArchivedSegment, ArchivedSegments } from '../persistence/archived-segments.ts';
 import { SnapshotError } from '../persistence/errors.ts';
@@ -116,16 +116,19 @@ interface SnapshotLine {
 
 function snapshotLines({ shards, meta }: Capture, shard: number): readonly SnapshotLine[] {
   const { clusterId, shards: count } = meta;
-  return shards[shard]!.snapshots.map((files) => {
+  return shards[shard]!.snapshots.flatMap((files): readonly SnapshotLine[] => {
     const line = { shard, sequence: files.sequence, file: basename(files.manifest) };
     try {
       const manifest = readManifest(files, { clusterId, shard, shards: count });
       const { timestamp, bytes, digest, written } = manifest;
-      return { ...line, time: formatTime(BigInt(timestamp)), bytes, digest, written, rule: null };
+      const time = formatTime(BigInt(timestamp));
+      return [{ ...line, time, bytes, digest, written, rule: null }];
     } catch (error: unknown) {
       if (!(error instanceof SnapshotError)) throw error;
+      // Retired by the process that has the directory, since it was listed.
+      if (!existsSync(files.manifest)) return [];
       const rule = error.message;
-      return { ...line, time: null, bytes: null, digest: null, written: null, rule };
+      return [{ ...line, time: null, bytes: null, digest: null, written: null, rule }];
     }
   });
 }

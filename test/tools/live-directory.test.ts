@@ -104,3 +104,39 @@ test('segments that are archived after they were seen, in an archive that cannot
     message: expect.stringMatching(new RegExp(`shard-000/${first}.*with --archive`)),
   });
 });
+
+test('a snapshot that is retired after it was seen is none, and the next one is taken', async () => {
+  await using at = live();
+  using capture = new Capture(at.directory);
+  const older = capture.shards.map(({ snapshots }) => {
+    const [newest, next] = snapshots;
+    // In this order, as a process does.
+    rmSync(newest!.manifest);
+    rmSync(newest!.image);
+    return next!.sequence;
+  });
+  const requests = capture.shards.map(({ last }, shard) => ({ shard, to: last! }));
+  const answers = await replayShards(capture, requests, 'replay');
+  expect(answers).toMatchObject(
+    older.map((snapshot) => ({ type: 'state', state: { snapshot }, passedOver: [] })),
+  );
+  const overview = JSON.parse(shown((sink) => inspectOverview(sink, capture, true))) as Json;
+  expect(overview['snapshots']).toMatchObject(older.map((sequence) => ({ sequence, rule: null })));
+  const found = await verify(subjectOf(capture));
+  expect(found).toMatchObject({ findings: [], notes: [] });
+  expect(found.snapshots).toMatchObject(older.map((sequence) => ({ sequence })));
+});
+
+test('a snapshot whose image is gone, and its manifest is not, is passed over with a line', async () => {
+  await using at = live();
+  using capture = new Capture(at.directory);
+  rmSync(capture.shards[0]!.snapshots[0]!.image);
+  const [answer] = await replayShards(
+    capture,
+    [{ shard: 0, to: capture.shards[0]!.last! }],
+    'replay',
+  );
+  expect(answer!.passedOver).toEqual([
+    expect.stringMatching(/^shard 0: a snapshot is passed over: .*the image is missing/),
+  ]);
+});

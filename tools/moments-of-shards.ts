@@ -21,6 +21,14 @@ export function sequencesAt(
   return shards.map((shard) => sequenceAt(capture, shard, moment, flag));
 }
 
+/** Whether a moment ends before the rows of a shard do, so that more of them would not change it. The end is said to be none. */
+export function isWithin(capture: Capture, shard: number, moment: Moment | undefined): boolean {
+  const { last } = capture.shards[shard]!;
+  if (moment === undefined || last === undefined) return false;
+  if (moment.type === 'sequence') return moment.sequence <= last;
+  return sequenceAt(capture, shard, moment, '--to') < last;
+}
+
 function sequenceAt(
   capture: Capture,
   shard: number,

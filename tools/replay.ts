@@ -8,7 +8,7 @@ import { bigintOfUint128 } from '../engine/uint128.ts';
 import { shardOption } from './arguments.ts';
 import { Capture } from './capture.ts';
 import { ledgerTotals, messagesInFlight } from './conservation.ts';
-import { sequencesAt } from './moments-of-shards.ts';
+import { isWithin, sequencesAt } from './moments-of-shards.ts';
 import { replayMoment, type ReplayedMoment } from './replay-moment.ts';
 import { parseReplayOptions, type ReplayOptions } from './replay-options.ts';
 import { writeBalancesCsv, writeBalancesJson, writeBalancesTable } from './replay-output.ts';
@@ -19,19 +19,22 @@ import type { ShardDamage, ShardState } from './shard-task.ts';
 import { Sink, type ToolOutput } from './sink.ts';
 import { writeStatementCsv, writeStatementJson, writeStatementTable } from './statement-output.ts';
 import { UsageError } from './usage.ts';
+import { witnessDamage } from './witness-checks.ts';
 
 const STATEMENT_FILE = 'statement';
+const LATER = 'All rows up to the moment that was asked for are here.';
 
 export function runReplay(args: readonly string[], output: ToolOutput): Promise<number> {
   return runTool('replay', output, async (cleanup) => {
     const options = parseReplayOptions(args);
     const capture = cleanup.add(new Capture(options.directory, options.archive));
-    const { states, damages, passedOver } = await replayAll(capture, options);
+    const shards = askedShards(capture, options);
+    const { later, missing } = lostRows(capture, shards, options);
+    for (const damage of later) output.log(`sycee: ${damageText(damage)} ${LATER}`);
+    if (missing.length > 0) return damaged(missing, output);
+    const { states, damages, passedOver } = await replayAll(capture, shards, options);
     for (const line of passedOver) output.log(`sycee: ${line}`);
-    if (damages.length > 0) {
-      for (const damage of damages) output.log(`sycee: ${damageText(damage)}`);
-      return EXIT.damaged;
-    }
+    if (damages.length > 0) return damaged(damages, output);
     write(reportOf(capture, options, states), options, { output, cleanup });
     return EXIT.done;
   });
@@ -41,11 +44,28 @@ export function damageText({ shard, sequence, file, rule }: ShardDamage): string
   return `shard ${shard}, ${file}, sequence ${sequence}: ${rule}`;
 }
 
-async function replayAll(
+function damaged(damages: readonly ShardDamage[], output: ToolOutput): number {
+  for (const damage of damages) output.log(`sycee: ${damageText(damage)}`);
+  return EXIT.damaged;
+}
+
+/** What the head witness says against the shards, by whether the moment that was asked for is there all the same. */
+function lostRows(
   capture: Capture,
-  { account, parsed, to, from, fromStart }: ReplayOptions,
-): Promise<ReplayedMoment> {
-  const { meta } = capture;
+  shards: readonly number[],
+  { to }: ReplayOptions,
+): { readonly later: readonly ShardDamage[]; readonly missing: readonly ShardDamage[] } {
+  const damages = shards.flatMap((shard) => witnessDamage(capture, shard) ?? []);
+  const { later = [], missing = [] } = Object.groupBy(damages, ({ shard }) =>
+    isWithin(capture, shard, to) ? 'later' : 'missing',
+  );
+  return { later, missing };
+}
+
+function askedShards(
+  { meta }: Capture,
+  { account, parsed }: Pick<ReplayOptions, 'account' | 'parsed'>,
+): readonly number[] {
   const asked = shardOption(parsed, meta.shards);
   const owner = account === undefined ? undefined : shardOf(account, 0, meta.shards);
   if (owner !== undefined && asked !== undefined && asked !== owner) {
@@ -54,7 +74,14 @@ async function replayAll(
     );
   }
   const only = asked ?? owner;
-  const shards = only === undefined ? Array.from({ length: meta.shards }, (_, i) => i) : [only];
+  return only === undefined ? Array.from({ length: meta.shards }, (_, i) => i) : [only];
+}
+
+async function replayAll(
+  capture: Capture,
+  shards: readonly number[],
+  { account, to, from, fromStart }: ReplayOptions,
+): Promise<ReplayedMoment> {
   const ends = sequencesAt(capture, shards, to, '--to');
   const starts = from === undefined ? null : sequencesAt(capture, shards, from, '--from');
   const requests = shards.map((shard, i) => {
@@ -71,7 +98,7 @@ async function replayAll(
     };
   });
   return replayMoment(requests, (some) => replayShards(capture, some, 'replay'), {
-    isTime: to?.type === 'time' && only === undefined,
+    isTime: to?.type === 'time' && shards.length === capture.meta.shards,
   });
 }
 

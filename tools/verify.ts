@@ -4,7 +4,6 @@
  */
 import { resolve } from 'node:path';
 import { DataDirectoryError } from '../persistence/errors.ts';
-import { checkHead, newestHead } from '../persistence/head-witness.ts';
 import { verifyArchive } from './archive.ts';
 import { backupSubject } from './backup-subject.ts';
 import { Capture, type CapturedShard } from './capture.ts';
@@ -25,6 +24,7 @@ import {
   writeVerification,
 } from './verify-output.ts';
 import { subjectOf, type VerifySubject } from './verify-subject.ts';
+import { witnessDamage } from './witness-checks.ts';
 
 export function runVerify(args: readonly string[], output: ToolOutput): Promise<number> {
   return runTool('verify', output, async (cleanup) => {
@@ -114,7 +114,10 @@ export async function verify(
     const file = fileOf(shards[complaint.shard]!.view, complaint.sequence);
     findings.push({ check: 'links', file, ...complaint });
   }
-  const ofWitness = states.flatMap(({ shard }) => witnessFindings(subject, shard));
+  const ofWitness = states.flatMap(({ shard }): readonly Finding[] => {
+    const damage = witnessDamage(subject, shard);
+    return damage === undefined ? [] : [{ check: 'witness', ...damage }];
+  });
   findings.push(...ofWitness);
   if (ofWitness.length === 0) notes.push(...witnessNotes(subject));
   for (const rule of totalComplaints(totals)) {
@@ -153,23 +156,6 @@ function partNotes(
   return [
     `shard ${shard}: not all rows up to ${snapshot} are here, so it was executed from the snapshot of that sequence on, which was not compared with anything, and what is here of them was checked and not executed; ${remedy}`,
   ];
-}
-
-/** What the head witness says against a shard's journal: that rows are gone, or that they are others. */
-function witnessFindings(subject: VerifySubject, shard: number): readonly Finding[] {
-  const captured = subject.shards[shard]!;
-  using journal = subject.journal(shard, captured);
-  const lastSequence = journal.lastSequence();
-  try {
-    checkHead(newestHead(subject.witness, shard), { shard, lastSequence }, (sequence) =>
-      journal.checksum(sequence),
-    );
-    return [];
-  } catch (error: unknown) {
-    if (!(error instanceof DataDirectoryError)) throw error;
-    const file = fileOf(captured.view, lastSequence);
-    return [{ check: 'witness', shard, sequence: lastSequence, file, rule: error.message }];
-  }
 }
 
 /** A witness that is passed over, since the other one speaks or nothing has to be said. */

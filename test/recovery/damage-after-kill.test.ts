@@ -7,7 +7,6 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { main } from '../../cli.ts';
 import type { Client } from '../../client/client.ts';
 import { connectHttp } from '../../client/http-client.ts';
 import { Prng } from '../../lib/prng.ts';
@@ -15,6 +14,7 @@ import { startProcess, TempDirectory } from '../support/cluster.ts';
 import { coldStart, type Verdict } from '../support/cold-start.ts';
 import { copyDirectory, Judge, pathOf } from '../support/damaged-directory.ts';
 import { contentOf } from '../support/directory-content.ts';
+import { sycee } from '../support/sycee.ts';
 
 const SEED = Number(process.env['SEED'] ?? 5);
 const SHARDS = 2;
@@ -216,14 +216,14 @@ test.each(CASES)(
     copyDirectory(killed, own);
     damage();
     const before = contentOf(own);
-    const log: string[] = [];
-    const streams = { out: () => undefined, log: (line: string) => log.push(line) };
-    const code = await main(['init', '--data', own], streams);
-    const said = log.join('\n');
-    expect({ code, said }).toMatchObject({ code: 3 });
-    expect(said).toMatch(says);
-    expect(said).toContain('Nothing was changed');
+    const started = await sycee('init', '--data', own);
+    expect(started).toMatchObject({ code: 3 });
+    expect(started.log).toMatch(says);
+    expect(started.log).toContain('Nothing was changed');
     expect(contentOf(own)).toEqual(before);
+    const replayed = await sycee('replay', own);
+    expect(replayed).toMatchObject({ code: 3, out: '' });
+    expect(replayed.log).toMatch(says);
   },
 );
 

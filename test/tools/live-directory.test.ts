@@ -69,12 +69,17 @@ test('segments that are archived after they were seen are read in the archive', 
   archiveSegments(at.directory, at.archive, MOVED);
   expect(segments(at.directory, 0)).not.toContain(first);
   expect(await fromStart(capture)).toMatchObject([{ type: 'state' }, { type: 'state' }]);
-  expect(await verify(subjectOf(capture))).toMatchObject({ findings: [], notes: [] });
+  expect(await verify(subjectOf(capture), { archive: undefined })).toMatchObject({
+    findings: [],
+    notes: [],
+  });
   const found = shown((sink) =>
     inspectTransfer(sink, capture, { id: TRANSFER_ID, json: true }, nothing),
   );
   expect((JSON.parse(found) as Json)['appearances'].length).toBeGreaterThan(0);
-  const overview = JSON.parse(shown((sink) => inspectOverview(sink, capture, true))) as Json;
+  const overview = JSON.parse(
+    shown((sink) => inspectOverview(sink, capture, { json: true, output: nothing })),
+  ) as Json;
   expect(overview['segments'][0]).toMatchObject({ file: first, first: 1, state: 'sealed' });
 });
 
@@ -85,7 +90,10 @@ test('segments that are archived after they were seen are read in the archive th
   archiveSegments(at.directory, at.archive, MOVED);
   renameSync(at.archive, named);
   expect(await fromStart(capture)).toMatchObject([{ type: 'state' }, { type: 'state' }]);
-  expect(await verify(subjectOf(capture))).toMatchObject({ findings: [], notes: [] });
+  expect(await verify(subjectOf(capture), { archive: undefined })).toMatchObject({
+    findings: [],
+    notes: [],
+  });
 });
 
 test('segments that are archived after they were seen, in an archive that cannot be found, are named', async () => {
@@ -99,7 +107,7 @@ test('segments that are archived after they were seen, in an archive that cannot
     message: expect.stringMatching(new RegExp(`shard 0.*shard-000/${first}.*with --archive`)),
   };
   await expect(fromStart(capture)).rejects.toMatchObject(refused);
-  await expect(verify(subjectOf(capture))).rejects.toMatchObject({
+  await expect(verify(subjectOf(capture), { archive: undefined })).rejects.toMatchObject({
     code: 'SEGMENT_ARCHIVED',
     message: expect.stringMatching(new RegExp(`shard-000/${first}.*with --archive`)),
   });
@@ -120,9 +128,11 @@ test('a snapshot that is retired after it was seen is none, and the next one is 
   expect(answers).toMatchObject(
     older.map((snapshot) => ({ type: 'state', state: { snapshot }, passedOver: [] })),
   );
-  const overview = JSON.parse(shown((sink) => inspectOverview(sink, capture, true))) as Json;
+  const overview = JSON.parse(
+    shown((sink) => inspectOverview(sink, capture, { json: true, output: nothing })),
+  ) as Json;
   expect(overview['snapshots']).toMatchObject(older.map((sequence) => ({ sequence, rule: null })));
-  const found = await verify(subjectOf(capture));
+  const found = await verify(subjectOf(capture), { archive: undefined });
   expect(found).toMatchObject({ findings: [], notes: [] });
   expect(found.snapshots).toMatchObject(older.map((sequence) => ({ sequence })));
 });

@@ -2,7 +2,7 @@
  * The offline tools at a directory that a process goes on with: what it moves to its archive, and snapshots that it retires, after the tool has looked
  * at the directory and before it reads them. What the process would do is done here in between, by the modules that it uses.
  */
-import { cpSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Capture } from '../../tools/capture.ts';
@@ -86,6 +86,7 @@ test('segments that are archived after they were seen are read in the archive', 
 test('segments that are archived after they were seen are read in the archive that is named', async () => {
   await using at = live();
   const named = `${at.archive}-here`;
+  mkdirSync(named);
   using capture = new Capture(at.directory, named);
   archiveSegments(at.directory, at.archive, MOVED);
   renameSync(at.archive, named);

@@ -1,11 +1,8 @@
 /** The command lines of `sycee backup` and `sycee restore`. */
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { nearest } from '../lib/nearest.ts';
-
-/** Wrong usage: the exit code of the process is 2. */
-export class BackupUsageError extends Error {
-  override readonly name = 'BackupUsageError';
-}
+import { parseTime } from '../tools/moment.ts';
+import { UsageError } from '../tools/usage.ts';
 
 export const BACKUP_HELP = [
   'usage: sycee backup DIRECTORY TARGET [options]',
@@ -26,7 +23,7 @@ export const RESTORE_HELP = [
   '',
   'Brings a backup back as a data directory, in an empty or a new place. What was answered after its moment is taken back.',
   '',
-  '  --to TIME               not all of it: as it was at this moment, in ISO 8601 or ns since 1970',
+  '  --to TIME               not all of it: as it was at this moment, in ISO 8601 (UTC unless it says otherwise) or ns since 1970',
   '  --force                 move aside what is at DIRECTORY; it is kept as DIRECTORY.before-…',
   '  --json                  one JSON document on stdout',
   '',
@@ -68,7 +65,7 @@ export function parseRestore(args: readonly string[]): RestoreArguments {
   return {
     backup: places[0]!,
     directory: places[1]!,
-    to: to === undefined ? undefined : parseTime(to),
+    to: to === undefined ? undefined : parseTime(to, '--to'),
     force: values.has('force'),
     json: values.has('json'),
   };
@@ -90,45 +87,24 @@ function parse(
     const known = options[name];
     if (known === undefined) {
       const near = nearest(name, Object.keys(options), '--');
-      throw new BackupUsageError(`unknown option ${rawName}${near}`);
+      throw new UsageError(`unknown option ${rawName}${near}`);
     }
-    if (values.has(name)) throw new BackupUsageError(`--${name} is given twice`);
+    if (values.has(name)) throw new UsageError(`--${name} is given twice`);
     if (known.type === 'boolean' && value !== undefined) {
-      throw new BackupUsageError(`--${name} takes no value`);
+      throw new UsageError(`--${name} takes no value`);
     }
     if (known.type === 'string' && (value === undefined || value === '')) {
-      throw new BackupUsageError(`--${name} needs a value`);
+      throw new UsageError(`--${name} needs a value`);
     }
     values.set(name, value ?? '');
   }
   const empty = places.indexOf('');
-  if (empty >= 0) throw new BackupUsageError(`argument ${empty + 1} is empty`);
+  if (empty >= 0) throw new UsageError(`argument ${empty + 1} is empty`);
   if (places.length > wanted.length) {
-    throw new BackupUsageError(`unexpected argument "${places[wanted.length]}"`);
+    throw new UsageError(`unexpected argument "${places[wanted.length]}"`);
   }
   if (places.length < wanted.length) {
-    throw new BackupUsageError(`${wanted[places.length]} is missing`);
+    throw new UsageError(`${wanted[places.length]} is missing`);
   }
   return { places, values };
-}
-
-const ISO = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?(Z|[+-]\d{2}:\d{2})$/;
-
-/** In ns since 1970. */
-export function parseTime(text: string): bigint {
-  if (/^\d{1,19}$/.test(text)) return BigInt(text);
-  const match = ISO.exec(text);
-  const ms = match === null ? Number.NaN : Date.parse(`${match[1]}${match[3]}`);
-  if (Number.isNaN(ms) || ms < 0) {
-    throw new BackupUsageError(
-      `--to "${text}" is neither a time as 2026-11-25T19:37:58.123456789Z, nor nanoseconds since 1970`,
-    );
-  }
-  return BigInt(ms) * 1_000_000n + BigInt((match?.[2] ?? '').padEnd(9, '0'));
-}
-
-/** 2026-11-25T19:37:58.123456789Z */
-export function formatTime(time: bigint): string {
-  const seconds = new Date(Number(time / 1_000_000_000n) * 1000).toISOString().slice(0, -5);
-  return `${seconds}.${String(time % 1_000_000_000n).padStart(9, '0')}Z`;
 }

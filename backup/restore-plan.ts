@@ -11,6 +11,7 @@ import { sumOf } from '../persistence/file-copy.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import { LinkMarks } from '../persistence/link-marks.ts';
 import { snapshotFiles } from '../persistence/snapshot-manifest.ts';
+import { formatTime } from '../tools/moment.ts';
 import { findCut } from './cut.ts';
 import {
   archivedOf,
@@ -119,7 +120,22 @@ export function cutAt(sources: readonly ShardSource[], to: bigint | undefined): 
     tops.push(top);
     return new ShardLinks(journal, { sequence: first - 1, marks: source.marks() }, { top, last });
   });
-  return findCut(links, tops);
+  const cut = findCut(links, tops);
+  const hasRows = sources.some(({ shard }) => shard.sequence > 0);
+  if (hasRows && cut.every((sequence) => sequence === 0)) throw beforeEverything(sources, to);
+  return cut;
+}
+
+/** A ledger without a row is what nobody means who goes back to a moment. */
+function beforeEverything(sources: readonly ShardSource[], to: bigint): BackupError {
+  const firsts = sources.flatMap(({ journal, shard }) =>
+    shard.sequence === 0 ? [] : [journal.timestamp(1)],
+  );
+  const first = formatTime(firsts.reduce((least, one) => (one < least ? one : least)));
+  return new BackupError(
+    `--to ${formatTime(to)} is before the first row of every shard: the ledger begins at ${first}. Nothing was changed. Name a later moment.`,
+    1,
+  );
 }
 
 /** Timestamps of rows never go down. */

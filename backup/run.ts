@@ -1,6 +1,8 @@
 /** `sycee backup` and `sycee restore`: what they say, and their exit codes. */
+import { formatTime } from '../tools/moment.ts';
+import { UsageError } from '../tools/usage.ts';
 import { makeBackup } from './backup.ts';
-import { BackupUsageError, formatTime, parseBackup, parseRestore } from './options.ts';
+import { parseBackup, parseRestore } from './options.ts';
 import { restoreBackup } from './restore.ts';
 
 export interface BackupOutput {
@@ -93,7 +95,7 @@ function shardLines(
 }
 
 function refusal(verb: string, output: BackupOutput, error: unknown): number {
-  if (error instanceof BackupUsageError) {
+  if (error instanceof UsageError) {
     output.log(`sycee: ${error.message}; try "sycee ${verb} --help"`);
     return 2;
   }

@@ -72,7 +72,11 @@ const LAYERS: readonly Layer[] = [
     may: [...ENGINE_AND_LIB, NO_SQLITE, /^query\//],
     packages: [],
   },
-  { files: /^backup\//, may: [...ENGINE_AND_LIB, NO_SQLITE], packages: [] },
+  {
+    files: /^backup\//,
+    may: [...ENGINE_AND_LIB, NO_SQLITE, /^tools\/(moment|usage)\.ts$/],
+    packages: [],
+  },
   {
     files: /^control\//,
     may: [...ENGINE_AND_LIB, /^persistence\/(data-directory|errors)\.ts$/],

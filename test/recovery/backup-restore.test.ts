@@ -22,6 +22,7 @@ import { restoreBackup, type RestoreStep } from '../../backup/restore.ts';
 import type { Client } from '../../client/client.ts';
 import { connectHttp } from '../../client/http-client.ts';
 import { Prng } from '../../lib/prng.ts';
+import { DataDirectory } from '../../persistence/data-directory.ts';
 import { startProcess, startSystem, TempDirectory } from '../support/cluster.ts';
 import { placementOf } from '../support/placement.ts';
 import { digestPairs } from '../support/replay-directory.ts';
@@ -171,9 +172,47 @@ test('a backup is restored to any moment, with the transfers up to it and no lat
     expect(upTo(last)).toEqual(expect.arrayContaining([...there]));
     expect(there.length).toBeGreaterThanOrEqual(last - 1);
   }
-  const before = join(at.path, 'before');
-  restoreBackup({ backup: target, directory: before, to: 1n });
-  expect(await transfersIn(before, 12)).toEqual([]);
+});
+
+test('a moment of a restore is read as replay reads it, and one before everything is refused', async () => {
+  await using at = await made();
+  await at.add(3);
+  const target = join(at.path, 'backup');
+  makeBackup({ directory: at.directory, target });
+  const before = contents(at.directory);
+  const restore = (to: string): SpawnSyncReturns<string> =>
+    sycee('restore', target, at.directory, '--force', '--to', to);
+  const seconds = Math.floor(Date.now() / 1000);
+  for (const text of ['8143', String(seconds), `${seconds}000`, `${seconds}000000`]) {
+    expect(restore(text)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(
+        `sycee: --to ${text} is no time: as a number a time is nanoseconds`,
+      ),
+    });
+  }
+  for (const text of ['2020-01-01', '2020-01-01T00:00', `${seconds - 86_400}000000000`]) {
+    expect(restore(text)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(
+        /is before the first row of every shard: the ledger begins at \d.*Nothing was changed/,
+      ),
+    });
+  }
+  expect(contents(at.directory)).toEqual(before);
+  expect(readdirSync(at.path).toSorted()).toEqual(['backup', 'data', 'data.head']);
+  expect(sycee('restore', target, join(at.path, 'all'), '--to', '2100-01-01').status).toBe(0);
+  expect(await transfersIn(join(at.path, 'all'), 3)).toEqual(upTo(3));
+});
+
+test('a backup of a ledger without a row is restored to any moment', async () => {
+  await using at = await made();
+  DataDirectory.open({ directory: at.directory, shards: SHARDS, create: true }).close();
+  const target = join(at.path, 'backup');
+  makeBackup({ directory: at.directory, target });
+  const empty = join(at.path, 'empty');
+  expect(sycee('restore', target, empty, '--to', '2020-01-01')).toMatchObject({ stderr: '' });
+  expect(await transfersIn(empty, 3)).toEqual([]);
 });
 
 test('what is in the way is refused, and moved aside as a whole when asked', async () => {

@@ -54,7 +54,7 @@ export class ArchivedSegments {
     const read = readSignedJson(join(directory, ARCHIVED_NAME));
     if (read === undefined) return undefined;
     const corrupt = (rule: string): Error =>
-      journalCorrupt({ file: ARCHIVED_NAME, sequence: 1 }, rule);
+      journalCorrupt({ file: ARCHIVED_NAME, sequence: 1, shard: identity.shard }, rule);
     if ('defect' in read) throw corrupt(read.defect);
     const { format, clusterId, shard, shards, archive, segments, links } = read.fields;
     if (format !== ARCHIVED_FORMAT) throw corrupt(`it has format ${String(format)}`);

@@ -27,7 +27,7 @@
 import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { assert } from '../engine/assert.ts';
-import { journalCorrupt, type JournalDamage, JournalError } from './errors.ts';
+import { journalCorrupt, type JournalPlace, JournalError } from './errors.ts';
 import type { ReadConnection } from './immutable-file.ts';
 
 export type Connection = Database.Database;
@@ -178,7 +178,7 @@ export function saysDamaged(error: unknown): boolean {
 }
 
 /** What is to be thrown when a segment could not be read: damage, a full disk, or the error as it is. */
-export function asReadError(error: unknown, where: Omit<JournalDamage, 'rule'>): unknown {
+export function asReadError(error: unknown, where: JournalPlace): unknown {
   if (saysDamaged(error)) return journalCorrupt(where, 'SQLite cannot read the file', error);
   if (sqliteCode(error) !== NO_ROOM_CODE) return error;
   return new JournalError(

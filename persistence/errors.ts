@@ -1,6 +1,6 @@
 /** What this directory throws. Recognise both by `code`: classes do not survive the way from one thread to another. */
 
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 
 /** Why one snapshot cannot be used. The journal says the same, so whoever looks for a snapshot goes on to the next. */
 export class SnapshotError extends Error {
@@ -96,19 +96,35 @@ export class DataDirectoryError extends Error {
   }
 }
 
+export type JournalPlace = Omit<JournalDamage, 'rule'>;
+
 /** The one wording of a damaged journal: where, which rule, and what to do. */
-export function journalCorrupt(
-  where: Omit<JournalDamage, 'rule'>,
-  rule: string,
-  cause?: unknown,
-): JournalError {
+export function journalCorrupt(where: JournalPlace, rule: string, cause?: unknown): JournalError {
+  return corrupt({ ...where, rule }, 'put back a copy of this file that is whole', cause);
+}
+
+/** The same where a file is gone: it is named, and not one beside it that is whole. */
+export function journalFileMissing(where: JournalPlace, rule: string): JournalError {
+  return corrupt({ ...where, rule }, 'put this file back from a backup or the archive');
+}
+
+function corrupt(damage: JournalDamage, remedy: string, cause?: unknown): JournalError {
+  const { file, sequence, shard, rule } = damage;
+  const place = shard === undefined ? file : `shard-${String(shard).padStart(3, '0')}/${file}`;
   return new JournalError(
     'JOURNAL_CORRUPT',
-    `The journal is damaged: ${where.file}, sequence ${where.sequence}: ${rule}. Nothing was changed. ` +
-      `Keep a copy of the directory as it is, check its disk, and put back a copy of this file that is whole.`,
+    `The journal is damaged: ${place}, sequence ${sequence}: ${rule}. Nothing was changed. ` +
+      `Keep a copy of the directory as it is, check its disk, and ${remedy}.`,
     cause,
-    { ...where, rule },
+    damage,
   );
+}
+
+/** A place in a file of which nothing is known but its path; the shard, where its directory is named as one. */
+export function placeIn(path: string, sequence: number): JournalPlace {
+  const digits = /shard-(\d{3})$/.exec(basename(dirname(path)))?.[1];
+  const shard = digits === undefined ? {} : { shard: Number(digits) };
+  return { file: basename(path), sequence, ...shard };
 }
 
 export function snapshotUnusable(path: string, rule: string, cause?: unknown): SnapshotError {

@@ -12,7 +12,12 @@ import { join } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { archiveDirectory, ArchivedSegments } from './archived-segments.ts';
 import { chainStart, type JournalIdentity, rowChecksum } from './checksum-chain.ts';
-import { journalCorrupt, SegmentArchivedError } from './errors.ts';
+import {
+  journalCorrupt,
+  type JournalError,
+  journalFileMissing,
+  SegmentArchivedError,
+} from './errors.ts';
 import { openImmutable } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
@@ -197,7 +202,7 @@ export class JournalReader implements Disposable {
     for (const first of this.#firsts) {
       if (this.isArchived(first)) continue;
       const segment = this.#segment(first);
-      expectFollows(segment, before);
+      this.#expectFollows(segment, before);
       const sequence = segment.lastSequence();
       const isEmpty = sequence < first;
       before = {
@@ -211,7 +216,28 @@ export class JournalReader implements Disposable {
   checkBeginning(): void {
     this.refresh();
     const first = this.#firsts.find((one) => !this.isArchived(one));
-    if (first !== undefined) expectFollows(this.#segment(first), this.#lastMoved());
+    if (first !== undefined) this.#expectFollows(this.#segment(first), this.#lastMoved());
+  }
+
+  #expectFollows(segment: SegmentReader, { sequence, checksum }: RowBefore): void {
+    const { firstSequence: first } = segment;
+    if (first !== sequence + 1) throw this.rowsMissing(sequence + 1, first - 1);
+    if (segment.previousChecksum !== checksum) throw brokenChain(segment, first);
+  }
+
+  /**
+   * Damage: no file has these rows, though one behind them is there. Whether they were in a file of their own, or at the end of the one before, does
+   * not show; what is looked for first is the file. `sequence` is the row that was asked for.
+   */
+  rowsMissing(from: number, to: number, sequence = from): JournalError {
+    const file = segmentName(from);
+    const before = this.#firsts[lastAtMost(this.#firsts, from - 1)];
+    const end =
+      before === undefined || this.isArchived(before)
+        ? ''
+        : `, and ${segmentName(before)} ends with row ${from - 1}`;
+    const rule = `the rows ${from} to ${to} are missing: no file has them; ${file} is not there${end}`;
+    return journalFileMissing({ file, sequence, shard: this.shard }, rule);
   }
 
   /** What the first segment here follows. */
@@ -390,7 +416,9 @@ export class JournalReader implements Disposable {
   }
 
   #missing(sequence: number): Error {
-    const first = this.#firsts[lastAtMost(this.#firsts, sequence)];
+    const at = lastAtMost(this.#firsts, sequence);
+    const first = this.#firsts[at];
+    const next = this.#firsts[at + 1];
     const { view, directory } = this.#options;
     if (view !== undefined) {
       // Of an archive that is named, a view has what is there.
@@ -400,6 +428,10 @@ export class JournalReader implements Disposable {
         return this.#isAway(listed.first);
       }
     }
+    if (next !== undefined) {
+      const last = first === undefined ? 0 : this.#segment(first).lastSequence();
+      if (last < sequence) return this.rowsMissing(last + 1, next - 1, sequence);
+    }
     const file = segmentName(first ?? 1);
     return journalCorrupt({ file, sequence, shard: this.shard }, 'the row is missing');
   }
@@ -408,15 +440,6 @@ export class JournalReader implements Disposable {
 interface RowBefore {
   readonly sequence: number;
   readonly checksum: number;
-}
-
-function expectFollows(segment: SegmentReader, { sequence, checksum }: RowBefore): void {
-  const { firstSequence: first } = segment;
-  if (first !== sequence + 1) {
-    const rule = `the rows ${sequence + 1} to ${first - 1} before this segment are missing`;
-    throw segment.corrupt(first, rule);
-  }
-  if (segment.previousChecksum !== checksum) throw brokenChain(segment, first);
 }
 
 function brokenChain(segment: SegmentReader, sequence: number): Error {

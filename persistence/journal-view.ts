@@ -99,7 +99,7 @@ export function viewSegment(path: string, scratch: string): ViewedSegment | unde
 
 /** Segments in a directory in which nobody writes: an archive. */
 export function viewArchive(directory: string): readonly ViewedSegment[] {
-  return segmentsAmong(readdirSync(directory)).map((first) => {
+  return segmentsAmong(readdirSync(directory), directory).map((first) => {
     const path = join(directory, segmentName(first));
     return { first, path, isInPlace: true, bytes: statSync(path).size };
   });

@@ -93,7 +93,7 @@ class Judge {
     } catch (error: unknown) {
       this.refused++;
       const { code, message } = error as { code?: unknown; message: string };
-      const isNamed = /: segment-\d+\.sqlite, sequence \d+: /.test(message);
+      const isNamed = /: (shard-000\/)?segment-\d+\.sqlite, sequence \d+: /.test(message);
       if (code !== 'JOURNAL_CORRUPT' || !isNamed) this.wrong.push(`${what}: ${String(error)}`);
     }
   }

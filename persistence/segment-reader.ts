@@ -10,7 +10,7 @@ import { basename } from 'node:path';
 import { SHARDS_MAX } from '../engine/limits.ts';
 import type { JournalIdentity } from './checksum-chain.ts';
 import { asReadError, openForReading, pragma, saysDamaged, sqliteCode } from './database.ts';
-import { type JournalError, journalCorrupt } from './errors.ts';
+import { type JournalError, journalCorrupt, placeIn } from './errors.ts';
 import { openImmutable, type ReadConnection, type ReadStatement } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
@@ -206,7 +206,7 @@ export class SegmentReader implements Disposable {
 
 /** Whose journal a segment says it is of, for those who have nothing else to go by. */
 export function segmentIdentity({ path, first, isInPlace }: ViewedSegment): JournalIdentity {
-  const where = { file: basename(path), sequence: first };
+  const where = placeIn(path, first);
   let connection: ReadConnection | undefined;
   try {
     connection = isInPlace ? openImmutable(path) : openForReading(path);

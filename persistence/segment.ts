@@ -37,7 +37,7 @@ import {
   type WalCount,
   walCounter,
 } from './database.ts';
-import { journalCorrupt } from './errors.ts';
+import { journalCorrupt, journalFileMissing, placeIn } from './errors.ts';
 import type { JournalRow } from './journal.ts';
 import { WAL_HEADER_BYTES } from './wal-room.ts';
 
@@ -53,7 +53,7 @@ export const PREPARED_NAME = 'segment-prepared.sqlite';
 const SPENT_SUFFIX = '.spent';
 
 const NAME = /^segment-(\d{12})\.sqlite$/;
-const ORPHAN_NAME = /^segment-\d{12}\.sqlite-wal$/;
+const ORPHAN_NAME = /^segment-(\d{12})\.sqlite-wal$/;
 const SEQUENCE_DIGITS = 12;
 /** Of SQLite's format. */
 const WAL_FRAME_HEADER_BYTES = 24;
@@ -107,17 +107,21 @@ export function removeSpentWals(directory: string): void {
 }
 
 /** First sequences of the segments among the names of a directory, ascending. A WAL without its segment is damage. */
-export function segmentsAmong(names: readonly string[]): number[] {
-  const firsts: number[] = [];
+export function segmentsAmong(names: readonly string[], directory = ''): number[] {
+  const firsts = names
+    .flatMap((name) => NAME.exec(name)?.[1] ?? [])
+    .map(Number)
+    .toSorted((a, b) => a - b);
   for (const name of names) {
-    const match = NAME.exec(name);
-    if (match !== null) firsts.push(Number(match[1]));
-    if (ORPHAN_NAME.test(name) && !names.includes(name.slice(0, -'-wal'.length))) {
-      const sequence = Number(name.slice('segment-'.length, 'segment-'.length + SEQUENCE_DIGITS));
-      throw journalCorrupt({ file: name, sequence }, 'the segment of this WAL is missing');
-    }
+    const first = Number(ORPHAN_NAME.exec(name)?.[1] ?? Number.NaN);
+    if (Number.isNaN(first) || firsts.includes(first)) continue;
+    const path = join(directory, segmentName(first));
+    const next = firsts.find((one) => one > first);
+    const rows = next === undefined ? `from ${first} on` : `${first} to ${next - 1}`;
+    const rule = `the rows ${rows} are missing: ${basename(path)} is not there, though a -wal of it is`;
+    throw journalFileMissing(placeIn(path, first), rule);
   }
-  return firsts.toSorted((a, b) => a - b);
+  return firsts;
 }
 
 /**
@@ -132,7 +136,10 @@ export function segmentsIn(directory: string): number[] {
     first !== undefined &&
     name < first &&
     statSync(join(directory, name), { throwIfNoEntry: false })?.size === 0;
-  return segmentsAmong(names.filter((name) => !isOfMoved(name)));
+  return segmentsAmong(
+    names.filter((name) => !isOfMoved(name)),
+    directory,
+  );
 }
 
 /** A whole segment file without `meta`. It is closed again, so everything is in the one file, and synced. */
@@ -204,7 +211,7 @@ function hasSegmentHeader(path: string): boolean {
  * changed.
  */
 export function isUnfinishedSegment(path: string, firstSequence: number): boolean {
-  const where = { file: basename(path), sequence: firstSequence };
+  const where = placeIn(path, firstSequence);
   let connection: Connection | undefined;
   try {
     connection = openForReading(path);
@@ -280,7 +287,7 @@ export class LiveSegment implements Disposable {
   static #createMeta(connection: Connection, path: string, meta: SegmentMeta): void {
     if (pragma(connection, 'user_version') === 0) connection.exec(SCHEMA);
     if (countRows(connection, 'meta') + countRows(connection, 'journal_row') > 0) {
-      const where = { file: basename(path), sequence: meta.firstSequence };
+      const where = placeIn(path, meta.firstSequence);
       throw journalCorrupt(where, 'a new segment is not empty');
     }
     const insert = connection.prepare('INSERT INTO meta VALUES (1, ?, ?, ?, ?, ?, ?)');

@@ -209,7 +209,9 @@ describe('what a crash leaves', () => {
     fillAndClose(at, 3);
     createEmptySegment(at.path(6));
     expect(() => SqliteJournal.open(at.options)).toThrow(
-      corrupt(/segment-000000000006\.sqlite, sequence 6: the rows 4 to 5 .* missing/),
+      corrupt(
+        /segment-000000000004\.sqlite, sequence 4: the rows 4 to 5 are missing: no file has them; segment-000000000004\.sqlite is not there, and segment-000000000001\.sqlite ends with row 3\./,
+      ),
     );
     expect(at.firsts()).toEqual([1, 6]);
   });
@@ -289,12 +291,23 @@ describe('damage', () => {
   });
 
   test.each([
-    { missing: 1, message: /segment-000000000004\.sqlite, sequence 4: the rows 1 to 3/ },
-    { missing: 4, message: /segment-000000000007\.sqlite, sequence 7: the rows 4 to 6/ },
+    {
+      missing: 1,
+      message: /segment-000000000001\.sqlite, sequence 1: the rows 1 to 3 are missing/,
+    },
+    {
+      missing: 4,
+      message: /segment-000000000004\.sqlite, sequence 4: the rows 4 to 6 are missing/,
+    },
   ])('the missing segment $missing is refused', ({ missing, message }) => {
     using at = place();
     fillAndClose(at, 8);
     removeDatabase(at.path(missing));
+    expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(message));
+    // Who reads rows, and does not ask whether segments follow each other.
+    using reader = JournalReader.open(at.options);
+    expect(() => [...reader.rows(1)]).toThrow(corrupt(message));
+    writeFileSync(`${at.path(missing)}-wal`, '');
     expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(message));
   });
 
@@ -341,6 +354,10 @@ describe('damage', () => {
     using at = place();
     fillAndClose(at, 2);
     writeFileSync(`${at.path(3)}-wal`, 'rows');
-    expect(() => SqliteJournal.open(at.options)).toThrow(corrupt(/segment of this WAL is missing/));
+    expect(() => SqliteJournal.open(at.options)).toThrow(
+      corrupt(
+        /segment-000000000003\.sqlite, sequence 3: the rows from 3 on are missing: segment-000000000003\.sqlite is not there, though a -wal of it is/,
+      ),
+    );
   });
 });

@@ -292,10 +292,9 @@ export class SqliteJournal implements Journal {
       this.#assertUsable();
       if (row.sequence === this.#lastSequence) return;
     }
-    throw journalCorrupt(
-      { file: segmentName(this.#reader.firsts.at(-1) ?? 1), sequence: this.#lastSequence },
-      'a row that was durable is missing',
-    );
+    const file = segmentName(this.#reader.firsts.at(-1) ?? 1);
+    const where = { file, sequence: this.#lastSequence, shard: this.#options.shard };
+    throw journalCorrupt(where, 'a row that was durable is missing');
   }
 
   /** For tests and the start of a shard: what SQLite says of its own setting; 2 is FULL. */
@@ -430,12 +429,8 @@ function openCheckUnfinished(
   const last = segmentsIn(directory).at(-1);
   const lastSequence = reader.lastSequence();
   if (last === undefined || last <= lastSequence || reader.hasSegment(last)) return null;
-  const file = segmentName(last);
-  if (last !== lastSequence + 1) {
-    const rule = `the rows ${lastSequence + 1} to ${last - 1} before this segment are missing`;
-    throw journalCorrupt({ file, sequence: last }, rule);
-  }
-  const path = join(directory, file);
+  if (last !== lastSequence + 1) throw reader.rowsMissing(lastSequence + 1, last - 1);
+  const path = join(directory, segmentName(last));
   assert(isUnfinishedSegment(path, last), 'a segment without meta is unfinished');
   return { path };
 }

@@ -19,7 +19,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../engine/assert.ts';
-import { journalCorrupt } from './errors.ts';
+import { journalCorrupt, placeIn } from './errors.ts';
 import { segmentName, segmentsIn } from './segment.ts';
 import { isKeptHeader, WAL_HEADER_BYTES as HEADER_BYTES } from './wal-room.ts';
 
@@ -77,7 +77,7 @@ function checkWal(segment: string, first: number): WalCheckResult | undefined {
     throw error;
   }
   try {
-    const check = new WalCheck(file, first);
+    const check = new WalCheck(file, segment, first);
     if (statSync(segment).size >= PAGE_BYTES_MIN) return check.run();
     check.refuseContent();
     return NOTHING;
@@ -88,6 +88,7 @@ function checkWal(segment: string, first: number): WalCheckResult | undefined {
 
 class WalCheck {
   readonly #file: number;
+  readonly #segment: string;
   readonly #first: number;
   readonly #bytes: number;
   #pageBytes = 0;
@@ -103,8 +104,9 @@ class WalCheck {
   /** Page number of the newest frame of a commit that has not ended; 0 at its beginning. */
   #lastPage = 0;
 
-  constructor(file: number, first: number) {
+  constructor(file: number, segment: string, first: number) {
     this.#file = file;
+    this.#segment = segment;
     this.#first = first;
     this.#bytes = fstatSync(file).size;
   }
@@ -272,7 +274,7 @@ class WalCheck {
   /** The first commit of a segment is its `meta` row, the next one its first sequence, so it is this one or a later one that is meant. */
   #corrupt(rule: string, frame: number): Error {
     const sequence = this.#first + (frame === 0 ? 0 : Math.max(0, this.#commits - 1));
-    return journalCorrupt({ file: `${segmentName(this.#first)}-wal`, sequence }, rule);
+    return journalCorrupt(placeIn(`${this.#segment}-wal`, sequence), rule);
   }
 }
 

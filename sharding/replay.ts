@@ -6,6 +6,7 @@ import { digestText } from '../engine/digest.ts';
 import { Head } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
+import { shardName } from '../persistence/data-directory.ts';
 import { DataDirectoryError, isSegmentArchived } from '../persistence/errors.ts';
 import { JournalReader } from '../persistence/journal-reader.ts';
 import type { Journal, JournalRow } from '../persistence/journal.ts';
@@ -60,8 +61,9 @@ export function replayGroup(
   { machine, group, records, beat }: Omit<ReplayOptions, 'journal'>,
 ): void {
   const { sequence, frame } = row;
+  const { shard } = machine.ledger;
   const defect = group.load(frame, sequence);
-  if (defect !== null) throw damaged(sequence, defect);
+  if (defect !== null) throw damaged({ shard, sequence }, defect);
   records.keep(sequence, frame);
   try {
     machine.want();
@@ -70,18 +72,22 @@ export function replayGroup(
   } catch (error: unknown) {
     if (isSegmentArchived(error)) throw archived(sequence, error);
     // What could never have been journalled: the frame has its checksum, so whoever wrote it had other rules.
-    throw damaged(sequence, `it cannot be executed again (${String(error)})`, error);
+    throw damaged({ shard, sequence }, `it cannot be executed again (${String(error)})`, error);
   }
   const again = group.frame();
   if (again.byteLength !== frame.byteLength || Buffer.compare(again, frame) !== 0) {
-    throw damaged(sequence, 'executed again, the group has another outcome');
+    throw damaged({ shard, sequence }, 'executed again, the group has another outcome');
   }
 }
 
-function damaged(sequence: number, rule: string, cause?: unknown): DataDirectoryError {
+function damaged(
+  { shard, sequence }: { readonly shard: number; readonly sequence: number },
+  rule: string,
+  cause?: unknown,
+): DataDirectoryError {
   return new DataDirectoryError(
     'DATA_DAMAGED',
-    `journal row ${sequence}: ${rule}. The journal was altered, or was written by a version with other rules; bring back a backup.`,
+    `${shardName(shard)}, journal row ${sequence}: ${rule}. The journal was altered, or was written by a version with other rules; bring back a backup.`,
     cause,
   );
 }

@@ -15,7 +15,10 @@ export function checkRows(
   let end = first - 1;
   for (const { sequence, frame } of journal.rows(first, last)) {
     const defect = group.load(frame, sequence);
-    if (defect !== null) throw journalCorrupt({ file: fileOf(view, sequence), sequence }, defect);
+    if (defect !== null) {
+      const where = { file: fileOf(view, sequence), sequence, shard: journal.shard };
+      throw journalCorrupt(where, defect);
+    }
     end = sequence;
   }
   return end;

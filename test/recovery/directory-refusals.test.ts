@@ -64,6 +64,16 @@ async function spawnedInit(directory: string): Promise<Refused> {
 const firstSegment = (directory: string): string =>
   join(shardDirectory(directory, 1), segments(directory, 1)[0]!);
 
+/** What is said of the second segment when it is gone. */
+function gapOf([, missing, next]: readonly string[]): readonly string[] {
+  const first = sequencesOf(missing!);
+  return [
+    `shard-001/${missing!}, sequence ${first}: the rows ${first} to ${sequencesOf(next!) - 1} are missing`,
+    `${missing!} is not there`,
+    'put this file back from a backup or the archive',
+  ];
+}
+
 const sequencesOf = (name: string): number => Number(/\d+/.exec(name)![0]);
 
 interface Case {
@@ -97,7 +107,7 @@ const CASES: readonly Case[] = [
         one.pragma('user_version = 99');
       }),
     code: 3,
-    says: ['segment-000000000001.sqlite', '99'],
+    says: ['shard-001/segment-000000000001.sqlite', '99'],
   },
   {
     what: 'a gap: a segment in the middle is missing',
@@ -106,10 +116,22 @@ const CASES: readonly Case[] = [
       expect(names.length).toBeGreaterThan(2);
       const path = join(shardDirectory(directory, 1), names[1]!);
       for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
-      return [sequencesOf(names[1]!)];
+      return gapOf(names);
     },
     code: 3,
-    says: ['segment-', 'sequence'],
+    says: ['no file has them', 'and segment-000000000001.sqlite ends with row'],
+  },
+  {
+    what: 'a gap: of a segment in the middle only an empty WAL is there',
+    damage: (directory) => {
+      const names = segments(directory, 1);
+      const path = join(shardDirectory(directory, 1), names[1]!);
+      rmSync(path);
+      writeFileSync(`${path}-wal`, '');
+      return gapOf(names);
+    },
+    code: 3,
+    says: ['though a -wal of it is'],
   },
   {
     what: 'a gap: the first segment is missing',
@@ -118,7 +140,7 @@ const CASES: readonly Case[] = [
         rmSync(firstSegment(directory) + end, { force: true });
     },
     code: 3,
-    says: ['segment-', 'the rows 1 to'],
+    says: ['shard-001/segment-000000000001.sqlite, sequence 1: the rows 1 to'],
   },
   {
     what: 'a row that was deleted',
@@ -127,13 +149,13 @@ const CASES: readonly Case[] = [
         one.exec('DELETE FROM journal_row WHERE sequence = 3'),
       ),
     code: 3,
-    says: ['segment-000000000001.sqlite', 'sequence 3'],
+    says: ['shard-001/segment-000000000001.sqlite, sequence 3'],
   },
   {
     what: 'a flipped bit in a frame',
     damage: (directory) => alterSegment(firstSegment(directory), flipBit),
     code: 3,
-    says: ['segment-000000000001.sqlite', 'sequence 2'],
+    says: ['shard-001/segment-000000000001.sqlite, sequence 2'],
   },
   {
     what: 'a timestamp that was altered',
@@ -142,7 +164,7 @@ const CASES: readonly Case[] = [
         one.exec('UPDATE journal_row SET timestamp = timestamp + 2 WHERE sequence = 2'),
       ),
     code: 3,
-    says: ['segment-000000000001.sqlite', 'sequence 2'],
+    says: ['shard-001/segment-000000000001.sqlite, sequence 2'],
   },
   {
     what: 'an outcome that was altered, with a chain of checksums that fits it',
@@ -154,13 +176,13 @@ const CASES: readonly Case[] = [
         },
       }),
     code: 3,
-    says: ['row 4'],
+    says: ['shard-001, journal row 4: executed again'],
   },
   {
     what: 'a file that was cut off',
     damage: (directory) => truncateSync(firstSegment(directory), 5000),
     code: 3,
-    says: ['segment-000000000001.sqlite'],
+    says: ['shard-001/segment-000000000001.sqlite'],
   },
   {
     what: 'the journal of another shard',
@@ -169,7 +191,7 @@ const CASES: readonly Case[] = [
       cpSync(shardDirectory(directory, 0), shardDirectory(directory, 1), { recursive: true });
     },
     code: 3,
-    says: ['segment-', 'shard 0 of 2, not to 1 of 2'],
+    says: ['shard-001/segment-', 'shard 0 of 2, not to 1 of 2'],
   },
   {
     what: 'a shard that is missing',

@@ -103,20 +103,21 @@ const LOSSES: readonly Loss[] = [
     what: 'the first segment, and nothing was ever archived',
     from: () => whole,
     harm: (directory) => void removeSegment(directory, 0, 0),
-    rule: (directory) => `the rows 1 to ${firstsOf(directory, 0)[0]! - 1} before this segment`,
+    rule: (directory) => `the rows 1 to ${firstsOf(directory, 0)[0]! - 1} are missing`,
+    file: 'segment-000000000001.sqlite',
   },
   {
     what: 'the first segment that was not archived',
     from: () => parted,
     harm: (directory) => void removeSegment(directory, 0, 0),
     rule: (directory) =>
-      `the rows ${firstHere()} to ${firstsOf(directory, 0)[0]! - 1} before this segment`,
+      `the rows ${firstHere()} to ${firstsOf(directory, 0)[0]! - 1} are missing: no file has them`,
   },
   {
     what: 'what says which segments were archived',
     from: () => parted,
     harm: (directory) => rmSync(listOf(directory, 0)),
-    rule: () => `the rows 1 to ${firstHere() - 1} before this segment are missing`,
+    rule: () => `the rows 1 to ${firstHere() - 1} are missing: no file has them`,
   },
   {
     what: 'what says which segments were archived, for the one of another shard',

@@ -1,0 +1,56 @@
+/**
+ * Which file is named when a segment is gone: the one that is wanted, with the rows that it had and its shard, and none beside it that is whole. The
+ * tools, and what opens a directory, say the same.
+ */
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TempDirectory } from '../support/cluster.ts';
+import { segments, shardDirectory } from '../support/journal-surgery.ts';
+import { firstsOf, segmentedLedger } from '../support/segmented-ledger.ts';
+import { sycee } from '../support/sycee.ts';
+
+const SHARD = 1;
+
+let made: TempDirectory;
+let whole: string;
+
+beforeAll(async () => {
+  made = new TempDirectory();
+  whole = join(made.path, 'whole');
+  await segmentedLedger(whole);
+});
+afterAll(() => made[Symbol.asyncDispose]());
+
+/** Each of them has to read the rows that are gone. */
+const VERBS: readonly (readonly string[])[] = [
+  ['verify'],
+  ['replay', '--from-start'],
+  ['snapshot'],
+  ['backup'],
+  ['init', '--data'],
+];
+
+test.each([
+  { what: 'all files of a segment', leavesWal: false },
+  { what: 'the file of a segment, and not its empty WAL,', leavesWal: true },
+])('$what in the middle: it is named, with its rows and its shard', async ({ leavesWal }) => {
+  await using own = new TempDirectory();
+  const directory = join(own.path, 'ledger');
+  cpSync(whole, directory, { recursive: true });
+  const name = segments(directory, SHARD)[1]!;
+  const [, first, next] = firstsOf(directory, SHARD);
+  const path = join(shardDirectory(directory, SHARD), name);
+  for (const end of ['', '-wal', '-shm']) rmSync(path + end, { force: true });
+  if (leavesWal) writeFileSync(`${path}-wal`, '');
+  const frame = leavesWal ? [] : [['inspect', '--frame', `${SHARD}:${first}`]];
+  for (const verb of [...VERBS, ...frame]) {
+    const places = verb[0] === 'backup' ? [directory, join(own.path, 'backup')] : [directory];
+    const ran = await sycee(...verb, ...places);
+    const said = `${ran.out}\n${ran.log}`;
+    expect({ code: ran.code, said }).toMatchObject({ code: 3 });
+    expect(said).toContain(`the rows ${first} to ${next! - 1} are missing`);
+    expect(said).toContain(`${name} is not there`);
+    expect(said).toMatch(new RegExp(`shard[- ](00)?${SHARD}[/, ]+${name.replace('.', '\\.')}`));
+  }
+});

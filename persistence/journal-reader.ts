@@ -142,6 +142,10 @@ export class JournalReader implements Disposable {
     return this.#firsts;
   }
 
+  get identity(): JournalIdentity {
+    return this.#options;
+  }
+
   get shard(): number {
     return this.#options.shard;
   }

@@ -1,9 +1,9 @@
 /** Turns a moment into the last row of each shard that belongs to it. */
-import { SnapshotError } from '../persistence/errors.ts';
+import { DataDirectoryError, SnapshotError } from '../persistence/errors.ts';
 import { readOwnManifest } from '../persistence/snapshot-manifest.ts';
 import type { Capture, CapturedShard } from './capture.ts';
 import { formatTime, type Moment } from './moment.ts';
-import { firstAtHand } from './snapshot-start.ts';
+import { firstAtHand, rowsAway } from './snapshot-start.ts';
 import { UsageError } from './usage.ts';
 
 /** A moment that is not said is the end. */
@@ -46,9 +46,9 @@ function sequenceAt(
     const range = { before: first - 1, last };
     const found = lastUpTo((sequence) => journal.timestamp(sequence), range, time);
     if (found >= first || first === 1 || isUpTo(captured, found, time)) return found;
-    throw new UsageError(
-      `${flag} is before sequence ${first}, with which the journal of shard ${shard} begins here: say with --archive where the segments before it are`,
-    );
+    const { code, message } = rowsAway(journal, first, 'or name a later moment');
+    const when = `${flag} ${formatTime(time)} is before sequence ${first}`;
+    throw new DataDirectoryError(code, `shard ${shard}: ${when}, and ${message}`);
   }
   if (moment.sequence > last) {
     throw new UsageError(

@@ -5,8 +5,10 @@
 import { existsSync } from 'node:fs';
 import type { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
+import { archiveDirectory, ArchivedSegments } from '../persistence/archived-segments.ts';
 import { DataDirectoryError } from '../persistence/errors.ts';
 import type { JournalReader } from '../persistence/journal-reader.ts';
+import { segmentName } from '../persistence/segment.ts';
 import type { SnapshotFiles } from '../persistence/snapshot-manifest.ts';
 import type { LoadedSnapshot } from '../persistence/snapshot-store.ts';
 import { recoverState } from '../sharding/recovery.ts';
@@ -36,7 +38,7 @@ export function replayStart(options: StartOptions): ReplayStart {
   const { shard, shards, seed } = task;
   if (candidates.length === 0) {
     const first = firstAtHand(journal);
-    if (first > 1) throw rowsMissing(first, journal);
+    if (first > 1) throw rowsAway(journal, first, 'or name a moment that a snapshot covers');
     return { machine: new StateMachine({ shard, shards, seed }, group), sequence: 0, links: null };
   }
   const loaded = recoverState({
@@ -74,9 +76,28 @@ export function firstAtHand(journal: JournalReader): number {
   return away === -1 ? journal.firstSequence : (firsts[away + 1] ?? journal.lastSequence() + 1);
 }
 
-function rowsMissing(first: number, { archived }: JournalReader): DataDirectoryError {
-  return new DataDirectoryError(
-    archived === undefined ? 'DATA_DAMAGED' : 'DATA_ARCHIVED',
-    `the rows 1 to ${first - 1} are not here, and have to be read: say with --archive where their segments are, or name a moment that a snapshot covers`,
+/** Rows before the first one at hand are asked for: which files have them, and where those should be. */
+export function rowsAway(journal: JournalReader, first: number, or = ''): DataDirectoryError {
+  const { archived, directory } = journal;
+  const listed = ArchivedSegments.read(directory, journal.identity) ?? archived;
+  const rows = `the rows 1 to ${first - 1} are not here, and have to be read`;
+  const todo = `say with --archive where they are now${or === '' ? '' : `, ${or}`}`;
+  if (listed === undefined) {
+    const rule = `${rows}, and no archived.json says where their segments are: ${todo}`;
+    return new DataDirectoryError('DATA_DAMAGED', rule);
+  }
+  const away = listed.segments.filter((one) => one.first < first && !isAtHand(journal, one.first));
+  const names = [away[0], away.length > 1 ? away.at(-1) : undefined].flatMap((one) =>
+    one === undefined ? [] : [segmentName(one.first)],
   );
+  const place = archiveDirectory(listed.archive, listed.identity);
+  return new DataDirectoryError(
+    'DATA_ARCHIVED',
+    `${rows}. Wanted: ${names.join(' to ')}, by archived.json in ${place}. Mount the archive, or ${todo}.`,
+  );
+}
+
+function isAtHand(journal: JournalReader, first: number): boolean {
+  if (!journal.hasSegment(first)) return false;
+  return !journal.isArchived(first) || existsSync(journal.path(first));
 }

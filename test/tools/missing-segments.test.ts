@@ -2,12 +2,12 @@
  * Which file is named when a segment is gone: the one that is wanted, with the rows that it had and its shard, and none beside it that is whole. The
  * tools, and what opens a directory, say the same.
  */
-import { cpSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TempDirectory } from '../support/cluster.ts';
-import { segments, shardDirectory } from '../support/journal-surgery.ts';
-import { firstsOf, segmentedLedger } from '../support/segmented-ledger.ts';
+import { readMeta, segments, shardDirectory } from '../support/journal-surgery.ts';
+import { archiveSegments, firstsOf, segmentedLedger } from '../support/segmented-ledger.ts';
 import { sycee } from '../support/sycee.ts';
 
 const SHARD = 1;
@@ -53,4 +53,40 @@ test.each([
     expect(said).toContain(`${name} is not there`);
     expect(said).toMatch(new RegExp(`shard[- ](00)?${SHARD}[/, ]+${name.replace('.', '\\.')}`));
   }
+});
+
+test('a replay of what is in segments that are away names them, and the place that archived.json says', async () => {
+  await using own = new TempDirectory();
+  const directory = join(own.path, 'ledger');
+  const archive = join(own.path, 'archive');
+  cpSync(whole, directory, { recursive: true });
+  archiveSegments(directory, archive, 2);
+  renameSync(archive, `${archive}-away`);
+  const { clusterId } = readMeta(directory);
+  const [, second] = firstsOf(whole, SHARD);
+  const [here] = firstsOf(directory, SHARD);
+  const last = segments(whole, SHARD)[1]!;
+  const wanted =
+    `the rows 1 to ${here! - 1} are not here, and have to be read. Wanted: segment-000000000001.sqlite to ${last}, ` +
+    `by archived.json in ${join(archive, clusterId, `shard-00${SHARD}`)}.`;
+  const only = ['--shard', String(SHARD)];
+  for (const asked of [
+    ['--from-start'],
+    ['--account', '3'],
+    ['--to', String(second)],
+    ['--to', '2020-01-01'],
+    ['--from', '2020-01-01'],
+  ]) {
+    const ran = await sycee('replay', directory, ...only, ...asked);
+    expect(ran).toMatchObject({ code: 1, out: '' });
+    expect(ran.log).toContain(wanted);
+    expect(ran.log).toMatch(/^sycee: shard 1\b/);
+    expect(ran.log).not.toContain('--help');
+  }
+  // The first one is at hand again.
+  const there = join(archive, clusterId, `shard-00${SHARD}`);
+  cpSync(`${archive}-away`, archive, { recursive: true });
+  rmSync(join(there, last));
+  const { log } = await sycee('replay', directory, ...only, '--from-start');
+  expect(log).toContain(`Wanted: ${last}, by archived.json in ${there}.`);
 });

@@ -109,7 +109,7 @@ const OPTIONS = [
   {
     name: 'reserve-mib',
     preset: '256',
-    hint: 'MiB of the disk kept free, then storage_full; 0 for none',
+    hint: 'MiB of the disk kept free, then storage_full; 0: none, a full disk stops shards',
     parse: whole(0, 2 ** 30),
   },
   {

@@ -71,6 +71,10 @@ export class BackupError extends Error {
   }
 }
 
+export function isDiskFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'SQLITE_FULL'].includes(String((error as { code?: unknown }).code));
+}
+
 /** A backup within its directory, or the other way round, would be copied, or moved aside, together with it. */
 export function expectApart(one: string, other: string): void {
   if (!isWithin(one, other) && !isWithin(other, one)) return;

@@ -86,15 +86,20 @@ export class ShardSource implements Disposable {
   }
 
   damaged(rule: string): BackupError {
-    return new BackupError(
-      `the backup is damaged: ${this.directory}: ${rule}. Put a whole copy of it back there, or take another backup.`,
-      3,
-    );
+    return damagedBackup(this.directory, rule);
   }
 
   [Symbol.dispose](): void {
     this.journal.close();
   }
+}
+
+/** `directory`: of the shard in the backup. */
+export function damagedBackup(directory: string, rule: string): BackupError {
+  return new BackupError(
+    `the backup is damaged: ${directory}: ${rule}. Put a whole copy of it back there, or take another backup.`,
+    3,
+  );
 }
 
 export function openSources(

@@ -5,11 +5,15 @@
  * `sycee.json` is written last, so that what was cut off cannot be served from, and is begun anew by the next try: `restoring.json` says that
  * what lies there is only half of a restore. A directory that is in the way is refused, or with `force` moved aside as a whole; it is never
  * changed. Every row that was copied is checked again where it lies now.
+ *
+ * A restore that fails behind that point puts back what it has moved aside: what it has made is taken away, its mark last, and the directory has its
+ * name again. Killed in between, that name is free or the mark is in it, and what was moved aside is whole under the name that was said.
  */
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkCopy } from '../persistence/archiver.ts';
 import { shardName, takeLock } from '../persistence/data-directory.ts';
+import { JournalError } from '../persistence/errors.ts';
 import {
   copyFile,
   makeDirectory,
@@ -27,13 +31,21 @@ import {
   type BackupSegment,
   expectApart,
   expectDirectory,
+  isDiskFull,
   marksOf,
   readManifest,
 } from './manifest.ts';
-import { cutAt, openSources, planOf, type ShardPlan, type ShardSource } from './restore-plan.ts';
+import {
+  cutAt,
+  damagedBackup,
+  openSources,
+  planOf,
+  type ShardPlan,
+  type ShardSource,
+} from './restore-plan.ts';
 
 /** Durable steps on the way, for tests. */
-export type RestoreStep = 'aside' | 'marked' | 'segment' | 'file' | 'whole';
+export type RestoreStep = 'aside' | 'marked' | 'segment' | 'file' | 'cleared' | 'whole';
 
 export interface RestoreOptions {
   readonly backup: string;
@@ -78,26 +90,96 @@ export function restoreBackup(options: RestoreOptions): RestoreDone {
     throw new BackupError(`There is no backup at ${backup}: it has no backup.json.`, 1);
   }
   using stack = new DisposableStack();
-  const sources = openSources(backup, manifest, stack);
-  const cut = cutAt(sources, options.to);
   const log = options.log ?? (() => undefined);
-  const plans = sources.map((source, k) => planOf(source, cut[k]!, log));
+  const { sources, plans } = lookAt(backup, manifest, { to: options.to, log, stack });
   const aside = isFree ? undefined : moveAside(directory);
   if (aside !== undefined) {
     options.onAside?.(aside);
     onStep('aside');
   }
-  begin(directory);
-  onStep('marked');
-  for (const [k, plan] of plans.entries()) {
-    new ShardRestore(sources[k]!, directory, onStep).copy(plan);
+  try {
+    begin(directory);
+    onStep('marked');
+    for (const [k, plan] of plans.entries()) {
+      new ShardRestore(sources[k]!, directory, onStep).copy(plan);
+    }
+    // The one beside the directory knows of what was there before, and would refuse an older state.
+    resetWitness(directory);
+    finish(directory, manifest);
+  } catch (error: unknown) {
+    throw halfWay(directory, aside, { error, onStep });
   }
-  // The one beside the directory knows of what was there before, and would refuse an older state.
-  resetWitness(directory);
-  finish(directory, manifest);
   onStep('whole');
   const shards = plans.map(({ shard, sequence, timestamp }) => ({ shard, sequence, timestamp }));
   return { shards, aside };
+}
+
+interface Looked {
+  readonly sources: readonly ShardSource[];
+  readonly plans: readonly ShardPlan[];
+}
+
+/** Everything that shows before anything is changed. */
+function lookAt(
+  backup: string,
+  manifest: BackupManifest,
+  {
+    to,
+    log,
+    stack,
+  }: {
+    readonly to: bigint | undefined;
+    readonly log: (line: string) => void;
+    readonly stack: DisposableStack;
+  },
+): Looked {
+  try {
+    const sources = openSources(backup, manifest, stack);
+    const cut = cutAt(sources, to);
+    return { sources, plans: sources.map((source, k) => planOf(source, cut[k]!, log)) };
+  } catch (error: unknown) {
+    if (!(error instanceof JournalError) || error.damage?.shard === undefined) throw error;
+    const { shard, file, sequence, rule } = error.damage;
+    throw damagedBackup(join(backup, shardName(shard)), `${file}, sequence ${sequence}: ${rule}`);
+  }
+}
+
+/** What the caller is told when a restore has failed behind the point at which the way was free. */
+function halfWay(
+  directory: string,
+  aside: string | undefined,
+  { error, onStep }: { readonly error: unknown; readonly onStep: (step: RestoreStep) => void },
+): Error {
+  const { exitCode } = error as { readonly exitCode?: unknown };
+  const what = error instanceof Error ? error.message : String(error);
+  const why = isDiskFull(error)
+    ? 'There is no room on the disk that the restore goes to. Make room, and run the same command again.'
+    : /[.!]$/.test(what)
+      ? what
+      : `${what}.`;
+  let now: string;
+  if (aside === undefined) {
+    now = `At ${directory} is half a restore now, which no start takes: the next restore begins it anew, or remove it.`;
+  } else {
+    try {
+      putBack(directory, aside, onStep);
+      now = `What was at ${directory} is there again, as it was.`;
+    } catch (problem: unknown) {
+      now =
+        `At ${directory} is at most half a restore now, which no start takes. What was there is ${aside}, and could not be put back (${String(problem)}): ` +
+        `rm -rf ${directory} && mv ${aside} ${directory}`;
+    }
+  }
+  return new BackupError(`${why} ${now}`, exitCode === 3 ? 3 : 1, error);
+}
+
+function putBack(directory: string, aside: string, onStep: (step: RestoreStep) => void): void {
+  if (existsSync(directory)) {
+    removeAllBut(directory, MARKER_NAME);
+    rmSync(directory, { recursive: true });
+  }
+  onStep('cleared');
+  moveDurably(aside, directory);
 }
 
 /** Whether nothing is there but what an earlier try has left, with a full disk perhaps not even its mark. Refuses what is in the way. */
@@ -138,9 +220,12 @@ function mayBeOpen(directory: string): boolean {
 function begin(directory: string): void {
   makeDirectory(directory);
   placeFile(join(directory, MARKER_NAME), '{"format":1}\n');
+  removeAllBut(directory, MARKER_NAME, 'lost+found');
+}
+
+function removeAllBut(directory: string, ...kept: readonly string[]): void {
   for (const name of readdirSync(directory)) {
-    if (name === MARKER_NAME || name === 'lost+found') continue;
-    rmSync(join(directory, name), { recursive: true });
+    if (!kept.includes(name)) rmSync(join(directory, name), { recursive: true });
   }
 }
 
@@ -161,7 +246,29 @@ class ShardRestore {
     this.#onStep = onStep;
   }
 
-  copy({ sequence, segments, files, archived }: ShardPlan): void {
+  copy(plan: ShardPlan): void {
+    try {
+      this.#copy(plan);
+    } catch (error: unknown) {
+      throw this.#blame(error);
+    }
+  }
+
+  /** A row that is wrong in the copy is wrong in the backup; if it is not, the disk of the copy is to be looked at. */
+  #blame(error: unknown): unknown {
+    if (!(error instanceof JournalError) || error.damage === undefined) return error;
+    const { file, sequence, rule } = error.damage;
+    const what = `${file}, sequence ${sequence}: ${rule}`;
+    try {
+      this.#source.journal.read(sequence);
+    } catch {
+      return this.#source.damaged(what);
+    }
+    const message = `the copy is damaged, and the backup is not: ${this.#to}: ${what}. Check that disk.`;
+    return new BackupError(message, 3, error);
+  }
+
+  #copy({ sequence, segments, files, archived }: ShardPlan): void {
     makeDirectory(this.#to);
     const { shard, identity } = this.#source;
     let marks = this.#source.marks();

@@ -2,6 +2,7 @@
 import { formatTime } from '../tools/moment.ts';
 import { UsageError } from '../tools/usage.ts';
 import { makeBackup } from './backup.ts';
+import { isDiskFull } from './manifest.ts';
 import { parseBackup, parseRestore } from './options.ts';
 import { restoreBackup } from './restore.ts';
 
@@ -104,10 +105,6 @@ function refusal(verb: string, output: BackupOutput, error: unknown): number {
   if (code === 'SEGMENT_ARCHIVED') return 1;
   if (typeof exitCode === 'number') return exitCode;
   return code === 'JOURNAL_CORRUPT' ? 3 : 1;
-}
-
-function isDiskFull(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT', 'SQLITE_FULL'].includes(String((error as { code?: unknown }).code));
 }
 
 const fullSentence = (verb: string): string =>

@@ -3,15 +3,7 @@
  * together, and a kill at any step leaves the backup before it, or a directory that cannot be started half restored. SEED=n draws another load.
  */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32 } from 'node:zlib';
@@ -261,17 +253,29 @@ test('a damaged backup is refused, and what is no backup', async () => {
   writeFileSync(segment, bytes);
   expect(sycee('restore', target, join(at.path, 'two')).status).toBe(3);
   expect(existsSync(join(at.path, 'two', 'sycee.json'))).toBe(false);
-  // The damage shows only after the way was made: then it is said where everything is.
+  // The damage shows only after the way was made: what was there is put back.
+  const before = contents(at.directory);
   const forced = sycee('restore', target, at.directory, '--force');
   expect(forced.status).toBe(3);
-  const aside = /what was at \S+ is now (\S+), unchanged/.exec(forced.stderr)![1]!;
-  expect(existsSync(join(aside, 'sycee.json'))).toBe(true);
-  expect(sycee('init', '--data', at.directory)).toMatchObject({
+  expect(forced.stderr).toMatch(
+    /the backup is damaged: \S+backup\/shard-001: segment-\d+\.sqlite, sequence \d+: the row does not match its checksum\. Put a whole copy .* is there again, as it was\.\n$/,
+  );
+  expect(forced.stderr).not.toContain('Nothing was changed');
+  expect(contents(at.directory)).toEqual(before);
+  expect(readdirSync(at.path).filter((name) => name.includes('.before-'))).toEqual([]);
+  const half = sycee('restore', target, join(at.path, 'two'));
+  expect(half.stderr).toMatch(/two is half a restore now, which no start takes/);
+  expect(sycee('init', '--data', join(at.path, 'two'))).toMatchObject({
     status: 3,
     stderr: expect.stringContaining('Run ./sycee restore again'),
   });
-  rmSync(at.directory, { recursive: true });
-  renameSync(aside, at.directory);
+  // Killed while it is put back: it is whole, where it was said that it is.
+  const moved = { backup: target, directory: at.directory, force: true };
+  expect(killAt('restoreBackup', moved, 'cleared', 1)).toBe('SIGKILL');
+  const aside = readdirSync(at.path).find((name) => name.includes('.before-'))!;
+  expect(existsSync(at.directory)).toBe(false);
+  renameSync(join(at.path, aside), at.directory);
+  expect(contents(at.directory)).toEqual(before);
   expect(sycee('restore', at.directory, join(at.path, 'three')).status).toBe(1);
   expect(sycee('backup', at.directory, join(at.directory, 'backup')).status).toBe(1);
   expect(sycee('backup', at.directory).status).toBe(2);

@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { makeBackup } from '../../backup/backup.ts';
 import { readManifest, writeManifest } from '../../backup/manifest.ts';
-import { restoreBackup } from '../../backup/restore.ts';
+import { restoreBackup, type RestoreStep } from '../../backup/restore.ts';
 import { TempDirectory } from '../support/cluster.ts';
 import { liveShortly, transfersOf, withLedger } from '../support/short-lives.ts';
 
@@ -131,12 +131,14 @@ test.for<{ what: string; spoil: (backup: string) => void; sentence: RegExp }>([
   {
     what: 'a segment that is cut off',
     spoil: (backup) => truncateSync(join(backup, SHARD, FIRST), 8192),
-    sentence: /segment-000000000001\.sqlite, sequence \d+/,
+    sentence:
+      /the backup is damaged: \S+whole\/shard-000: segment-000000000001\.sqlite, sequence \d+: /,
   },
   {
     what: 'a segment in the place of another one',
     spoil: (backup) => cpSync(join(backup, SHARD, lastSegment(backup)), join(backup, SHARD, FIRST)),
-    sentence: /segment-000000000001\.sqlite, sequence 1/,
+    sentence:
+      /the backup is damaged: \S+whole\/shard-000: segment-000000000001\.sqlite, sequence 1: /,
   },
   {
     what: 'a gap between segments',
@@ -196,4 +198,32 @@ test('a file where a directory is meant is refused with a sentence', async () =>
   expect(sycee('restore', at('whole'), at('file'))).toMatchObject(refusal);
   expect(sycee('restore', at('whole'), at('file'), '--force')).toMatchObject(refusal);
   expect(readFileSync(at('file'), 'utf8')).toBe('kept');
+});
+
+test('a restore that fails half way says why, and where what was there is now', async () => {
+  await using place = new TempDirectory();
+  const at = copyOf(place);
+  const restore = (onStep: (step: RestoreStep) => void) => (): unknown =>
+    restoreBackup({ backup: at('whole'), directory: at('data'), force: true, onStep });
+  const isThereAgain = 'data is there again, as it was\\.$';
+  const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
+  const failAt =
+    (...steps: readonly RestoreStep[]) =>
+    (step: RestoreStep): void => {
+      if (steps.includes(step)) throw full;
+    };
+  expect(restore(failAt('segment'))).toThrow(new RegExp(`^There is no room .*${isThereAgain}`));
+  expect(restore(failAt('file'))).toThrow(new RegExp(isThereAgain));
+  const spoilCopy = (step: RestoreStep): void => {
+    if (step === 'file') truncateSync(join(at('data'), SHARD, FIRST), 5000);
+  };
+  expect(restore(spoilCopy)).toThrow(
+    new RegExp(
+      `^the copy is damaged, and the backup is not: .*Check that disk\\..*${isThereAgain}`,
+    ),
+  );
+  expect(await transfersIn(at('data'))).toEqual([1n, 2n, 3n, 4n, 5n]);
+  expect(restore(failAt('segment', 'cleared'))).toThrow(
+    /What was there is (\S+data\.before-\S+), and could not be put back .*: rm -rf (\S+data) && mv \1 \2$/,
+  );
 });

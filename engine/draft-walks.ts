@@ -27,8 +27,11 @@ const LEGS_KEPT = 8;
 export interface Draft {
   number: number;
   kind: BatchKind;
+  /** Where it goes, and where it was to go when it began. */
   pathLow: number;
   pathHigh: number;
+  firstLow: number;
+  firstHigh: number;
   /** Thin rows. */
   readonly events: WordList;
   readonly marks: WordList;
@@ -36,6 +39,8 @@ export interface Draft {
   readonly requests: WordList;
   readonly load: WalkLoad;
   rows: number;
+  /** Of them those that have joined it for a key of theirs. */
+  sharing: number;
 }
 
 interface DraftParts {
@@ -173,7 +178,8 @@ export class DraftWalks {
     if (!hasRoom(draft, kind, n)) return false;
     const { low, high } = this.#path;
     const isCovered = ((low & ~draft.pathLow) | (high & ~draft.pathHigh)) === 0;
-    if (!isCovered && draft.rows > WALK_GROWS_EVENTS_MAX) return false;
+    if (!isCovered && !isShared(draft)) return false;
+    draft.sharing += n;
     draft.pathLow = (draft.pathLow | low) >>> 0;
     draft.pathHigh = (draft.pathHigh | high) >>> 0;
     return true;
@@ -191,17 +197,23 @@ export class DraftWalks {
       kind,
       pathLow: 0,
       pathHigh: 0,
+      firstLow: 0,
+      firstHigh: 0,
       events: new WordList(),
       marks: new WordList(),
       requests: new WordList(),
       load: new WalkLoad(this.#parts),
       rows: 0,
+      sharing: 0,
     };
     draft.number = ++this.begun;
     draft.kind = kind;
     draft.pathLow = path.low;
     draft.pathHigh = path.high;
+    draft.firstLow = path.low;
+    draft.firstHigh = path.high;
     draft.rows = 0;
+    draft.sharing = 0;
     for (const list of [draft.events, draft.marks, draft.requests]) list.length = 0;
     draft.load.clear();
     assert(draft.number < IN_TABLE, 'walk numbers fit into a word');
@@ -263,7 +275,17 @@ function hasRoom(draft: Draft, kind: BatchKind, n: number): boolean {
   return draft.kind === kind && draft.rows + n <= WALK_EVENTS_MAX;
 }
 
-/** The same for events that have this path. */
+/** The same for events that have this path: where it goes, or was to go before it became longer. */
 function fits(draft: Draft, kind: BatchKind, n: number, { low, high }: Path): boolean {
-  return draft.pathLow === low && draft.pathHigh === high && hasRoom(draft, kind, n);
+  const isPath = draft.pathLow === low && draft.pathHigh === high;
+  const isFirst = draft.firstLow === low && draft.firstHigh === high;
+  return (isPath || isFirst) && hasRoom(draft, kind, n);
+}
+
+/**
+ * Whether a draft is of events that mostly share keys, and so may go a longer way for one more: they would go one after the other otherwise. Where
+ * accounts are shared by chance, many would go a long way for one.
+ */
+function isShared({ rows, sharing }: Draft): boolean {
+  return rows <= WALK_GROWS_EVENTS_MAX && (sharing + 1) * 2 >= rows;
 }

@@ -1,5 +1,5 @@
 /** One run of the bench as a process of its own, with the code of its checkout: whoever runs many learns from each its report, and no more. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -24,6 +24,8 @@ export type RunEnd =
   | { readonly type: 'report'; readonly report: AnyReport }
   | { readonly type: 'failed'; readonly why: string };
 
+const living = new Set<ChildProcess>();
+
 /** Ended before its end, a run has time to put its data away. */
 const KILL_MS = 10_000;
 
@@ -36,7 +38,10 @@ export async function runBenchProcess(
   const child = spawn(process.execPath, [cli, 'bench', ...command, '--json'], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'inherit'],
+    // Its own process group: an interrupt from the terminal reaches this process alone, which passes it on once.
+    detached: true,
   });
+  living.add(child);
   let late: NodeJS.Timeout | undefined;
   const end = (): void => {
     child.kill('SIGTERM');
@@ -49,7 +54,13 @@ export async function runBenchProcess(
   const [code, name] = (await closed) as [number | null, string | null];
   signal?.removeEventListener('abort', end);
   clearTimeout(late);
+  living.delete(child);
   const last = out.trimEnd().split('\n').at(-1) ?? '';
   if (code === 0) return { type: 'report', report: JSON.parse(last) as AnyReport };
   return { type: 'failed', why: `it ended with ${code ?? name ?? 'nothing'}` };
+}
+
+/** Does not wait: a run that was asked to end already throws away what it has. */
+export function endRuns(): void {
+  for (const child of living) child.kill('SIGTERM');
 }

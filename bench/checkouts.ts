@@ -4,7 +4,8 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, link, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFile, link, mkdir, readdir, readFile, symlink } from 'node:fs/promises';
 import { readlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -34,8 +35,8 @@ export class Checkouts {
     this.#root = root;
   }
 
-  static async make(): Promise<Checkouts> {
-    return new Checkouts(await mkdtemp(path.join(tmpdir(), 'sycee-compare-')));
+  static make(): Checkouts {
+    return new Checkouts(mkdtempSync(path.join(tmpdir(), 'sycee-compare-')));
   }
 
   /** The directory of a commit, with its packages. */
@@ -55,9 +56,10 @@ export class Checkouts {
     return directory;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Without a promise, for whoever is interrupted twice. */
+  [Symbol.dispose](): void {
     for (const directory of this.#made) git(['worktree', 'remove', '--force', directory]);
-    await rm(this.#root, { recursive: true, force: true });
+    rmSync(this.#root, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 

@@ -4,8 +4,10 @@
  */
 import { parseArgs } from 'node:util';
 import { findNatsServer } from '../lib/nats-server.ts';
+import { endRuns } from './bench-process.ts';
 import { Checkouts, commitNamed, isChanged } from './checkouts.ts';
 import { type Compared, compareInTurns, numberText, reported, splitAtDashes } from './compare.ts';
+import { Interrupt } from './interrupt.ts';
 import { UsageError } from './options.ts';
 import { spreadText, tableOf } from './table.ts';
 
@@ -110,26 +112,24 @@ interface Verdict {
 export async function compareCommits(asked: CommitComparison): Promise<number> {
   const { before, after, rounds, threshold } = asked;
   if (isChanged()) console.error('changes that are not committed take no part');
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  try {
-    await using checkouts = await Checkouts.make();
-    const directories = [await checkouts.add('base', before), await checkouts.add('head', after)];
-    const verdicts: Verdict[] = [];
-    for (const command of asked.commands) {
-      console.error(`${command.join(' ')}:`);
-      const [from, to] = directories.map((directory) => ({ directory, command }));
-      const compared = await compareInTurns({ before: from!, after: to!, rounds }, stop.signal);
-      if (compared === undefined) return 1;
-      verdicts.push(verdictOf(command, compared, threshold));
-    }
-    console.log(textOf(verdicts, threshold));
-    if (asked.json) console.log(JSON.stringify(documentOf(asked, verdicts)));
-    return verdicts.every(({ passes }) => passes) ? 0 : 1;
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  using stop = new Interrupt();
+  using checkouts = Checkouts.make();
+  stop.onSecond = (): void => {
+    endRuns();
+    checkouts[Symbol.dispose]();
+  };
+  const directories = [await checkouts.add('base', before), await checkouts.add('head', after)];
+  const verdicts: Verdict[] = [];
+  for (const command of asked.commands) {
+    console.error(`${command.join(' ')}:`);
+    const [from, to] = directories.map((directory) => ({ directory, command }));
+    const compared = await compareInTurns({ before: from!, after: to!, rounds }, stop.signal);
+    if (compared === undefined) return 1;
+    verdicts.push(verdictOf(command, compared, threshold));
   }
+  console.log(textOf(verdicts, threshold));
+  if (asked.json) console.log(JSON.stringify(documentOf(asked, verdicts)));
+  return verdicts.every(({ passes }) => passes) ? 0 : 1;
 }
 
 export function verdictOf(

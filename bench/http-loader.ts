@@ -2,10 +2,10 @@
  * The load generator for HTTP as its parent sees it: a child process that is asked for slices, and in the end for what it has sent, which goes
  * into the books.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { Books } from './books.ts';
+import { endChild, isLiving, startChild } from './children.ts';
 import {
   type LoadRequest,
   type LoadSetup,
@@ -18,7 +18,7 @@ import {
 } from './http-load.ts';
 import type { BenchOptions } from './options.ts';
 import { CODE, LEDGER } from './slots.ts';
-import { endChild, type Target } from './target.ts';
+import type { Target } from './target.ts';
 import type { RingOptions, SlotSource, Workload, WorkloadOptions } from './workload.ts';
 
 const REASK_DEADLINE_MS = 30_000;
@@ -58,6 +58,9 @@ export class HttpLoader {
     const child = startChild('./http-load.ts', [JSON.stringify(setup)]);
     try {
       await answer(child);
+      // Whoever waits for a slice learns that it ended. Asked for one more, it has ended already.
+      run.signal.addEventListener('abort', () => void endChild(child), { once: true });
+      run.signal.throwIfAborted();
       return new HttpLoader(run, child);
     } catch (error: unknown) {
       await endChild(child);
@@ -149,12 +152,6 @@ function partiesOf(workload: Workload, ring: SlotSource, pair: number) {
   };
 }
 
-export function startChild(file: string, argv: readonly string[]): ChildProcess {
-  return fork(fileURLToPath(new URL(file, import.meta.url)), [...argv], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-}
-
 export async function ask<T>(child: ChildProcess, request: LoadRequest): Promise<T> {
   const pending = answer<T>(child);
   child.send(request);
@@ -163,7 +160,7 @@ export async function ask<T>(child: ChildProcess, request: LoadRequest): Promise
 
 /** The next message of a child; rejects when it ends instead. */
 export async function answer<T>(child: ChildProcess): Promise<T> {
-  if (child.exitCode !== null) throw new Error('a child process of the bench has ended');
+  if (!isLiving(child)) throw new Error('a child process of the bench has ended');
   const stop = new AbortController();
   try {
     const message = once(child, 'message', { signal: stop.signal }).then(([first]) => first as T);

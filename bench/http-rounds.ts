@@ -2,11 +2,11 @@
  * HTTP: the ledger and a bare echo server under the same load generator, in turns, so that both see the same machine. The parent of the
  * three children; all of them are ended here.
  */
+import { endChild, startChild } from './children.ts';
 import type { Slice } from './http-load.ts';
-import { HttpLoader, type HttpRun, answer, startChild } from './http-loader.ts';
+import { HttpLoader, type HttpRun, answer } from './http-loader.ts';
 import { combined, type Runs, warmAndMeasure } from './runs.ts';
 import type { Bench, Measured } from './scenario.ts';
-import { endChild } from './target.ts';
 
 /** Where no repeats are asked for, the measured time is divided into seconds, and these are so many at least: a machine that changes is in both alike. */
 const ROUNDS_MIN = 3;

@@ -10,14 +10,14 @@ import Database from 'better-sqlite3';
 import { LatencyHistogram } from '../lib/histogram.ts';
 import { findNatsServer, startNatsServer } from '../lib/nats-server.ts';
 import { Prng } from '../lib/prng.ts';
+import { endChild, startChild } from './children.ts';
 import { type Figures, rounded } from './figures.ts';
 import type { Slice } from './http-load.ts';
-import { answer, ask, startChild } from './http-loader.ts';
+import { answer, ask } from './http-loader.ts';
 import { commitOf, machineOf } from './report.ts';
 import type { Finished } from './run.ts';
-import type { ScenarioContext } from './scenario.ts';
+import { INTERRUPTED, type ScenarioContext } from './scenario.ts';
 import { figuresTable } from './table.ts';
-import { endChild } from './target.ts';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -53,7 +53,7 @@ export async function limits(context: ScenarioContext): Promise<Finished> {
     say(`probing ${name}`);
     figures = { ...figures, ...(await probe()) };
   }
-  const complaints = context.signal.aborted ? ['the run was interrupted'] : [];
+  const complaints = context.signal.aborted ? [INTERRUPTED] : [];
   const report = {
     scenario: 'limits',
     seconds,
@@ -62,7 +62,10 @@ export async function limits(context: ScenarioContext): Promise<Finished> {
     machine: machineOf(),
     commit: commitOf(),
   };
-  return { report, text: complaints[0] ?? figuresTable('limit', figures) };
+  return {
+    report,
+    text: complaints.map((one) => `not verified: ${one}`)[0] ?? figuresTable('limit', figures),
+  };
 }
 
 /** Nanoseconds of a read that the next one waits for, and of reads that do not wait for each other; copies; checksums. */

@@ -146,7 +146,7 @@ export function formatReport(report: BenchReport): string {
     ['durability', report.durability],
     ['verified', report.verified ? 'yes' : 'NO'],
   ];
-  for (const complaint of report.complaints ?? []) rows.push(['', complaint]);
+  for (const complaint of report.complaints ?? []) rows.push(['', `not verified: ${complaint}`]);
   if (report.transfers_per_second !== undefined) {
     rows.push(['transfers/s', rateText(report.transfers_per_second, report.repeats)]);
   }

@@ -1,14 +1,17 @@
 /**
  * The bench: arguments to one scenario to one report. The data directory is temporary unless named, lies on a real disk, and is removed
- * whatever happens; an interrupt ends the load early and cleans up in the same way.
+ * whatever happens; an interrupt ends the load early and cleans up in the same way, and a second one at once.
  */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { unreachable } from '../engine/assert.ts';
+import { killChildren } from './children.ts';
 import { COMPARE_HELP, compareCommits, parseCommitComparison } from './compare-commits.ts';
 import { crossing } from './crossing.ts';
 import { growth } from './growth.ts';
+import { Interrupt } from './interrupt.ts';
 import { openPendings } from './open-pendings.ts';
 import { type BenchOptions, HELP, parseBenchArguments, UsageError } from './options.ts';
 import { pendingPost } from './pending-post.ts';
@@ -100,18 +103,26 @@ function runComparison(argv: readonly string[]): Promise<number> {
   return Promise.resolve(EXIT_OK);
 }
 
-/** One after the other, whatever becomes of the ones before. The greatest exit code counts. */
+/** One after the other, whatever becomes of the ones before, until it is interrupted. The greatest exit code counts. */
 async function runAll(all: readonly BenchOptions[]): Promise<number> {
+  using interrupt = new Interrupt();
   let code = EXIT_OK;
-  for (const options of all) code = Math.max(code, await runAsked(options));
+  for (const options of all) {
+    if (interrupt.signal.aborted) break;
+    code = Math.max(code, await runAsked(options, interrupt));
+  }
   return code;
 }
 
-async function runAsked(options: BenchOptions): Promise<number> {
-  const interrupt = new AbortController();
-  const onSignal = (): void => interrupt.abort();
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+async function runAsked(options: BenchOptions, interrupt: Interrupt): Promise<number> {
   const directory = await makeDirectory(options);
+  const remove = (): void => {
+    if (options.directory === undefined) removeDirectory(directory);
+  };
+  interrupt.onSecond = (): void => {
+    killChildren();
+    remove();
+  };
   try {
     const { report, text } = await SCENARIOS[options.scenario]({
       options,
@@ -129,12 +140,15 @@ async function runAsked(options: BenchOptions): Promise<number> {
     }
     return report.verified ? EXIT_OK : EXIT_FAILED;
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-    if (options.directory === undefined) {
-      await rm(directory, { recursive: true, force: true });
-      await rm(`${directory}.head`, { force: true });
-    }
+    remove();
+    interrupt.onSecond = (): void => undefined;
   }
+}
+
+/** Whoever still writes in it, when the bench does not wait for that, makes it take several tries. */
+function removeDirectory(directory: string): void {
+  rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  rmSync(`${directory}.head`, { force: true });
 }
 
 async function makeDirectory(options: BenchOptions): Promise<string> {

@@ -4,6 +4,7 @@
  */
 import { open } from '../client/in-process-client.ts';
 import type { LatencyMs } from '../lib/histogram.ts';
+import type { ShardDigest } from '../sharding/supervisor.ts';
 import { Books } from './books.ts';
 import type { Figures } from './figures.ts';
 import type { GrowthStep } from './growth.ts';
@@ -23,6 +24,8 @@ import {
 import { type SlotSource, Workload, type WorkloadOptions } from './workload.ts';
 
 const PACED_PLACES_MAX = 4_096;
+/** What every run that was interrupted says, and nothing else: it has not gone wrong. */
+export const INTERRUPTED = 'the run was interrupted';
 
 export interface ScenarioResult extends Measured {
   readonly replay: Replay | undefined;
@@ -93,48 +96,96 @@ export async function runScenario(
   context: ScenarioContext,
   scenario: Scenario,
 ): Promise<ScenarioResult> {
-  const { options, directory, say } = context;
+  const { options, directory, signal, say } = context;
   const workloadOptions = { ...plainLoad(options), ...scenario.load };
   const workload = new Workload(workloadOptions);
   const books = new Books(workload);
   const target = await startTarget(options, directory);
-  let measured: Measured;
-  let memory: MemoryUse;
-  let live;
-  const complaints: string[] = [];
+  let taken: Taken | undefined;
   try {
-    const before = await residentBytes(target.pid);
-    say(`creating ${options.accounts} accounts`);
-    const accounts = await createAllAccounts(target, workload, options.inFlight);
-    measured = await scenario.measure({ ...context, target, workload, workloadOptions, books });
-    const after = await residentBytes(target.pid);
-    const transfers = books.created * (scenario.storedPerEntry ?? 1);
-    memory = { before, ...accounts, after, transfers };
-    say('comparing balances');
-    complaints.push(...(measured.complaints ?? []));
-    complaints.push(...(await verifyBalances(target.client, workload, books, scenario.amountsIn)));
-    live = await target.digests();
+    taken = await take({ ...context, target, workload, workloadOptions, books }, scenario);
+  } catch (error: unknown) {
+    // What was interrupted may fail in any way, and that says nothing.
+    if (!signal.aborted) throw error;
   } finally {
     await target.stop();
   }
+  if (taken === undefined || signal.aborted) return INTERRUPTED_RESULT;
   say('replaying the journals');
   const replay = await replayJournals(directory, options.shards);
-  complaints.push(...compareDigests(live ?? (await reopened(context)), replay.shards));
-  if (context.signal.aborted) complaints.push('the run was interrupted');
+  const { measured, memory, live } = taken;
+  const complaints = [
+    ...taken.complaints,
+    ...compareDigests(live ?? (await reopened(context)), replay.shards),
+    ...(signal.aborted ? [INTERRUPTED] : []),
+  ];
   return { ...measured, memory, replay, complaints };
 }
 
+/** Of a run whose books were compared; its journals were not replayed yet. */
+interface Taken {
+  readonly measured: Measured;
+  readonly memory: MemoryUse;
+  readonly live: readonly ShardDigest[] | undefined;
+  readonly complaints: readonly string[];
+}
+
+/** Undefined when it was interrupted: then nothing was compared. */
+async function take(bench: Bench, scenario: Scenario): Promise<Taken | undefined> {
+  const { target, workload, books, options, signal, say } = bench;
+  const before = await residentBytes(target.pid);
+  say(`creating ${options.accounts} accounts`);
+  const accounts = await createAllAccounts(bench);
+  if (signal.aborted) return undefined;
+  const measured = await scenario.measure(bench);
+  if (signal.aborted) return undefined;
+  const after = await residentBytes(target.pid);
+  const transfers = books.created * (scenario.storedPerEntry ?? 1);
+  say('comparing balances');
+  const complaints = [
+    ...(measured.complaints ?? []),
+    ...(await verifyBalances(target.client, workload, books, scenario.amountsIn)),
+  ];
+  const memory = { before, ...accounts, after, transfers };
+  return { measured, memory, live: await target.digests(), complaints };
+}
+
+const INTERRUPTED_RESULT: ScenarioResult = {
+  transfers: 0,
+  seconds: 0,
+  latency: { p50: 0, p99: 0, p999: 0, max: 0 },
+  memory: {
+    before: undefined,
+    afterFirst: undefined,
+    firstAccounts: 0,
+    afterAccounts: undefined,
+    accounts: 0,
+    after: undefined,
+    transfers: 0,
+  },
+  replay: undefined,
+  complaints: [INTERRUPTED],
+};
+
 /** In two steps: with the first ones everything begins that large batches need, and that is no account's. */
-async function createAllAccounts(
-  { client, pid }: Target,
-  workload: Workload,
-  inFlight: number,
-): Promise<Omit<MemoryUse, 'before' | 'after' | 'transfers'>> {
-  const batches = workload.accountBatches();
+async function createAllAccounts({
+  target: { client, pid },
+  workload,
+  options: { inFlight },
+  signal,
+}: Bench): Promise<Omit<MemoryUse, 'before' | 'after' | 'transfers'>> {
+  const batches = untilAborted(workload.accountBatches(), signal);
   const firstAccounts = await createAccounts(client, batches, inFlight, workload.accounts / 4);
   const afterFirst = await residentBytes(pid);
   const accounts = firstAccounts + (await createAccounts(client, batches, inFlight));
   return { afterFirst, firstAccounts, afterAccounts: await residentBytes(pid), accounts };
+}
+
+function* untilAborted<T>(all: Iterable<T>, signal: AbortSignal): Generator<T, void> {
+  for (const one of all) {
+    if (signal.aborted) return;
+    yield one;
+  }
 }
 
 function plainLoad(options: BenchOptions): WorkloadOptions {

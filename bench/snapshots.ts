@@ -20,7 +20,8 @@ import { startTarget, type Target } from './target.ts';
 
 export async function recovery(context: ScenarioContext): Promise<ScenarioResult> {
   const result = await runScenario(context, { load: {}, measure: measureRecovery });
-  const { options, directory, say } = context;
+  const { options, directory, signal, say } = context;
+  if (signal.aborted) return result;
   say('starting again');
   const began = performance.now();
   const target = await startTarget({ ...options, transport: 'http' }, directory);

@@ -7,7 +7,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findNatsServer, NO_NATS_SERVER } from '../lib/nats-server.ts';
-import { type AnyReport, runBenchProcess } from './bench-process.ts';
+import { type AnyReport, endRuns, runBenchProcess } from './bench-process.ts';
+import { Interrupt } from './interrupt.ts';
 import { UsageError } from './options.ts';
 import { commitOf, machineOf } from './report.ts';
 import { plotsOf, suiteTable } from './suite-report.ts';
@@ -71,21 +72,16 @@ export function parseSuite(argv: readonly string[]): SuiteOptions {
 
 /** Answers the exit code. */
 export async function runSuite(options: SuiteOptions): Promise<number> {
-  const stop = new AbortController();
-  const onSignal = (): void => stop.abort();
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  try {
-    const runs = suiteRuns(options.name);
-    const document = await takeRuns(options.name, runs, stop.signal);
-    console.log(suiteTable(document));
-    if (stop.signal.aborted) return 1;
-    const files = await writeResults(document, options.results);
-    console.error(`written: ${files.map((file) => path.relative('.', file)).join(', ')}`);
-    if (options.json) console.log(JSON.stringify(document));
-    return document.verified ? 0 : 1;
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
-  }
+  using stop = new Interrupt();
+  stop.onSecond = endRuns;
+  const runs = suiteRuns(options.name);
+  const document = await takeRuns(options.name, runs, stop.signal);
+  console.log(suiteTable(document));
+  if (stop.signal.aborted) return 1;
+  const files = await writeResults(document, options.results);
+  console.error(`written: ${files.map((file) => path.relative('.', file)).join(', ')}`);
+  if (options.json) console.log(JSON.stringify(document));
+  return document.verified ? 0 : 1;
 }
 
 async function takeRuns(

@@ -1,8 +1,7 @@
 /**
  * What is measured: the ledger in this process, or `sycee serve` in a child process with a client connected to it. A target is stopped
- * once, by its own process id, and its data directory is left for the replay.
+ * once, and its data directory is left for the replay.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -15,11 +14,11 @@ import { RouterTransport } from '../client/router-transport.ts';
 import { unreachable } from '../engine/assert.ts';
 import { startNatsServer } from '../lib/nats-server.ts';
 import { type ShardDigest, type SnapshotTaken, Supervisor } from '../sharding/supervisor.ts';
+import { endChild, isLiving, type KeptServer, startKept } from './children.ts';
 import type { BenchOptions } from './options.ts';
 
 const READY_TIMEOUT_MS = 30_000;
 const READY_POLL_MS = 20;
-const STOP_TIMEOUT_MS = 60_000;
 
 /** What one shard has done so far, and what waits there. */
 export interface ShardWaits {
@@ -153,20 +152,19 @@ async function startServer(
   const port = await freePort();
   const cli = fileURLToPath(new URL('../cli.ts', import.meta.url));
   const flags = ['--data', directory, '--shards', String(options.shards), '--nats', nats];
-  const child = spawn(process.execPath, [cli, 'serve', ...flags, '--http', `127.0.0.1:${port}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const said = lastWords(child);
-  const url = `http://127.0.0.1:${port}`;
+  const http = `127.0.0.1:${port}`;
+  const server = startKept([process.execPath, cli, 'serve', ...flags, '--http', http]);
+  const { child, said } = server;
+  const url = `http://${http}`;
   try {
-    await untilReady(child, url);
+    await untilReady(server, url);
   } catch (error: unknown) {
     await endChild(child);
     throw new Error(`sycee serve did not get ready: ${said()}`, { cause: error });
   }
   return {
     url,
-    pid: child.pid!,
+    pid: server.pid()!,
     stop: async () => {
       const code = await endChild(child);
       if (code !== 0) throw new Error(`sycee serve ended with ${code}: ${said()}`);
@@ -174,37 +172,16 @@ async function startServer(
   };
 }
 
-async function untilReady(child: ChildProcess, url: string): Promise<void> {
+async function untilReady({ child, pid }: KeptServer, url: string): Promise<void> {
   const end = Date.now() + READY_TIMEOUT_MS;
   while (Date.now() < end) {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error('it ended');
+    if (!isLiving(child)) throw new Error('it ended');
     const response = await fetch(`${url}/readyz`).catch(() => undefined);
     await response?.arrayBuffer();
-    if (response?.ok === true) return;
+    if (response?.ok === true && pid() !== undefined) return;
     await pause(READY_POLL_MS);
   }
   throw new Error('it took too long');
-}
-
-/** SIGTERM, and SIGKILL for one that does not go. Resolves with its exit code, or the name of the signal that ended it. */
-export async function endChild(child: ChildProcess): Promise<number | string> {
-  if (child.exitCode === null && child.signalCode === null) {
-    const exit = once(child, 'exit');
-    child.kill('SIGTERM');
-    const late = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    await exit;
-    clearTimeout(late);
-  }
-  return child.exitCode ?? child.signalCode ?? 'nothing';
-}
-
-/** The end of what a child wrote to its standard error. */
-function lastWords(child: ChildProcess): () => string {
-  let text = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    text = (text + chunk.toString()).slice(-2_000);
-  });
-  return () => text.trim();
 }
 
 export async function freePort(): Promise<number> {

@@ -129,7 +129,7 @@ export function formatPeers(report: PeersReport): string {
     `peers, ${report.accounts.toLocaleString('en-US')} accounts, ${report.seconds} s each`,
     `durability  ${report.durability}, and of the peers their own strictest`,
     `verified    ${report.verified ? 'yes' : 'NO'}`,
-    ...complaints.map((complaint) => `            ${complaint}`),
+    ...complaints.map((complaint) => `            not verified: ${complaint}`),
     `machine     ${machine.cpus} × ${machine.model}, node ${machine.node}, commit ${report.commit ?? 'unknown'}`,
     ...Object.values(versions).map((version) => `beside      ${version}`),
   ];

@@ -6,7 +6,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { unreachable } from '../../engine/assert.ts';
 import type { Finished } from '../run.ts';
-import type { ScenarioContext } from '../scenario.ts';
+import { INTERRUPTED, type ScenarioContext } from '../scenario.ts';
 import { type Contender, contendersOf, labelOf } from './contenders.ts';
 import type { PeerLedger, PeerStart } from './ledger.ts';
 import { NO_POSTGRESQL, startPostgresql } from './postgresql.ts';
@@ -33,16 +33,18 @@ export async function peers(context: ScenarioContext): Promise<Finished> {
     const order = [...contenders.keys()];
     if (round % 2 === 1) order.reverse();
     for (const at of order) {
-      if (signal.aborted) break;
       const contender = contenders[at]!;
-      const turn = await takeTurn(context, contender);
+      const turn = await takeTurn(context, contender).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+      if (turn === undefined || signal.aborted) break;
       turns[at]!.push(turn);
       const name = `${labelOf(contender)}, ${contender.shape}`;
       say(`round ${round + 1} of ${rounds}, ${name}: ${Math.round(turn.transfers / turn.seconds)}`);
       complaints.push(...turn.complaints.map((complaint) => `${name}: ${complaint}`));
     }
   }
-  if (signal.aborted) complaints.push('the run was interrupted');
+  if (signal.aborted) complaints.push(INTERRUPTED);
   const report = makePeersReport(options, { contenders, turns, complaints });
   if (plot !== undefined && report.verified) await writeFile(plot, plotOf(report));
   return { report, text: formatPeers(report) };

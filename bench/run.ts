@@ -18,6 +18,7 @@ import { pendingPost } from './pending-post.ts';
 import { crossShard, smallBatches } from './points.ts';
 import { queries } from './queries.ts';
 import { formatReport, makeReport } from './report.ts';
+import { requireRoom } from './room.ts';
 import type { ScenarioName } from './scenario-options.ts';
 import type { ScenarioContext, ScenarioResult } from './scenario.ts';
 import { singleCalls } from './single-calls.ts';
@@ -152,6 +153,7 @@ function removeDirectory(directory: string): void {
 }
 
 async function makeDirectory(options: BenchOptions): Promise<string> {
+  requireRoom(options);
   if (options.directory === undefined) return mkdtemp(path.join(tmpdir(), 'sycee-bench-'));
   const found = await readdir(options.directory).catch(() => []);
   if (found.length > 0) {

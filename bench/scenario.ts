@@ -12,6 +12,7 @@ import type { HttpFigures } from './http-rounds.ts';
 import { createAccounts, type Load, runLoad, runPacedLoad } from './load.ts';
 import type { BenchOptions } from './options.ts';
 import type { PointReport } from './points.ts';
+import { RoomWatch } from './room.ts';
 import type { Repeats } from './runs.ts';
 import { residentBytes, startTarget, type Target } from './target.ts';
 import {
@@ -100,15 +101,22 @@ export async function runScenario(
   const workloadOptions = { ...plainLoad(options), ...scenario.load };
   const workload = new Workload(workloadOptions);
   const books = new Books(workload);
+  using room = new RoomWatch(options);
   const target = await startTarget(options, directory);
+  const stop = AbortSignal.any([signal, room.signal]);
+  const bench = { ...context, signal: stop, target, workload, workloadOptions, books };
+  const work = take(bench, scenario);
   let taken: Taken | undefined;
   try {
-    taken = await take({ ...context, target, workload, workloadOptions, books }, scenario);
+    taken = await Promise.race([work, room.full]);
+    room.signal.throwIfAborted();
   } catch (error: unknown) {
     // What was interrupted may fail in any way, and that says nothing.
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) throw room.reasonOf(error);
   } finally {
+    // Calls that wait for room end with their client.
     await target.stop();
+    await Promise.allSettled([work]);
   }
   if (taken === undefined || signal.aborted) return INTERRUPTED_RESULT;
   say('replaying the journals');

@@ -111,7 +111,7 @@ const LAYERS: readonly Layer[] = [
       /^bench\//,
       /^client\//,
       /^sharding\/(replay|router|supervisor)\.ts$/,
-      /^persistence\/recovery\.ts$/,
+      /^persistence\/(recovery|storage-room)\.ts$/,
       // Started as a process, not imported.
       /^cli\.ts$/,
     ],

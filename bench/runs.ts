@@ -34,6 +34,10 @@ const sum = (values: readonly number[]): number => values.reduce((total, one) =>
 
 const PERCENTILES = ['p50', 'p99', 'p999', 'max'] as const satisfies readonly (keyof LatencyMs)[];
 
+/** A rate of nothing is no figure, whatever the books say. */
+export const NOTHING_ANSWERED =
+  'no request was answered within the measured time; measure for longer, with --seconds';
+
 export interface RunOptions {
   /** Called between the warm-up and the first run. */
   readonly onWarm?: (() => void) | undefined;

@@ -13,7 +13,7 @@ import { createAccounts, type Load, runLoad, runPacedLoad } from './load.ts';
 import type { BenchOptions } from './options.ts';
 import type { PointReport } from './points.ts';
 import { RoomWatch } from './room.ts';
-import type { Repeats } from './runs.ts';
+import { NOTHING_ANSWERED, type Repeats } from './runs.ts';
 import { residentBytes, startTarget, type Target } from './target.ts';
 import {
   type AMOUNTS_IN,
@@ -152,10 +152,19 @@ async function take(bench: Bench, scenario: Scenario): Promise<Taken | undefined
   say('comparing balances');
   const complaints = [
     ...(measured.complaints ?? []),
+    ...nothingAnswered(measured),
     ...(await verifyBalances(target.client, workload, books, scenario.amountsIn)),
   ];
   const memory = { before, ...accounts, after, transfers };
   return { measured, memory, live: await target.digests(), complaints };
+}
+
+/** Of several loads each has to have its figures. */
+function nothingAnswered({ transfers, points = [] }: Measured): readonly string[] {
+  if (transfers === 0) return [NOTHING_ANSWERED];
+  return points
+    .filter((point) => point.transfers === 0)
+    .map(({ name }) => `${name}: ${NOTHING_ANSWERED}`);
 }
 
 const INTERRUPTED_RESULT: ScenarioResult = {

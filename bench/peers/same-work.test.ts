@@ -207,7 +207,7 @@ describe.for(Object.keys(PEERS))('%s', (name) => {
       countTransfers: async () => (await ledger.countTransfers()) - before,
       stop: () => Promise.resolve(),
     };
-    const line = `peers --accounts 50 --seconds 0.1 --warm-up 0 --seed ${batch}`;
+    const line = `peers --accounts 50 --seconds 0.5 --warm-up 0 --seed ${batch}`;
     const asked = parseBenchArguments(line.split(' '));
     if (asked.type !== 'run') throw new Error('not a run');
     const options = asked.all[0]!;

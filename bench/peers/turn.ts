@@ -7,7 +7,7 @@ import { TransferStatus } from '../../engine/status.ts';
 import { LatencyHistogram, type LatencyMs } from '../../lib/histogram.ts';
 import { Books } from '../books.ts';
 import { type Load, runLoops, runSteps } from '../load.ts';
-import { type Run, runOf, warmAndMeasure } from '../runs.ts';
+import { NOTHING_ANSWERED, type Run, runOf, warmAndMeasure } from '../runs.ts';
 import type { ScenarioContext } from '../scenario.ts';
 import { CODE, columnAt, LEDGER, pickIds, type Slot } from '../slots.ts';
 import { Workload } from '../workload.ts';
@@ -81,6 +81,7 @@ class PeerTurn {
     for (const slot of slots) this.#prepared.set(slot, this.#prepare(slot));
     const load = await this.#measure();
     const complaints = [
+      ...(load.transfers === 0 ? [NOTHING_ANSWERED] : []),
       ...(await this.#sendAgain()),
       ...(await compareBooks(this.#ledger, accounts.ids, this.#books)),
     ];

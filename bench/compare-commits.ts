@@ -9,6 +9,7 @@ import { Checkouts, commitNamed, isChanged } from './checkouts.ts';
 import { type Compared, compareInTurns, numberText, reported, splitAtDashes } from './compare.ts';
 import { Interrupt } from './interrupt.ts';
 import { UsageError } from './options.ts';
+import { sayResult } from './output.ts';
 import { spreadText, tableOf } from './table.ts';
 
 export const COMPARE_HELP = `usage: npm run bench -- --compare BASE [options] [-- SCENARIO [its options]] [-- SCENARIO …]
@@ -20,7 +21,7 @@ of the pairs' ratios head / base of its transfers/s is below the threshold. What
   --threshold R          the least ratio that passes, 0.1 to 2        (0.9: pairs of the
                          same commit differ by that much on a shared machine)
   --rounds N             pairs of each scenario, 1 to 100             (5)
-  --json                 end with one JSON document on the last line
+  --json                 one JSON document on stdout, text on stderr
 
 Without scenarios: uniform in process, over two shards, in batches of 128, over NATS where there is a nats-server, and pending-post.
 
@@ -127,8 +128,7 @@ export async function compareCommits(asked: CommitComparison): Promise<number> {
     if (compared === undefined) return 1;
     verdicts.push(verdictOf(command, compared, threshold));
   }
-  console.log(textOf(verdicts, threshold));
-  if (asked.json) console.log(JSON.stringify(documentOf(asked, verdicts)));
+  sayResult(textOf(verdicts, threshold), asked.json ? documentOf(asked, verdicts) : undefined);
   return verdicts.every(({ passes }) => passes) ? 0 : 1;
 }
 

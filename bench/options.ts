@@ -59,8 +59,8 @@ options:
   --connections N        connections, http                            (64)
   --seed N               of the choice of accounts and amounts        (1)
   --data DIR             data directory to make, and to keep          (temporary, removed)
-  --json                 end with one JSON document on the last line
-  --list                 list the scenarios
+  --json                 one JSON document a scenario on stdout, and nothing else
+  --list                 list the scenarios; with --json, and their own options
   --help                 this text
 
 examples:
@@ -81,7 +81,7 @@ exit codes: 0 measured and verified, 1 failed or not verified, 2 wrong usage.`;
 /** \`all\` has one for each scenario that was named. */
 export type Asked =
   | { readonly type: 'help' }
-  | { readonly type: 'list' }
+  | { readonly type: 'list'; readonly json: boolean }
   | { readonly type: 'run'; readonly all: readonly BenchOptions[] };
 
 const IN_PROCESS_SCENARIOS: readonly ScenarioName[] = [
@@ -109,7 +109,7 @@ const SCENARIO_NAMES = Object.keys(SCENARIO_FLAGS) as ScenarioName[];
 export function parseBenchArguments(argv: readonly string[]): Asked {
   const { values, positionals } = parsed(argv);
   if (values.help === true) return { type: 'help' };
-  if (values.list === true) return { type: 'list' };
+  if (values.list === true) return { type: 'list', json: values.json === true };
   if (positionals.length === 0) throw new UsageError('name a scenario');
   if (positionals.length > 1 && values.data !== undefined) {
     throw new UsageError('--data is for one scenario: each needs a directory of its own');

@@ -19,7 +19,7 @@ import { crossShard, smallBatches } from './points.ts';
 import { queries } from './queries.ts';
 import { formatReport, makeReport } from './report.ts';
 import { requireRoom } from './room.ts';
-import type { ScenarioName } from './scenario-options.ts';
+import { SCENARIO_FLAGS, type ScenarioName } from './scenario-options.ts';
 import type { ScenarioContext, ScenarioResult } from './scenario.ts';
 import { singleCalls } from './single-calls.ts';
 import { recovery, snapshotUnderLoad } from './snapshots.ts';
@@ -77,7 +77,7 @@ export async function runBench(argv: string[]): Promise<number> {
         console.log(HELP);
         return EXIT_OK;
       case 'list':
-        console.log(Object.keys(SCENARIOS).join('\n'));
+        console.log(asked.json ? JSON.stringify(listed()) : Object.keys(SCENARIOS).join('\n'));
         return EXIT_OK;
       case 'run':
         return await runAll(asked.all);
@@ -92,6 +92,14 @@ export async function runBench(argv: string[]): Promise<number> {
     console.error(`the bench failed: ${describe(error)}`);
     return EXIT_FAILED;
   }
+}
+
+function listed(): object {
+  const scenarios = Object.entries(SCENARIO_FLAGS).map(([scenario, flags]) => ({
+    scenario,
+    options: flags.map((flag) => `--${flag}`),
+  }));
+  return { type: 'scenarios', scenarios };
 }
 
 /** Nothing but what the suite knows: whoever gives other options without a scenario has forgotten it. */

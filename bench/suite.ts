@@ -10,6 +10,7 @@ import { findNatsServer, NO_NATS_SERVER } from '../lib/nats-server.ts';
 import { type AnyReport, endRuns, runBenchProcess } from './bench-process.ts';
 import { Interrupt } from './interrupt.ts';
 import { UsageError } from './options.ts';
+import { sayResult } from './output.ts';
 import { commitOf, machineOf } from './report.ts';
 import { plotsOf, suiteTable } from './suite-report.ts';
 import { type SuiteRun, suiteRuns } from './suite-runs.ts';
@@ -45,7 +46,7 @@ export interface SuiteDocument {
   readonly suite: SuiteName;
   readonly started: string;
   readonly seconds: number;
-  /** Every run that was not left out. */
+  /** Every run that was not left out, and it was not interrupted. */
   readonly verified: boolean;
   readonly machine: ReturnType<typeof machineOf>;
   readonly commit: string | null;
@@ -76,11 +77,10 @@ export async function runSuite(options: SuiteOptions): Promise<number> {
   stop.onSecond = endRuns;
   const runs = suiteRuns(options.name);
   const document = await takeRuns(options.name, runs, stop.signal);
-  console.log(suiteTable(document));
+  sayResult(suiteTable(document), options.json ? document : undefined);
   if (stop.signal.aborted) return 1;
   const files = await writeResults(document, options.results);
   console.error(`written: ${files.map((file) => path.relative('.', file)).join(', ')}`);
-  if (options.json) console.log(JSON.stringify(document));
   return document.verified ? 0 : 1;
 }
 
@@ -110,7 +110,7 @@ async function takeRuns(
     suite: name,
     started,
     seconds: Math.round(elapsed()),
-    verified: entries.every(({ failed }) => failed === undefined),
+    verified: !signal.aborted && entries.every(({ failed }) => failed === undefined),
     machine: machineOf(),
     commit: commitOf(),
     runs: entries,

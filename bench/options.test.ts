@@ -67,6 +67,15 @@ test.each([
     '--cross-shard is not for cross-shard, whose loads differ in it',
   ],
   ['small-batches --batch 16', '--batch is not for small-batches, whose loads differ in it'],
+  [
+    'uniform --transport http --in-flight 5',
+    '--in-flight is not for --transport http; --connections is',
+  ],
+  ['uniform --connections 5', '--connections is not for --transport in-process; --in-flight is'],
+  [
+    'uniform --transport nats --connections 5',
+    '--connections is not for --transport nats; --in-flight is',
+  ],
   ['growth --steps 0', '--steps is a whole number between 1 and 1000'],
   [
     'growth --transport http',

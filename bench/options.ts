@@ -130,6 +130,7 @@ function optionsOf(scenario: ScenarioName, values: Values): BenchOptions {
     throw new UsageError(`over HTTP there is ${HTTP_SCENARIOS.join(', ')}, not ${scenario}`);
   }
   if (POINT_SCENARIOS[scenario] !== undefined) refusePoints(scenario, values);
+  refuseOtherTransports(transport, values);
   const isCrossing = scenario === 'cross-shard' || scenario === 'crossing';
   const shards = whole('--shards', values.shards ?? (isCrossing ? '2' : '1'), 1, SHARDS_MAX);
   if (isCrossing && shards === 1) {
@@ -177,6 +178,16 @@ function refusePoints(scenario: ScenarioName, values: Values): void {
   if (given !== undefined) {
     throw new UsageError(`--${given} is not for ${scenario}, whose loads differ in it`);
   }
+}
+
+/** How much is under way is said in requests or in connections. */
+function refuseOtherTransports(transport: TransportName, values: Values): void {
+  const [other, own] =
+    transport === 'http'
+      ? (['in-flight', 'connections'] as const)
+      : (['connections', 'in-flight'] as const);
+  if (values[other] === undefined) return;
+  throw new UsageError(`--${other} is not for --transport ${transport}; --${own} is`);
 }
 
 /** Each contender has its own, and each limit. */

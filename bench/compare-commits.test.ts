@@ -37,6 +37,12 @@ test.each([
   ['--compare HEAD --threshold 3', '--threshold is between 0.1 and 2'],
   ['--compare HEAD --rounds 0', '--rounds is a whole number between 1 and 100'],
   ['--compare HEAD -- uniform --', 'name a scenario behind each --'],
+  ['--compare HEAD -- uniform -- foo', 'there is no scenario foo'],
+  ['--compare HEAD -- uniform --skew 0.5', '--skew is not for uniform'],
+  ['--compare HEAD -- uniform --seconds', "Option '--seconds <value>' argument missing"],
+  ['--compare HEAD -- uniform chains', 'behind each -- is one scenario; "uniform chains" is not'],
+  ['--compare HEAD -- --list', 'behind each -- is one scenario; "--list" is not'],
+  ['--compare HEAD -- limits', 'limits has no transfers_per_second to compare'],
   ['--compare HEAD --twice', "Unknown option '--twice'"],
 ])('wrong usage is refused: %s', (line, sentence) => {
   expect(() => parse(line)).toThrow(sentence);

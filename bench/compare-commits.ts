@@ -8,7 +8,7 @@ import { endRuns } from './bench-process.ts';
 import { Checkouts, commitNamed, isChanged } from './checkouts.ts';
 import { type Compared, compareInTurns, numberText, reported, splitAtDashes } from './compare.ts';
 import { Interrupt } from './interrupt.ts';
-import { UsageError } from './options.ts';
+import { parseBenchArguments, UsageError } from './options.ts';
 import { sayResult } from './output.ts';
 import { spreadText, tableOf } from './table.ts';
 
@@ -61,9 +61,7 @@ export function parseCommitComparison(argv: readonly string[]): CommitComparison
   if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 100)) {
     throw new UsageError('--rounds is a whole number between 1 and 100');
   }
-  if (commands.some((command) => command.length === 0)) {
-    throw new UsageError('name a scenario behind each --');
-  }
+  for (const command of commands) checkCommand(command);
   return {
     before: commitOf('--compare', values.compare),
     after: commitOf('--head', values.head),
@@ -72,6 +70,19 @@ export function parseCommitComparison(argv: readonly string[]): CommitComparison
     json: values.json,
     commands: commands.length > 0 ? commands : defaultCommands(),
   };
+}
+
+/** By this checkout, before the others are made: what they are asked is in most cases what this one knows. */
+function checkCommand(command: readonly string[]): void {
+  if (command.length === 0) throw new UsageError('name a scenario behind each --');
+  const asked = parseBenchArguments(command);
+  if (asked.type !== 'run' || asked.all.length !== 1) {
+    throw new UsageError(`behind each -- is one scenario; "${command.join(' ')}" is not`);
+  }
+  const { scenario } = asked.all[0]!;
+  if (scenario === 'limits' || scenario === 'peers') {
+    throw new UsageError(`${scenario} has no ${DECIDES} to compare`);
+  }
 }
 
 function parsed(flags: readonly string[]) {

@@ -59,10 +59,6 @@ test.each([
   ['zipfian --skew 1', '--skew is above 0 and below 1'],
   ['uniform --skew 0.5', '--skew is not for uniform'],
   [
-    'cross-shard --shards 1',
-    'nothing crosses with one shard: cross-shard needs --shards 2 or more',
-  ],
-  [
     'cross-shard --cross-shard 10',
     '--cross-shard is not for cross-shard, whose loads differ in it',
   ],

@@ -133,8 +133,8 @@ function optionsOf(scenario: ScenarioName, values: Values): BenchOptions {
   refuseOtherTransports(transport, values);
   const isCrossing = scenario === 'cross-shard' || scenario === 'crossing';
   const shards = whole('--shards', values.shards ?? (isCrossing ? '2' : '1'), 1, SHARDS_MAX);
-  if (isCrossing && shards === 1) {
-    throw new UsageError(`nothing crosses with one shard: ${scenario} needs --shards 2 or more`);
+  if (scenario === 'crossing' && shards === 1) {
+    throw new UsageError('nothing crosses with one shard: crossing needs --shards 2 or more');
   }
   const batchMax = transport === 'http' ? 1 : BATCH_EVENTS_MAX;
   const cross = values['cross-shard'];

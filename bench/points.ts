@@ -71,9 +71,11 @@ export function smallBatches(context: ScenarioContext): Promise<ScenarioResult> 
 }
 
 export function crossShard(context: ScenarioContext): Promise<ScenarioResult> {
-  const { batch, inFlight, connections, transport } = context.options;
-  const points = CROSS_SHARD_PERCENTS.map((percent) => ({
-    name: `${percent} % cross-shard`,
+  const { batch, inFlight, connections, transport, shards } = context.options;
+  // What the others are to be compared with: with one shard nothing can cross.
+  const percents = shards === 1 ? [0] : CROSS_SHARD_PERCENTS;
+  const points = percents.map((percent) => ({
+    name: `${percent} % cross-shard${shards === 1 ? ', all on one shard' : ''}`,
     ring: { crossShard: percent },
     batch,
     inFlight: transport === 'http' ? connections : inFlight,

@@ -51,6 +51,14 @@ test('small batches have their figures each, in turns, and with their spread', a
   }
 });
 
+test('with one shard cross-shard has one load, in which nothing crosses', async () => {
+  const report = await reportOf('cross-shard --shards 1', SMALL);
+  expect(report).toMatchObject({
+    shards: 1,
+    points: [{ name: '0 % cross-shard, all on one shard', transfers: report['transfers'] }],
+  });
+});
+
 test('growth counts what was created, in each step and as a whole', async () => {
   const report = await reportOf('growth --transfers 3000 --steps 3', SMALL);
   const steps = report['steps'] as readonly Record<string, number>[];

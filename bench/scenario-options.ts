@@ -138,7 +138,8 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
                          WHERE is ${LEGS.join(', ')}
   hot-account            one account is a side of every transfer
     --hot-side SIDE      ${HOT_SIDES.join(', ').padEnd(48)}(either)
-  cross-shard            0, 10, 50, and 100 percent of the transfers cross shards, in turns
+  cross-shard            0, 10, 50, and 100 percent of the transfers cross shards, in turns;
+                         with one shard 0 alone
   crossing               what crossing costs, in process: half of the transfers, a hot account and
                          a fee account for chains, on the lowest and the highest shard; then
                          all again while one of these two shards stands still

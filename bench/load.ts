@@ -143,7 +143,8 @@ export async function runPaced(
     }
     const wait = due - performance.now();
     if (wait > 0) {
-      await setTimeout(wait);
+      // An interrupt does not wait for what is due.
+      await setTimeout(wait, undefined, { signal }).catch(() => undefined);
       continue;
     }
     const { n, answered } = send(due);

@@ -17,7 +17,7 @@ test('a server is out of reach of the terminal, and its exit code comes through'
   const server = startKept([
     'sh',
     '-c',
-    'echo up >&2; trap "exit 3" TERM; while :; do sleep 0.01; done',
+    'trap "exit 3" TERM; echo up >&2; while :; do sleep 0.01; done',
   ]);
   await once(server.child.stderr!, 'data');
   while (!server.said().includes('up')) await once(server.child.stderr!, 'data');

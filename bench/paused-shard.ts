@@ -1,6 +1,6 @@
 /**
- * Stops the actor of one shard for a while, as a processor that is taken away would: by the inspector, which has its thread wait in the middle of what it
- * does. The ledger has nothing for that and does not know of it.
+ * Stops the actor of one shard for a while, as a processor that is taken away would: by the inspector, which has its thread wait for a `sleep` in the middle of
+ * what it does. The ledger has nothing for that and does not know of it.
  */
 import { Session } from 'node:inspector/promises';
 
@@ -26,7 +26,8 @@ export class ShardPauses implements Disposable {
   async pause(shard: number, ms: number): Promise<void> {
     const sessionId = this.#threads.get(`shard ${shard}`);
     if (sessionId === undefined) throw new Error(`there is no thread of shard ${shard}`);
-    const expression = `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${ms})`;
+    // Not by Atomics.wait: the thread may be in one, and V8 has one for each thread.
+    const expression = `process.getBuiltinModule('child_process').spawnSync('sleep', ['${ms / 1000}'])`;
     const message = { id: ++this.#messages, method: 'Runtime.evaluate', params: { expression } };
     await this.#session.post('NodeWorker.sendMessageToWorker', {
       sessionId,

@@ -200,14 +200,14 @@ describe('a transfer of the lower shard alone', () => {
 describe('transfers that cross to different shards and share an account', () => {
   test('are one walk over all of them, while it is short', () => {
     const world = new World();
-    const batches = [[from(HOT, MIDDLE[0]!)], [from(HIGH[0]!, HOT)], [from(HOT, MIDDLE[1]!)]];
-    world.step(0, requests(...batches));
-    expect([world.walks, world.parked]).toEqual([[[3, 0b111]], 0]);
+    const few = Array.from({ length: 5 }, () => from(HOT, MIDDLE[0]!));
+    world.step(0, requests(few, [from(HIGH[0]!, HOT)], [from(HOT, MIDDLE[1]!)]));
+    expect([world.walks, world.parked]).toEqual([[[7, 0b111]], 0]);
     const answers = world.finish();
-    expect([1, 2, 3].map((request) => answers.get(request)!.statuses)).toEqual([
-      [created],
-      [created],
-      [created],
+    expect([1, 2, 3].map((request) => answers.get(request)!.statuses.at(-1))).toEqual([
+      created,
+      created,
+      created,
     ]);
     for (const shard of world.shards) expect(shard.replayed().digest).toBe(shard.digest);
   });
@@ -220,6 +220,25 @@ describe('transfers that cross to different shards and share an account', () => 
     expect(world.finish().get(2)!.statuses).toEqual([created]);
     world.step(0, requests([from(HOT, HIGH[0]!)], many.slice(1), [from(HOT, MIDDLE[1]!)]));
     expect([world.walks, world.parked]).toEqual([[[many.length + 1, 0b111]], 0]);
+  });
+
+  test('are joined by what goes the way that their walk had at first', () => {
+    const world = new World();
+    const pairs = [10, 11, 12].map((n) => [
+      from(LOW[n]!, HIGH[n]!),
+      // A fee, say.
+      from(LOW[n]!, MIDDLE[0]!),
+    ]);
+    world.step(0, requests(...pairs));
+    expect([world.walks, world.parked]).toEqual([[[6, 0b111]], 0]);
+  });
+
+  test('wait when they share it by chance, and most of the walk does not', () => {
+    const world = new World();
+    const many = Array.from({ length: 10 }, (_, n) => from(LOW[10 + n]!, HIGH[n]!));
+    world.step(0, requests(many, [from(LOW[14]!, MIDDLE[0]!)]));
+    expect([world.walks, world.parked]).toEqual([[[10, 0b101]], 1]);
+    expect(world.finish().get(2)!.statuses).toEqual([created]);
   });
 
   test('are walks of their own when they share nothing', () => {

@@ -126,7 +126,7 @@ const DAMAGES: readonly Damage[] = [
       rmSync(path);
       writeFileSync(`${path}-wal`, '');
     },
-    rule: 'the segment of this WAL is missing',
+    rule: 'is not there, though a -wal of it is',
     isFrameLost: true,
   },
   {
@@ -136,13 +136,13 @@ const DAMAGES: readonly Damage[] = [
       rmSync(path);
       writeFileSync(`${path}-wal`, '');
     },
-    rule: 'the segment of this WAL is missing',
+    rule: 'is not there, though a -wal of it is',
     isFrameLost: true,
   },
   {
     what: 'the first segment is gone, and nothing was archived',
     harm: (directory) => rmSync(pathOf(directory, 0)),
-    rule: 'before this segment are missing',
+    rule: 'are missing: no file has them',
     isFrameLost: false,
   },
   {

@@ -39,8 +39,8 @@ export interface Draft {
   readonly requests: WordList;
   readonly load: WalkLoad;
   rows: number;
-  /** Of them those that have joined it for a key of theirs. */
-  sharing: number;
+  /** Units that had no key of it when they joined, the first one included. */
+  alone: number;
 }
 
 interface DraftParts {
@@ -179,7 +179,6 @@ export class DraftWalks {
     const { low, high } = this.#path;
     const isCovered = ((low & ~draft.pathLow) | (high & ~draft.pathHigh)) === 0;
     if (!isCovered && !isShared(draft)) return false;
-    draft.sharing += n;
     draft.pathLow = (draft.pathLow | low) >>> 0;
     draft.pathHigh = (draft.pathHigh | high) >>> 0;
     return true;
@@ -191,7 +190,11 @@ export class DraftWalks {
   }
 
   #draftFor(kind: BatchKind, n: number, path: Path): Draft {
-    for (const draft of this.#drafts) if (fits(draft, kind, n, path)) return draft;
+    for (const draft of this.#drafts) {
+      if (!fits(draft, kind, n, path)) continue;
+      draft.alone++;
+      return draft;
+    }
     const draft: Draft = this.#spare.pop() ?? {
       number: 0,
       kind,
@@ -204,7 +207,7 @@ export class DraftWalks {
       requests: new WordList(),
       load: new WalkLoad(this.#parts),
       rows: 0,
-      sharing: 0,
+      alone: 0,
     };
     draft.number = ++this.begun;
     draft.kind = kind;
@@ -213,7 +216,7 @@ export class DraftWalks {
     draft.firstLow = path.low;
     draft.firstHigh = path.high;
     draft.rows = 0;
-    draft.sharing = 0;
+    draft.alone = 1;
     for (const list of [draft.events, draft.marks, draft.requests]) list.length = 0;
     draft.load.clear();
     assert(draft.number < IN_TABLE, 'walk numbers fit into a word');
@@ -283,9 +286,9 @@ function fits(draft: Draft, kind: BatchKind, n: number, { low, high }: Path): bo
 }
 
 /**
- * Whether a draft is of events that mostly share keys, and so may go a longer way for one more: they would go one after the other otherwise. Where
- * accounts are shared by chance, many would go a long way for one.
+ * Whether a draft is of units that share keys, and so may go a longer way for one more: they would go one after the other otherwise. Where accounts
+ * are shared by chance, many would go a long way for one.
  */
-function isShared({ rows, sharing }: Draft): boolean {
-  return rows <= WALK_GROWS_EVENTS_MAX && (sharing + 1) * 2 >= rows;
+function isShared({ rows, alone }: Draft): boolean {
+  return rows <= WALK_GROWS_EVENTS_MAX && alone === 1;
 }

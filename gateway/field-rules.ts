@@ -15,7 +15,7 @@ import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import { SyceeError } from '../lib/sycee-error.ts';
 
 /** 8189 transfers with every field at its longest in JSON come close to it. Transports bound bodies themselves as well. */
-export const BODY_BYTES_MAX = 4 << 20;
+export const BODY_BYTES_MAX = 8 << 20;
 
 const NAME_BYTES_MAX = 40;
 const SLOTS = 64;

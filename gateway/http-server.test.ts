@@ -215,7 +215,7 @@ test('a body in another encoding than its type says is refused', async () => {
 
 test('a body over the bound is too large, whether it says so or not', async () => {
   const { app, admission } = rig();
-  const response = await post(app, '/v1/accounts', ' '.repeat((4 << 20) + 1));
+  const response = await post(app, '/v1/accounts', ' '.repeat((8 << 20) + 1));
   expectProblem(response, 413, 'too_large');
   expect(response.json()).toMatchObject({ rule: 'body_bytes_max' });
   expect(admission.bytes).toBe(0);

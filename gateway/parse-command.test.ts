@@ -202,7 +202,34 @@ describe('the frame of a body', () => {
     expect(error.message.length).toBeLessThan(400);
   });
 
-  test('more than a full batch and more than 4 MiB are too large', () => {
+  test('a full batch fits as JSON with all fields at their widest, flags by name, and blanks', () => {
+    const widest = String(2n ** 128n - 2n);
+    const flags = ['linked', 'pending', 'balancing_debit', 'balancing_credit', 'imported'];
+    const event = JSON.stringify(
+      {
+        id: widest,
+        debit_account_id: widest,
+        credit_account_id: widest,
+        amount: widest,
+        pending_id: widest,
+        user_data_128: widest,
+        user_data_64: String(2n ** 64n - 1n),
+        user_data_32: 2 ** 32 - 1,
+        timeout: 2 ** 32 - 1,
+        ledger: 2 ** 32 - 1,
+        code: 2 ** 16 - 1,
+        flags: [...flags, 'closing_debit', 'closing_credit'],
+        timestamp: String(2n ** 63n - 1n),
+      },
+      undefined,
+      1,
+    );
+    const body = utf8(`[${Array.from({ length: BATCH_EVENTS_MAX }, () => event).join(', ')}]`);
+    expect(body.length).toBeGreaterThan(4 << 20);
+    expect(parseCreate(transfers, body).batch.n).toBe(BATCH_EVENTS_MAX);
+  });
+
+  test('more than a full batch and more than 8 MiB are too large', () => {
     const full = Array.from({ length: BATCH_EVENTS_MAX }, () => '{}').join();
     expect(parseCreate(transfers, utf8(`[${full}]`)).batch.n).toBe(BATCH_EVENTS_MAX);
     const tooMany = 'too_large - batch_events_max';

@@ -388,7 +388,7 @@ test('refusals are the problems that the document names', async () => {
       status: 415,
       body: { code: 'unsupported_media_type' },
     });
-    expect(await create(route, ' '.repeat((4 << 20) + 1))).toMatchObject({
+    expect(await create(route, ' '.repeat((8 << 20) + 1))).toMatchObject({
       status: 413,
       body: { code: 'too_large' },
     });

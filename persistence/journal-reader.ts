@@ -22,13 +22,15 @@ import { openImmutable } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
 import { SegmentPages } from './segment-pages.ts';
-import { SegmentReader } from './segment-reader.ts';
+import { SegmentReader, type StoredRow } from './segment-reader.ts';
 import { segmentName, segmentsIn } from './segment.ts';
 import { WalPages } from './wal-pages.ts';
 
 /** So many are read at once by who reads all rows: small ones to ask SQLite less often, large ones one by one, while they are in the cache. */
 const ROWS_AHEAD_MAX = 16;
 const BYTES_AHEAD = 512 << 10;
+/** Behind a row of so many bytes the next one is expected to be as large, and is lent. */
+const LENT_BYTES_MIN = 16 << 10;
 /** Each open segment costs three file descriptors and a page cache. */
 const SEGMENTS_OPEN_MAX = 8;
 
@@ -36,6 +38,8 @@ export interface JournalReaderOptions extends JournalIdentity {
   readonly directory: string;
   /** Reads these segments, and looks for no others: the directory as it was at one moment (journal-view.ts). */
   readonly view?: readonly ViewedSegment[] | undefined;
+  /** Frames that `rows` gives are valid only until the next row is asked for: for those who go through a journal once, and are done with each by then. */
+  readonly lendsFrames?: boolean;
 }
 
 export class JournalReader implements Disposable {
@@ -84,11 +88,22 @@ export class JournalReader implements Disposable {
   /** All rows from `first` to `last`, or up to the last one that is durable when it is asked for. */
   *rows(first: number, last = Number.MAX_SAFE_INTEGER): Generator<JournalRow, void, undefined> {
     assert(Number.isSafeInteger(first) && first >= 1, 'sequences start at 1');
+    const { lendsFrames = false } = this.#options;
     let before: number | undefined;
     let sequence = first;
     let count = 1;
+    let isLarge = false;
     while (sequence <= last) {
       const segment = this.#segmentWith(sequence);
+      if (segment !== undefined && before !== undefined && isLarge) {
+        const large = this.#lendLarge(segment, sequence, before);
+        if (large !== undefined) {
+          before = large.checksum;
+          yield large;
+          sequence++;
+          continue;
+        }
+      }
       const rows = segment?.rowsFrom(sequence, Math.min(count, last - sequence + 1)) ?? [];
       if (segment === undefined || rows.length === 0) {
         if (sequence > this.lastSequence()) return;
@@ -99,7 +114,8 @@ export class JournalReader implements Disposable {
         if (before !== undefined && before !== said) throw brokenChain(segment, sequence);
         before = said;
       }
-      count = rowsAhead(rows);
+      isLarge = lendsFrames && rows.at(-1)!.frame.byteLength >= LENT_BYTES_MIN;
+      count = isLarge ? 1 : rowsAhead(rows);
       for (const row of rows) {
         if (row.sequence !== sequence) throw this.#missing(sequence);
         this.#check(segment, row, before);
@@ -414,6 +430,17 @@ export class JournalReader implements Disposable {
     return checksum;
   }
 
+  /**
+   * A large row of a sealed segment, read around SQLite into memory that is used again; undefined where SQLite is to read it: where it is not one, and where
+   * it is not what its checksum says, so that it is SQLite which says what is wrong.
+   */
+  #lendLarge(segment: SegmentReader, sequence: number, before: number): StoredRow | undefined {
+    // What the first one follows is compared before it is read.
+    if (!segment.isSealed || sequence === segment.firstSequence) return undefined;
+    const row = segment.lendLarge(sequence);
+    return row !== undefined && rowChecksum(before, row) === row.checksum ? row : undefined;
+  }
+
   #check(segment: SegmentReader, row: JournalRow & { checksum: number }, before: number): void {
     if (rowChecksum(before, row) === row.checksum) return;
     throw segment.corrupt(row.sequence, 'the row does not match its checksum');
@@ -434,7 +461,10 @@ export class JournalReader implements Disposable {
     }
     if (next !== undefined) {
       const last = first === undefined ? 0 : this.#segment(first).lastSequence();
-      if (last < sequence) return this.rowsMissing(last + 1, next - 1, sequence);
+      // A number in it that is damaged may be smaller than any of its own.
+      if (last < sequence && last >= (first ?? 1) - 1) {
+        return this.rowsMissing(last + 1, next - 1, sequence);
+      }
     }
     const file = segmentName(first ?? 1);
     return journalCorrupt({ file, sequence, shard: this.shard }, 'the row is missing');

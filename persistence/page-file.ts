@@ -75,6 +75,35 @@ export class PageFile {
     return true;
   }
 
+  /**
+   * Reads a whole frame to the beginning of `target`, which has room for `spanOf(place)` bytes. False when the file is too short, or a page does not name
+   * the one behind it, which then has to be looked for.
+   */
+  // Hot path.
+  readWhole(place: FramePlace, firstPage: number, target: DataView<ArrayBuffer>): boolean {
+    const { localBytes, overflowAt } = place;
+    if (!this.readExactly(target, place.localAt, localBytes)) return false;
+    const span = this.spanOf(place) - localBytes;
+    if (readSync(this.#file, target, localBytes, span, overflowAt) !== span) return false;
+    const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+    const perPage = this.usableBytes - NEXT_BYTES;
+    let page = firstPage;
+    for (let at = localBytes, from = localBytes; at < place.bytes; at += perPage, page++) {
+      const isLast = at + perPage >= place.bytes;
+      if (target.getUint32(from) !== (isLast ? 0 : page + 1)) return false;
+      bytes.copyWithin(at, from + NEXT_BYTES, from + NEXT_BYTES + perPage);
+      from += this.#stride;
+    }
+    return true;
+  }
+
+  /** Bytes of a frame together with what lies between its pages. */
+  spanOf({ bytes, localBytes }: FramePlace): number {
+    const perPage = this.usableBytes - NEXT_BYTES;
+    const pages = Math.ceil((bytes - localBytes) / perPage);
+    return bytes + NEXT_BYTES + (pages - 1) * (this.#stride - perPage);
+  }
+
   readExactly(target: DataView, position: number, bytes: number): boolean {
     return position >= 0 && readSync(this.#file, target, 0, bytes, position) === bytes;
   }

@@ -2,7 +2,8 @@
  * Bits flipped in SQLite's headers of records, and files cut off: SQLite gives back values of other types then, and no error of its own. Whatever is
  * asked of such a segment is answered as before, or refused as a damaged journal.
  */
-import { closeSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { assert } from '../engine/assert.ts';
 import { place, type Place } from '../test/support/journal-place.ts';
@@ -15,6 +16,12 @@ import { SqliteJournal } from './sqlite-journal.ts';
 const ONE_LEAF = [150, 150, 20_000, 150];
 /** The last one is in a page of its own, the last one of the file. */
 const OWN_LEAF = [5000, 5000];
+/** Each goes on over several pages, and the first ones are in a sealed segment. */
+const LARGE = Array.from({ length: 9 }, (_, i) => 20_000 + i * 3000);
+const LARGE_SEGMENT_BYTES = 100_000;
+/** Of a page's number, and of SQLite's headers, each byte; of all else one now and then. */
+const FLIP_EVERY = 509;
+const META_REACH = 48;
 /** The last one is in a segment of its own. */
 const EACH_ALONE = Array.from({ length: 3 }, () => 50_000);
 const PAGE_BYTES = 8192;
@@ -23,6 +30,7 @@ const HEADER_BYTES = 28;
 /** The columns of `meta` behind the identity of the cluster, and the header before it. */
 const META_BYTES = { before: 16, after: 12 };
 const CUT_BYTES = 128;
+const DAMAGED = 'JournalError: The journal is damaged: shard-000/segment-';
 const START = 1_795_000_000_000_000_000n;
 
 const framesOf = (sizes: readonly number[]): readonly Uint8Array[] =>
@@ -157,5 +165,53 @@ describe.each([
     }
     expect(judge.wrong).toEqual([]);
     expect(judge.refused).toBeGreaterThan(PAGE_BYTES / CUT_BYTES / 2);
+  });
+});
+
+/** What a reader gives of a journal, row after row, or says of it. */
+function told(at: Place, lendsFrames: boolean): string {
+  try {
+    using journal = JournalReader.open({ ...at.options, lendsFrames });
+    return Array.from(journal.rows(1), ({ sequence, timestamp, frame }) =>
+      [sequence, timestamp, crc32(frame)].join(' '),
+    ).join('\n');
+  } catch (error: unknown) {
+    return String(error);
+  }
+}
+
+describe('a sealed segment whose large frames are read around SQLite', () => {
+  test('gives the rows that SQLite gives, and with a bit flipped anywhere is refused when SQLite would refuse it', () => {
+    const frames = LARGE.map((bytes, i) =>
+      Uint8Array.from({ length: bytes }, (_, at) => (at * 31 + (at >> 8) + i) & 0xff),
+    );
+    using at = written(frames, LARGE_SEGMENT_BYTES);
+    expect(told(at, true)).toBe(told(at, false));
+    const sealed = at.firsts().slice(0, -1);
+    expect(sealed.length).toBeGreaterThan(1);
+    const path = at.path(sealed.at(-1)!);
+    const whole = readFileSync(path);
+    const meta = whole.indexOf(at.options.clusterId);
+    const heads = frames.map((frame) => whole.indexOf(frame.subarray(0, 100)));
+    const isHead = (byte: number): boolean =>
+      byte % PAGE_BYTES < 16 ||
+      Math.abs(byte - meta) < META_REACH ||
+      heads.some((head) => byte < head && byte >= head - HEADER_BYTES);
+    const wrong: string[] = [];
+    let refused = 0;
+    for (let byte = 0; byte < whole.length; byte++) {
+      if (byte % FLIP_EVERY !== 0 && !isHead(byte)) continue;
+      const flipped = Uint8Array.from(whole);
+      flipped[byte]! ^= 1 << ((byte * 5 + 7) % 8);
+      writeFileSync(path, flipped);
+      const says = told(at, true);
+      const bySqlite = told(at, false);
+      // It reads more rows at once, and may come across another sign of it.
+      const areRefused = [says, bySqlite].every((text) => text.startsWith(DAMAGED));
+      if (says !== bySqlite && !areRefused) wrong.push(`byte ${byte}: ${says.slice(0, 200)}`);
+      if (says.startsWith(DAMAGED)) refused++;
+    }
+    expect(wrong).toEqual([]);
+    expect(refused).toBeGreaterThan(whole.length / FLIP_EVERY);
   });
 });

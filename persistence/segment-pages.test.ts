@@ -1,9 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../lib/prng.ts';
 import { JournalReader } from './journal-reader.ts';
+import { SegmentPages } from './segment-pages.ts';
 import { segmentName } from './segment.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
@@ -66,6 +68,8 @@ describe.for([
             continue;
           }
           placed++;
+          const whole = pages instanceof SegmentPages ? pages.frame(sequence) : frame;
+          expect(Buffer.compare(whole!, frame)).toBe(0);
           expect(place.bytes).toBe(frame.byteLength);
           for (let i = 0; i < 20; i++) {
             const from = i === 0 ? 0 : prng.below(frame.byteLength);
@@ -117,6 +121,35 @@ describe('the file of a segment', () => {
     });
     expect(places[0]!.map((place) => place?.bytes)).toEqual([200_000, 200_000, undefined]);
     expect(places[1]).toEqual(places[0]);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  test('and numbers in it that lead out of a page lead to no place', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'sycee-pages-'));
+    const options = { ...identity, directory, segmentBytesMax: 300_000 };
+    using journal = SqliteJournal.open(options);
+    using reader = JournalReader.open(options);
+    for (let sequence = 1; sequence <= 3; sequence++) {
+      journal.append({ sequence, timestamp: 1n, frame: new Uint8Array(200_000) });
+    }
+    reader.refresh();
+    const path = reader.path(1);
+    const whole = readFileSync(path);
+    const placesOf = (): readonly unknown[] => {
+      using pages = reader.pages(1);
+      return [1, 2].map((sequence) => pages.place(sequence));
+    };
+    const before = placesOf();
+    const lost = Array.from({ length: 24 }, (_, byte) => {
+      const damaged = Uint8Array.from(whole);
+      for (let at = pageBytesOf(path); at < damaged.length; at += pageBytesOf(path)) {
+        damaged[at + byte] = 0xff;
+      }
+      writeFileSync(path, damaged);
+      return placesOf().filter((place, i) => !isDeepStrictEqual(place, before[i])).length;
+    });
+    // The type of a page, how many cells it has, and where they are.
+    expect([0, 3, 8, 10].map((byte) => lost[byte])).toEqual([2, 2, 1, 2]);
     rmSync(directory, { recursive: true, force: true });
   });
 });

@@ -6,7 +6,7 @@
  *
  * I1 Only sealed segments: a later one exists, and the WAL is empty (`JournalReader.isSealed`). Nobody writes such a file any more.
  * I2 What is read here is not checked against the row's checksum, which covers whole frames. Callers check what they can: the frame's
- *    header, and that ids are those that they expect.
+ *    header, and that ids are those that they expect; of a whole frame the checksum.
  * I3 The overflow pages of a row ascend, and no other row's are between them. SQLite takes them one after the other in one insert, from the end of
  *    the file, since nothing is ever deleted from a segment and no page of it becomes free. What lies between them, where anything does (a page of
  *    the B-tree, a map of pointers), moves the last one away from where it would be.
@@ -17,6 +17,7 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { assert } from '../engine/assert.ts';
+import { GROUP_BYTES_MAX } from '../engine/limits.ts';
 import { type FrameCell, type FramePlace, LEAF_PAGE, PageFile, readVarint } from './page-file.ts';
 
 const FILE_HEADER_BYTES = 100;
@@ -29,6 +30,8 @@ export class SegmentPages implements Disposable {
   readonly #pages: PageFile;
   readonly #rootPage: number;
   readonly #page: DataView<ArrayBuffer>;
+  /** Where whole frames are read to. */
+  #frame = new DataView(new ArrayBuffer(0));
   /** The root of the B-tree, which every search begins with; read with the first one. */
   #root: DataView<ArrayBuffer> | undefined;
   #isClosed = false;
@@ -56,8 +59,18 @@ export class SegmentPages implements Disposable {
     }
   }
 
-  /** Undefined when the row is not there, lies within one page, or its pages do not follow each other: SQLite is to read it then. */
+  /** Undefined when the row is not there, lies within one page, its pages do not follow each other, or one is damaged: SQLite is to read it then. */
   place(sequence: number): FramePlace | undefined {
+    try {
+      return this.#find(sequence);
+    } catch (error: unknown) {
+      // Numbers in a damaged page lead out of it.
+      if (error instanceof RangeError) return undefined;
+      throw error;
+    }
+  }
+
+  #find(sequence: number): FramePlace | undefined {
     let page = this.#rootPage;
     for (let depth = 0; depth < DEPTH_MAX; depth++) {
       const at = this.#offsetOf(page);
@@ -85,6 +98,17 @@ export class SegmentPages implements Disposable {
   ): boolean {
     assert(!this.#isClosed, 'what is closed is not read');
     return this.#pages.read(place, from, target, to);
+  }
+
+  /** A whole frame, valid until the next one is asked for; undefined where SQLite is to read it. */
+  frame(sequence: number): Uint8Array | undefined {
+    const place = this.place(sequence);
+    if (place === undefined || place.bytes > GROUP_BYTES_MAX) return undefined;
+    const span = this.#pages.spanOf(place);
+    if (span > this.#frame.byteLength) this.#frame = new DataView(new ArrayBuffer(span * 2));
+    const firstPage = place.overflowAt / this.#pages.pageBytes + 1;
+    if (!this.#pages.readWhole(place, firstPage, this.#frame)) return undefined;
+    return new Uint8Array(this.#frame.buffer, 0, place.bytes);
   }
 
   /** It reads no more: its file descriptor may be another file's by now. */

@@ -7,6 +7,7 @@
  * opened by `openImmutable`, which leaves nothing, and takes half the time.
  */
 import { basename } from 'node:path';
+import { assert } from '../engine/assert.ts';
 import { SHARDS_MAX } from '../engine/limits.ts';
 import type { JournalIdentity } from './checksum-chain.ts';
 import { asReadError, openForReading, pragma, saysDamaged, sqliteCode } from './database.ts';
@@ -14,6 +15,7 @@ import { type JournalError, journalCorrupt, placeIn } from './errors.ts';
 import { openImmutable, type ReadConnection, type ReadStatement } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
+import { SegmentPages } from './segment-pages.ts';
 import { SEGMENT_APPLICATION_ID, SEGMENT_FORMAT } from './segment.ts';
 
 export interface StoredRow extends JournalRow {
@@ -23,6 +25,10 @@ export interface StoredRow extends JournalRow {
 type Prepare = (connection: ReadConnection) => ReadStatement;
 
 const QUESTIONS = {
+  head: (connection) =>
+    connection
+      .prepare('SELECT timestamp, checksum FROM journal_row WHERE sequence = ?')
+      .safeIntegers(),
   row: (connection) =>
     connection
       .prepare('SELECT timestamp, checksum, frame FROM journal_row WHERE sequence = ?')
@@ -51,13 +57,24 @@ export class SegmentReader implements Disposable {
   readonly firstSequence: number;
   /** Of the row before the first one. */
   readonly previousChecksum: number;
+  /** Nobody writes the file any more. */
+  readonly isSealed: boolean;
+  readonly #path: string;
+  #pages: SegmentPages | undefined;
   readonly #shard: number;
   readonly #connection: ReadConnection;
   /** By what they ask, prepared when it is asked first: a start opens every segment, and asks few of them for anything. */
   readonly #statements = new Map<keyof typeof QUESTIONS, ReadStatement>();
 
-  private constructor(path: string, connection: ReadConnection, meta: MetaColumns) {
+  private constructor(
+    path: string,
+    connection: ReadConnection,
+    meta: MetaColumns,
+    isSealed: boolean,
+  ) {
     this.file = basename(path);
+    this.#path = path;
+    this.isSealed = isSealed;
     this.firstSequence = meta.first_sequence;
     this.previousChecksum = meta.previous_checksum;
     this.#shard = meta.shard;
@@ -79,7 +96,7 @@ export class SegmentReader implements Disposable {
       if (meta !== undefined) {
         const broken = brokenRule(connection, meta, { ...identity, firstSequence });
         if (broken !== undefined) throw journalCorrupt(where, broken);
-        const reader = new SegmentReader(path, connection, meta);
+        const reader = new SegmentReader(path, connection, meta, open === openImmutable);
         connection = undefined;
         return reader;
       }
@@ -109,6 +126,16 @@ export class SegmentReader implements Disposable {
       throw this.#readError(sequence, error);
     }
     return rows.map((columns) => this.#stored(Number(columns.sequence), columns));
+  }
+
+  /** A row whose frame spans pages, not checked and valid until the next one is asked for; undefined where SQLite is to read it. Only of what is sealed. */
+  lendLarge(sequence: number): StoredRow | undefined {
+    assert(this.isSealed, 'only the file of a sealed segment is read around SQLite');
+    this.#pages ??= SegmentPages.open(this.#path, this.rootPage());
+    const frame = this.#pages.frame(sequence);
+    if (frame === undefined) return undefined;
+    const columns = this.#read('head', sequence) as Omit<RowColumns, 'frame'> | undefined;
+    return columns === undefined ? undefined : this.#stored(sequence, { ...columns, frame });
   }
 
   checksum(sequence: number): number | undefined {
@@ -141,6 +168,7 @@ export class SegmentReader implements Disposable {
   }
 
   close(): void {
+    this.#pages?.close();
     this.#connection.close();
   }
 

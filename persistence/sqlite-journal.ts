@@ -152,7 +152,7 @@ export class SqliteJournal implements Journal {
     const names = new Set(readdirSync(options.directory));
     let reader: JournalReader | undefined;
     try {
-      reader = JournalReader.open(options);
+      reader = JournalReader.open({ ...options, lendsFrames: true });
       openCheckUnfinished(options, reader);
       reader.checkSegments();
       openCheckWitness(options, reader);

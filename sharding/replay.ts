@@ -117,7 +117,7 @@ export interface ReplayShardOptions {
 /** Replays one shard's journal, read-only, and says the digest of the state that it gives. */
 export function replayShard(options: ReplayShardOptions): ShardReplay {
   const { directory, shard, shards, seed, clusterId } = options;
-  using journal = JournalReader.open({ directory, clusterId, shard, shards });
+  using journal = JournalReader.open({ directory, clusterId, shard, shards, lendsFrames: true });
   const group = new Group();
   const machine = new StateMachine({ shard, shards, seed }, group);
   const records = new RecordReader(journal, shards);

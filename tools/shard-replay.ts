@@ -121,7 +121,14 @@ class ShardReplay {
     this.#task = task;
     this.#checks = checks;
     this.#progress = new Float64Array(task.progress);
-    this.#journal = JournalReader.open({ directory, clusterId, shard, shards, view });
+    this.#journal = JournalReader.open({
+      directory,
+      clusterId,
+      shard,
+      shards,
+      view,
+      lendsFrames: true,
+    });
     const start = this.#start(passedOver);
     this.#machine = start.machine;
     this.#after = start.sequence;

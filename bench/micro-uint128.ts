@@ -1,6 +1,7 @@
 /**
  * Which form of unsigned 128-bit arithmetic the engine uses, and why: two random accounts of a million get an amount added, with 32-bit words
- * (engine/arithmetic.ts), with BigInt lanes in one loop, and with BigInt lanes behind a function. Run: node bench/micro-uint128.ts
+ * (engine/arithmetic.ts), with BigInt lanes in one loop, with BigInt lanes behind a function, and as numbers while they are safe integers, which is what a fast path
+ * for small amounts would be at best. Run: node bench/micro-uint128.ts
  */
 import { performance } from 'node:perf_hooks';
 import { addTo } from '../engine/arithmetic.ts';
@@ -13,6 +14,7 @@ const words = new Uint32Array(ACCOUNTS * 4);
 const lanes = new BigUint64Array(words.buffer);
 const amountWords = Uint32Array.of(5, 0, 0, 0);
 const amountLanes = new BigUint64Array(amountWords.buffer);
+const numbers = new Float64Array(ACCOUNTS * 2);
 const order = Uint32Array.from({ length: UPDATES }, () => Math.floor(Math.random() * ACCOUNTS));
 
 function withWords(): void {
@@ -50,7 +52,19 @@ function withLanesBehindFunction(): void {
   }
 }
 
-const variants = { withWords, withLanes, withLanesBehindFunction };
+function withNumbers(): void {
+  let beyond = 0;
+  for (let i = 0; i < UPDATES; i++) {
+    // As far apart as sums of 128 bits are, so that as many lines of the cache are read.
+    const at = order[i]! * 2;
+    const sum = numbers[at]! + 5;
+    if (sum > Number.MAX_SAFE_INTEGER) beyond++;
+    else numbers[at] = sum;
+  }
+  if (beyond !== 0) throw new Error('no sum is too large');
+}
+
+const variants = { withWords, withLanes, withLanesBehindFunction, withNumbers };
 const times: Record<string, number[]> = {};
 for (let round = 0; round < ROUNDS; round++) {
   for (const [name, run] of Object.entries(variants)) {

@@ -55,6 +55,9 @@ export class BucketDirectory {
   #depths = new Uint8Array(16);
   #fills = new Uint16Array(16);
   #count = 0;
+  /** By bucket: the epoch in which something in it last moved. */
+  #moved = new Uint32Array(16);
+  #epoch = 1;
 
   /** `hashOf` gives the hash of what is in the slot at a word offset. `bytesMax`: of all slots. */
   constructor(
@@ -124,6 +127,17 @@ export class BucketDirectory {
     return bucket * this.#bucketWords;
   }
 
+  /** Who remembers where searches ended relies on it within one epoch only, and there on buckets in which nothing has moved. */
+  beginEpoch(): void {
+    this.#epoch = (this.#epoch + 1) >>> 0;
+  }
+
+  /** Whether something in the bucket of this slot has moved in this epoch; once in a long while it is said though nothing has. */
+  // Hot path.
+  hasMoved(slot: number): boolean {
+    return this.#moved[slot >>> BUCKET_SHIFT] === this.#epoch;
+  }
+
   // Hot path.
   hasRoom(bucket: number): boolean {
     return this.#fills[bucket]! < this.#fillMax;
@@ -177,6 +191,7 @@ export class BucketDirectory {
     const { words, marks } = this;
     const step = this.#slotWords;
     const bucket = slot >>> BUCKET_SHIFT;
+    this.#moved[bucket] = this.#epoch;
     let hole = slot;
     for (let next = nextSlot(slot); marks[next] !== 0; next = nextSlot(next)) {
       const wanted = this.#hashOf(words, next * step);
@@ -221,6 +236,9 @@ export class BucketDirectory {
       const depths = new Uint8Array(bucket * 2);
       depths.set(this.#depths);
       this.#depths = depths;
+      const moved = new Uint32Array(bucket * 2);
+      moved.set(this.#moved);
+      this.#moved = moved;
     }
     this.#depths[bucket] = depth;
     return bucket;
@@ -243,6 +261,7 @@ export class BucketDirectory {
     const first = at - (at % width);
     const upper = this.#newBucket(depth + 1);
     this.#depths[bucket] = depth + 1;
+    this.#moved[bucket] = this.#epoch;
     this.#directory.fill(upper, first + width / 2, first + width);
 
     const moved = this.#moveUpper(bucket, upper, this.#leastHash(first + width / 2));
@@ -325,6 +344,7 @@ export class BucketDirectory {
     this.#directory = from.takeList().slice();
     this.#depths = from.takeBytes();
     this.#fills = new Uint16Array(from.takeBytes().buffer);
+    this.#moved = new Uint32Array(this.#fills.length);
     assert(this.#directory.length === 2 ** this.#depth, 'the directory has its depth');
     assert(this.#fills.length === this.#depths.length, 'every bucket has a fill and a depth');
     this.#reach();

@@ -23,7 +23,7 @@ import { EventState } from './status.ts';
 import type { Units } from './units.ts';
 import type { Waiting } from './waiting.ts';
 import type { WalkingUnit, Walks } from './walk.ts';
-import { hasFlags } from './wanted-records.ts';
+import { hasFlags, type WantedRecords } from './wanted-records.ts';
 
 interface RequestParts {
   readonly ledger: Ledger;
@@ -36,8 +36,8 @@ interface RequestParts {
   readonly outcomes: Outcomes;
   /** Of the transfer ids of the group's requests, by frame row. */
   readonly hashes: Int32Array;
-  /** Of what posts and voids among them end, see `WantedRecords`. */
-  readonly pendingSlots: Int32Array;
+  /** Where these ids belong, and what posts and voids among them end. */
+  readonly wanted: Pick<WantedRecords, 'areSought' | 'sought' | 'pendingSlots'>;
   readonly shelf: RecordShelf;
 }
 
@@ -60,7 +60,7 @@ export class CreateRequests {
   readonly #requests: OpenRequests;
   readonly #outcomes: Outcomes;
   readonly #hashes: Int32Array;
-  readonly #pendingSlots: Int32Array;
+  readonly #wanted: RequestParts['wanted'];
   readonly #plain: PlainTransfers;
   readonly #pendings: PlainPendings;
   readonly #posts: PlainPosts;
@@ -92,7 +92,7 @@ export class CreateRequests {
     this.#requests = parts.requests;
     this.#outcomes = parts.outcomes;
     this.#hashes = parts.hashes;
-    this.#pendingSlots = parts.pendingSlots;
+    this.#wanted = parts.wanted;
     const plain = { ...parts, accounts: this.#rules.accounts, stamps: this.#stamps };
     this.#plain = new PlainTransfers(plain);
     this.#pendings = new PlainPendings(plain);
@@ -185,14 +185,17 @@ export class CreateRequests {
     const start = at[Transfer.id]! + i * stride;
     const [from, to] = [firstRow + i, firstRow + end];
     const { transferIndex } = this.#ledger;
+    const wanted = this.#wanted;
     if (this.#ledger.shards > 1 && !this.#hasUnitsHere(i, end)) {
       // None of these ids will be entered now.
       transferIndex.touchAll(this.#hashes, from, to);
       accounts.freeAhead.fill(-1);
+    } else if (wanted.areSought) {
+      transferIndex.touchSought(wanted.sought, from, to, accounts.freeAhead);
     } else {
       transferIndex.seekFree(words, start, stride, this.#hashes, from, to, accounts.freeAhead);
     }
-    if (areResolving) accounts.lookAheadPosts(i, end, this.#pendingSlots, firstRow);
+    if (areResolving) accounts.lookAheadPosts(i, end, wanted.pendingSlots, firstRow);
     else if (this.#ledger.shards === 1) accounts.lookAhead(i, end, null);
     else {
       const { home } = this.#shardsOf;

@@ -114,6 +114,71 @@ describe('an id index', () => {
     expect(known).toBeGreaterThan(10_000);
   });
 
+  test.each([4, 5, 6])('and what was sought for a whole group, seed %i', (seed) => {
+    const prng = new Prng(seed);
+    const rows = 100_000;
+    const ids = randomIds(rows, seed);
+    const index = new IdIndex(seed);
+    const hashes = new Int32Array(rows);
+    const sought = new Int32Array(rows);
+    const free = new Int32Array(64);
+    let known = 0;
+    let wrong = 0;
+    for (let first = 0; first < rows;) {
+      const end = Math.min(first + prng.between(1, 5000), rows);
+      index.beginSeeks();
+      for (let i = first; i < end; i++) {
+        // Some were added earlier, and some are twice in the group.
+        if (prng.below(8) === 0) {
+          const copied = prng.below(i + 1);
+          ids.copyWithin(i * 4, copied * 4, copied * 4 + 4);
+        }
+        hashes[i] = index.hash(ids, i * 4);
+      }
+      for (let from = first; from < end; from += 64) {
+        index.seekAll(ids, from * 4, 4, hashes, from, Math.min(from + 64, end), sought);
+      }
+      for (let i = first; i < end; i++) {
+        if ((i - first) % 64 === 0) index.touchSought(sought, i, Math.min(i + 64, end), free);
+        const at = i * 4;
+        const place = index.search(ids, at, hashes[i]!);
+        if (index.searchFrom(free[(i - first) % 64]!, ids, at, hashes[i]!) !== place) wrong++;
+        if (sought[i]! >= 0 && place === -1 - sought[i]!) known++;
+        if (place < 0) index.insertAt(place, ids, at, hashes[i]!, i, 1);
+        else if (prng.below(20) === 0) index.remove(place);
+      }
+      first = end;
+    }
+    expect(wrong).toBe(0);
+    expect(index.buckets).toBeGreaterThan(40);
+    expect(known).toBeGreaterThan(rows / 2);
+  });
+
+  test('what was sought is good for most ids, although buckets are split meanwhile', () => {
+    const ids = randomIds(220_000, 8);
+    const index = new IdIndex(8);
+    for (let i = 0; i < 200_000; i++) index.insert(ids, i * 4, index.hash(ids, i * 4), i, 1);
+    const hashes = Int32Array.from({ length: 20_000 }, (_, i) =>
+      index.hash(ids, (200_000 + i) * 4),
+    );
+    const sought = new Int32Array(20_000);
+    index.beginSeeks();
+    for (let from = 0; from < 20_000; from += 50) {
+      index.seekAll(ids, (200_000 + from) * 4, 4, hashes, from, from + 50, sought);
+    }
+    const { buckets } = index;
+    // What is not relied on is searched for, which would go by the ids: these are others.
+    const others = randomIds(20_000, 9);
+    let relied = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const at = (200_000 + i) * 4;
+      if (index.searchFrom(sought[i]!, others, i * 4, ~hashes[i]!) === -1 - sought[i]!) relied++;
+      index.insert(ids, at, hashes[i]!, i, 1);
+    }
+    expect(index.buckets).toBeGreaterThan(buckets + 5);
+    expect(relied).toBeGreaterThan(14_000);
+  });
+
   test('a search ends where one that looks at slot after slot does', () => {
     const ids = randomIds(60_000, 7);
     const index = new IdIndex(4);
@@ -147,9 +212,17 @@ describe('an id index', () => {
     }
     expect(countWrong(again, ids)).toBe(0);
     const more = randomIds(IDS, 9);
+    const hashes = Int32Array.from({ length: IDS }, (_, i) => again.hash(more, i * 4));
+    const sought = new Int32Array(IDS);
+    let wrong = 0;
+    again.beginSeeks();
     for (let i = 0; i < IDS; i++) {
-      again.insert(more, i * 4, again.hash(more, i * 4), i, i + 1);
+      if (i % 100 === 0) again.seekAll(more, i * 4, 4, hashes, i, Math.min(i + 100, IDS), sought);
+      const place = again.searchFrom(sought[i]!, more, i * 4, hashes[i]!);
+      if (place !== again.search(more, i * 4, hashes[i]!)) wrong++;
+      again.insertAt(place, more, i * 4, hashes[i]!, i, i + 1);
     }
+    expect(wrong).toBe(0);
     expect(countWrong(again, ids)).toBe(0);
     expect(countWrong(again, more)).toBe(0);
   });

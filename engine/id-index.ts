@@ -22,8 +22,6 @@ export class IdIndex {
   readonly #places = new Int32Array(TOUCHED_MAX);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
-  /** How many buckets there were when `seekFree` looked for empty slots; -1 when these are not to be relied on. */
-  #soughtIn = -1;
 
   constructor(seed: number, images?: BeforeImages) {
     this.#seed = seed | 0;
@@ -88,14 +86,19 @@ export class IdIndex {
     }
   }
 
+  /** What `seekFree` and `seekAll` find from here on is good for `searchFrom` until the next time. */
+  beginSeeks(): void {
+    this.#buckets.beginEpoch();
+  }
+
   /**
-   * The same for an id that `seekFree` has looked for: where it was not, it is not now, and its place is still empty, unless an insert has taken that
-   * since, as one of the same id would have, or a bucket was split.
+   * The same for an id that `seekFree` or `seekAll` has looked for: where it was not, it is not now, and its place is still empty, unless an insert has taken
+   * that since, as one of the same id would have, or something in its bucket has moved.
    */
   // Hot path.
   searchFrom(free: number, words: Uint32Array, at: number, hash: number): number {
     const buckets = this.#buckets;
-    const isKnown = free >= 0 && this.#soughtIn === buckets.buckets && buckets.marks[free] === 0;
+    const isKnown = free >= 0 && buckets.marks[free] === 0 && !buckets.hasMoved(free);
     return isKnown ? -1 - free : this.search(words, at, hash);
   }
 
@@ -120,16 +123,14 @@ export class IdIndex {
   touchFree(hashes: Int32Array, from: number, to: number): void {
     this.touchAll(hashes, from, to);
     const places = this.#places;
-    const { words: slots, marks } = this.#buckets;
+    const { marks } = this.#buckets;
     const n = to - from;
     for (let i = 0; i < n; i++) {
       let slot = places[i]!;
       while (marks[slot] !== 0) slot = nextSlot(slot);
       places[i] = slot;
     }
-    let { touched } = this;
-    for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
-    this.touched = (touched + this.#buckets.touchImages(places, n)) | 0;
+    this.#touchPlaces(n);
   }
 
   /**
@@ -147,9 +148,67 @@ export class IdIndex {
     to: number,
     free: Int32Array,
   ): void {
+    this.#seek(words, start, step, hashes, from, to, free, 0);
+    this.#touchPlaces(to - from);
+  }
+
+  /** The same without looking ahead at the slots, for rows whose turn is later: row by row into `sought`, as `hashes` are. */
+  // Hot path.
+  // oxlint-disable-next-line max-params -- As above.
+  seekAll(
+    words: Uint32Array,
+    start: number,
+    step: number,
+    hashes: Int32Array,
+    from: number,
+    to: number,
+    sought: Int32Array,
+  ): void {
+    this.#seek(words, start, step, hashes, from, to, sought, from);
+  }
+
+  /** Looks ahead at what `seekAll` has found for the rows from..to-1, and puts it into `free`. */
+  // Hot path.
+  touchSought(sought: Int32Array, from: number, to: number, free: Int32Array): void {
+    const places = this.#places;
+    const { marks } = this.#buckets;
+    const n = to - from;
+    let { touched } = this;
+    for (let i = 0; i < n; i++) {
+      const slot = sought[from + i]!;
+      free[i] = slot;
+      // The first slot in place of none.
+      places[i] = slot & ~(slot >> 31);
+    }
+    for (let i = 0; i < n; i++) touched = (touched + marks[places[i]!]!) | 0;
+    this.touched = touched;
+    this.#touchPlaces(n);
+  }
+
+  // Hot path.
+  #touchPlaces(n: number): void {
+    const places = this.#places;
+    const { words: slots } = this.#buckets;
+    let { touched } = this;
+    for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
+    this.touched = (touched + this.#buckets.touchImages(places, n)) | 0;
+  }
+
+  // Hot path.
+  // oxlint-disable-next-line max-params -- As above, and where the first one goes.
+  #seek(
+    words: Uint32Array,
+    start: number,
+    step: number,
+    hashes: Int32Array,
+    from: number,
+    to: number,
+    free: Int32Array,
+    at: number,
+  ): void {
     this.touchAll(hashes, from, to);
     const places = this.#places;
-    const { words: slots, markWords } = this.#buckets;
+    const { markWords } = this.#buckets;
     const n = to - from;
     for (let i = 0; i < n; i++) {
       const wanted = inAllLanes(markOf(words, start + i * step));
@@ -168,12 +227,8 @@ export class IdIndex {
       like |= lanesLike(marks, wanted) & looked;
       const slot = (word << 2) | lowestLane(empty);
       places[i] = slot;
-      free[i] = like === 0 ? slot : -1;
+      free[at + i] = like === 0 ? slot : -1;
     }
-    let { touched } = this;
-    for (let i = 0; i < n; i++) touched = (touched + slots[places[i]! * SLOT_WORDS]!) | 0;
-    this.touched = (touched + this.#buckets.touchImages(places, n)) | 0;
-    this.#soughtIn = this.#buckets.buckets;
   }
 
   /** Reads the slots from..to-1 of a list, -1 for none, for the cache's sake only; says what is there, which means nothing. */
@@ -265,7 +320,6 @@ export class IdIndex {
 
   /** Takes an id out again that a broken chain has added. */
   remove(slot: number): void {
-    this.#soughtIn = -1;
     this.#buckets.remove(slot);
   }
 

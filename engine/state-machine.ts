@@ -81,8 +81,9 @@ export class StateMachine {
     this.#walkBody = walkBody;
     this.#waiting = waiting;
     this.#wanted = new WantedRecords(ledger, shelf, group.inputRowsMax);
-    const { hashes, pendingSlots } = this.#wanted;
-    this.#creates = new CreateRequests({ ...shared, walks, waiting, shelf, hashes, pendingSlots });
+    const { hashes } = this.#wanted;
+    const wanted = this.#wanted;
+    this.#creates = new CreateRequests({ ...shared, walks, waiting, shelf, hashes, wanted });
   }
 
   /** The next group goes on with what waits, even without inputs. */
@@ -137,12 +138,12 @@ export class StateMachine {
     const { words } = this.#group;
     let frees = this.pumpAgain;
     // A frame that is loaded still has its outcomes: none means that every row was created.
-    const areNew = this.requests.isReplay && words[Head.outcomes] === 0;
+    this.#wanted.begin(this.requests.isReplay && words[Head.outcomes] === 0);
     for (const at of this.#group.inputAt) {
       const type = words[at]!;
       if (type === InputType.createTransfers || type === InputType.createTransfersTogether) {
         this.#group.openBatch(at, this.#columns);
-        this.#wanted.addRequest(this.#columns, words[at + Input.firstRow]!, areNew);
+        this.#wanted.addRequest(this.#columns, words[at + Input.firstRow]!);
       } else if (type === InputType.link) {
         const body = at + INPUT_WORDS;
         if (words[body + LinkHead.kind] === LinkKind.apply) frees = true;

@@ -27,35 +27,44 @@ export class WantedRecords {
   readonly #lookAhead: LookAhead;
   /** Hashes of the transfer ids of requests, by frame row. */
   readonly hashes: Int32Array;
+  /** Where the ids of requests belong in the index of transfers, by frame row, see `IdIndex.seekAll`; only when `areSought`. */
+  readonly sought: Int32Array;
+  areSought = false;
   /** Slots of what posts and voids of requests end, by frame row, -1 for none; those of other rows mean nothing. Inserts may move them. */
   readonly pendingSlots: Int32Array;
   readonly #pendingHashes = new Int32Array(BLOCK_ROWS);
 
   constructor(ledger: Ledger, shelf: RecordShelf, inputRowsMax: number) {
     this.hashes = new Int32Array(inputRowsMax + 1);
+    this.sought = new Int32Array(inputRowsMax + 1);
     this.pendingSlots = new Int32Array(inputRowsMax + 1);
     this.#ledger = ledger;
     this.#lookAhead = new LookAhead(ledger);
     this.#shelf = shelf;
   }
 
-  /**
-   * Looks all ids of a request of transfers up: hashes and cache misses first, block by block, then what was found. `areNew`: the journal says
-   * that every row was created, so no id can be known.
-   */
+  /** Begins a group. `areNew`: the journal says that every row of its requests was created, so no id can be known. */
+  begin(areNew: boolean): void {
+    this.areSought = !areNew;
+    this.#ledger.transferIndex.beginSeeks();
+  }
+
+  /** Looks all ids of a request of transfers up: hashes and cache misses first, block by block, then what was found. */
   // Hot path.
-  addRequest(columns: Columns, firstRow: number, areNew: boolean): void {
+  addRequest(columns: Columns, firstRow: number): void {
     const { words, n } = columns;
-    const hashes = this.hashes;
+    const { hashes, sought } = this;
     const index = this.#ledger.transferIndex;
     const start = columns.at[Transfer.id]!;
     const step = columns.step[Transfer.id]!;
     for (let from = 0; from < n; from += BLOCK_ROWS) {
       const to = Math.min(from + BLOCK_ROWS, n);
       for (let i = from; i < to; i++) hashes[firstRow + i] = index.hash(words, start + i * step);
-      if (areNew) continue;
-      index.touchAll(hashes, firstRow + from, firstRow + to);
+      if (!this.areSought) continue;
+      const [first, end] = [firstRow + from, firstRow + to];
+      index.seekAll(words, start + from * step, step, hashes, first, end, sought);
       for (let i = from; i < to; i++) {
+        if (sought[firstRow + i] !== -1) continue;
         const slot = index.find(words, start + i * step, hashes[firstRow + i]!);
         if (slot !== -1) this.#addSlot(words, start + i * step, slot);
       }

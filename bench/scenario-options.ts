@@ -19,7 +19,7 @@ const ASKED = ['all', ...QUESTION_NAMES] as const;
 export const PEER_NAMES = ['postgresql', 'redis', 'tigerbeetle'] as const;
 export type PeerName = (typeof PEER_NAMES)[number];
 
-/** What the peers are asked to do; `equal-counts` is TigerBeetle's. */
+/** What the peers are asked to do; `equal-counts` is TigerBeetle's alone. */
 export const SHAPE_NAMES = ['uniform', 'hot-account', 'equal-counts'] as const;
 export type ShapeName = (typeof SHAPE_NAMES)[number];
 

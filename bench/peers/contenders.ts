@@ -14,7 +14,7 @@ export interface Contender {
   readonly form: string;
   /** Transfers in a request. */
   readonly batch: number;
-  /** Requests under way, each on a connection of its own unless in process or over NATS. */
+  /** Requests under way, each on a connection of its own unless in process, over NATS, or alone to TigerBeetle, whose client gathers them. */
   readonly clients: number;
 }
 
@@ -71,8 +71,16 @@ const REDIS: readonly Entry[] = [
   { system: 'redis', form: 'pipelines of 1,000', batch: REDIS_PIPELINE, clients: 8 },
 ];
 
+/** Its server works on one batch while the next ones arrive: more clients were slower. */
+const TIGERBEETLE_BATCHES: readonly Entry[] = [2, 4].map((clients) => ({
+  system: 'tigerbeetle',
+  form: 'batches of 8,189',
+  batch: LARGE_BATCH,
+  clients,
+}));
 const TIGERBEETLE: readonly Entry[] = [
-  { system: 'tigerbeetle', form: 'batches of 8,189', batch: LARGE_BATCH, clients: 4 },
+  { system: 'tigerbeetle', form: 'one in a call', batch: 1, clients: HTTP.clients },
+  ...TIGERBEETLE_BATCHES,
 ];
 
 /** In the order of a round. */
@@ -80,9 +88,16 @@ export function contendersOf({ scenarioOptions }: Pick<BenchOptions, 'scenarioOp
   const { peers, shapes } = scenarioOptions;
   const has = (peer: PeerName): boolean => peers.includes(peer);
   const byShape: Readonly<Record<ShapeName, readonly Entry[]>> = {
-    uniform: [...(has('postgresql') ? POSTGRESQL : []), ...(has('redis') ? REDIS : [])],
-    'hot-account': has('postgresql') ? POSTGRESQL : [],
-    'equal-counts': has('tigerbeetle') ? TIGERBEETLE : [],
+    uniform: [
+      ...(has('postgresql') ? POSTGRESQL : []),
+      ...(has('redis') ? REDIS : []),
+      ...(has('tigerbeetle') ? TIGERBEETLE : []),
+    ],
+    'hot-account': [
+      ...(has('postgresql') ? POSTGRESQL : []),
+      ...(has('tigerbeetle') ? TIGERBEETLE : []),
+    ],
+    'equal-counts': has('tigerbeetle') ? TIGERBEETLE_BATCHES : [],
   };
   const contenders: Contender[] = [];
   for (const shape of shapes) {
@@ -108,6 +123,11 @@ export function pairsOf(contenders: readonly Contender[]): readonly Pair[] {
   return pairs;
 }
 
-export function labelOf({ system, form, clients }: Contender): string {
-  return `${SYSTEM_NAMES[system]}, ${form}, ${clients} ${system === 'sycee' ? 'under way' : 'clients'}`;
+/** Whether all calls go over one connection. */
+const isShared = ({ system, batch }: Contender): boolean =>
+  system === 'sycee' || (system === 'tigerbeetle' && batch === 1);
+
+export function labelOf(contender: Contender): string {
+  const { system, form, clients } = contender;
+  return `${SYSTEM_NAMES[system]}, ${form}, ${clients} ${isShared(contender) ? 'under way' : 'clients'}`;
 }

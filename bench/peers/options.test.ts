@@ -5,11 +5,12 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { parseBenchArguments, UsageError } from '../options.ts';
 import { runBench } from '../run.ts';
 import { contendersOf, labelOf, pairsOf } from './contenders.ts';
+import type { PeerLedger } from './ledger.ts';
 import { postgresqlSettings } from './postgresql.ts';
 import { commandBytes, readReply } from './redis-connection.ts';
-import { makePeersReport, plotOf } from './report.ts';
+import { formatPeers, makePeersReport, plotOf } from './report.ts';
 import { findPostgresql, findRedis, isExecutable, startServer } from './servers.ts';
-import { loadTigerbeetle, statusesOf } from './tigerbeetle.ts';
+import { takePeerTurn } from './turn.ts';
 
 function parsed(line: string) {
   const asked = parseBenchArguments(`peers ${line}`.trim().split(' '));
@@ -44,10 +45,80 @@ test('every contender has a label of its own within its shape', () => {
   expect(new Set(labels).size).toBe(labels.length);
   expect(
     contenders.filter(({ shape }) => shape === 'equal-counts').map(({ system }) => system),
-  ).toEqual(['sycee', 'sycee', 'tigerbeetle']);
+  ).toEqual(['sycee', 'sycee', 'tigerbeetle', 'tigerbeetle']);
   expect(contendersOf(parsed('--peers redis')).map(({ shape }) => shape)).not.toContain(
     'hot-account',
   );
+});
+
+test('TigerBeetle is in every shape, and its single calls share a client', () => {
+  const contenders = contendersOf(parsed('--peers tigerbeetle --tigerbeetle somewhere'));
+  const labels = Map.groupBy(contenders, ({ shape }) => shape)
+    .entries()
+    .map(([shape, some]) => [
+      shape,
+      some.filter(({ system }) => system === 'tigerbeetle').map(labelOf),
+    ]);
+  const single = 'TigerBeetle, one in a call, 64 under way';
+  const batches = [2, 4].map((clients) => `TigerBeetle, batches of 8,189, ${clients} clients`);
+  expect(Object.fromEntries(labels)).toEqual({
+    uniform: [single, ...batches],
+    'hot-account': [single, ...batches],
+    'equal-counts': batches,
+  });
+});
+
+test.each([
+  ['uniform', '2 s each'],
+  ['equal-counts', '5,000 transfers each in equal-counts'],
+  ['uniform,equal-counts', '2 s each, 5,000 transfers each in equal-counts'],
+])('the report of %s says how long a turn was: %s', (shapes, length) => {
+  const line = `--tigerbeetle somewhere --seconds 2 --transfers 5000 --shapes ${shapes}`;
+  const options = parsed(`--peers tigerbeetle ${line}`);
+  const contenders = contendersOf(options);
+  const latency = { p50: 1, p99: 2, p999: 3, max: 4 };
+  const turns = contenders.map(() => [{ transfers: 1, seconds: 1, latency, complaints: [] }]);
+  const rounds = { contenders, turns, complaints: [] };
+  const nowhere = {
+    ...options,
+    scenarioOptions: { ...options.scenarioOptions, tigerbeetle: undefined },
+  };
+  expect(formatPeers(makePeersReport(nowhere, rounds)).split('\n')[0]).toBe(
+    `peers, 100,000 accounts, ${length}`,
+  );
+});
+
+test('an interrupted turn asks nothing more, and ends its server', async () => {
+  const options = parsed('--accounts 16 --seconds 60 --warm-up 0');
+  const interrupt = new AbortController();
+  const asked: string[] = [];
+  const note = (what: string) => {
+    asked.push(what);
+    return Promise.resolve();
+  };
+  const ledger: PeerLedger = {
+    createAccounts: () => note('accounts'),
+    prepare: () => async () => {
+      await note('transfers');
+      interrupt.abort();
+      return null;
+    },
+    balances: async () => {
+      await note('balances');
+      return { debits: new Float64Array(16), credits: new Float64Array(16), pending: 0 };
+    },
+    countTransfers: async () => {
+      await note('count');
+      return 0;
+    },
+    stop: () => note('stop'),
+  };
+  await takePeerTurn(
+    { options, directory: '', signal: interrupt.signal, say: () => undefined },
+    { shape: 'uniform', system: 'redis', form: '', clients: 1, batch: 1 },
+    () => Promise.resolve(ledger),
+  );
+  expect(asked).toEqual(['accounts', 'transfers', 'stop']);
 });
 
 test('a ratio is to the better of the client counts of its round', () => {
@@ -100,17 +171,22 @@ test('a server that ends at once says why', async () => {
   await expect(start).rejects.toThrow(/a server ended at once: .*no room/s);
 });
 
-test('TigerBeetle is refused without its binary, and without its package', async () => {
-  await expect(loadTigerbeetle('nowhere')).rejects.toThrow(
-    '--tigerbeetle nowhere is not a binary that can be run',
-  );
+test('a server that ends later leaves the last that it said', async () => {
   const directory = await mkdtemp(path.join(tmpdir(), 'sycee-peer-'));
   onTestFinished(() => rm(directory, { recursive: true }));
-  const binary = path.join(directory, 'tigerbeetle');
-  await writeFile(binary, '#!/bin/sh\necho "TigerBeetle version 0.17.9+abc"\n', { mode: 0o755 });
-  await expect(loadTigerbeetle(binary)).rejects.toThrow(
-    "tigerbeetle-node is not installed. Of the server's version: npm install --no-save tigerbeetle-node@0.17.9",
-  );
+  const end = path.join(directory, 'END');
+  const untilEnd = 'until [ -e "$0" ]; do sleep 0.02; done';
+  const server = await startServer({
+    name: 'a server',
+    command: ['sh', '-c', `echo ready; ${untilEnd}; seq 10000; echo no room`, end],
+    ready: /ready/,
+    stopSignal: 'SIGTERM',
+  });
+  await writeFile(end, '');
+  const said = await server.ended;
+  expect(said).toMatch(/\n9999\n10000\nno room$/);
+  expect(said.length).toBeLessThanOrEqual(4_000);
+  await server.stop();
 });
 
 test('peers without one of the shapes are refused', async () => {
@@ -119,7 +195,7 @@ test('peers without one of the shapes are refused', async () => {
     vi.restoreAllMocks();
   });
   expect(await runBench('peers --peers redis --shapes equal-counts'.split(' '))).toBe(1);
-  expect(said.mock.lastCall![0]).toContain('equal-counts of tigerbeetle');
+  expect(said.mock.lastCall![0]).toContain('equal-counts is of tigerbeetle alone');
 });
 
 test('a refusal comes before anything is started', async () => {
@@ -132,11 +208,6 @@ test('a refusal comes before anything is started', async () => {
   const line = ['peers', '--peers', 'tigerbeetle', '--tigerbeetle', path.join(directory, 'none')];
   expect(await runBench(line)).toBe(1);
   expect(said.mock.lastCall![0]).toContain('is not a binary that can be run');
-});
-
-test("TigerBeetle's created is 0 here", () => {
-  expect(statusesOf([{ status: 0xffff_ffff }])).toBeNull();
-  expect(statusesOf([{ status: 46 }, { status: 0xffff_ffff }])).toEqual([46, 0]);
 });
 
 test('replies of Redis are read when they are whole', () => {

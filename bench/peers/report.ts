@@ -126,7 +126,7 @@ function versionsOf(peers: readonly PeerName[], tigerbeetle: string | undefined)
 export function formatPeers(report: PeersReport): string {
   const { contenders = [], ratios = [], complaints = [], machine, versions } = report;
   const lines = [
-    `peers, ${report.accounts.toLocaleString('en-US')} accounts, ${report.seconds} s each`,
+    `peers, ${report.accounts.toLocaleString('en-US')} accounts, ${lengthOf(report)}`,
     `durability  ${report.durability}, and of the peers their own strictest`,
     `verified    ${report.verified ? 'yes' : 'NO'}`,
     ...complaints.map((complaint) => `            not verified: ${complaint}`),
@@ -153,6 +153,18 @@ export function formatPeers(report: PeersReport): string {
     '',
     ...tableOf([['shape', 'ratio, best of the client counts', 'times'], ...ratioRows]),
   ].join('\n');
+}
+
+/** Of a turn. */
+function lengthOf({ seconds, settings, contenders = [] }: PeersReport): string {
+  const counted = contenders.filter(({ shape }) => shape === 'equal-counts');
+  const timed =
+    counted.length > 0 && counted.length === contenders.length ? [] : [`${seconds} s each`];
+  const count = Number(settings['transfers']).toLocaleString('en-US');
+  return [
+    ...timed,
+    ...(counted.length > 0 ? [`${count} transfers each in equal-counts`] : []),
+  ].join(', ');
 }
 
 /** The ratios, by shape and by what Sycee is compared with. */

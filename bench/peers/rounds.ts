@@ -18,13 +18,13 @@ import { loadTigerbeetle, startTigerbeetle } from './tigerbeetle.ts';
 import { takePeerTurn, type Turn } from './turn.ts';
 
 const NOTHING_TO_COMPARE =
-  'none of these peers has one of these shapes: hot-account is of postgresql, equal-counts of tigerbeetle';
+  'none of these peers has one of these shapes: redis has no hot-account, and equal-counts is of tigerbeetle alone';
 
 export async function peers(context: ScenarioContext): Promise<Finished> {
   const { options, signal, say } = context;
   const contenders = contendersOf(options);
   if (contenders.length === 0) throw new Error(NOTHING_TO_COMPARE);
-  await checkPeers(context);
+  checkPeers(context);
   const turns = contenders.map((): Turn[] => []);
   const complaints: string[] = [];
   const { rounds, plot } = options.scenarioOptions;
@@ -87,12 +87,12 @@ function startPeer(
 }
 
 /** Everything that can be missing is missed before the first turn. */
-async function checkPeers({ options }: ScenarioContext): Promise<void> {
+function checkPeers({ options }: ScenarioContext): void {
   const { peers: asked, tigerbeetle } = options.scenarioOptions;
   if (asked.includes('postgresql')) {
     if (findPostgresql() === undefined) throw new Error(NO_POSTGRESQL);
     unprivilegedUser();
   }
   if (asked.includes('redis') && findRedis() === undefined) throw new Error(NO_REDIS);
-  if (tigerbeetle !== undefined) await loadTigerbeetle(tigerbeetle);
+  if (tigerbeetle !== undefined) loadTigerbeetle(tigerbeetle);
 }

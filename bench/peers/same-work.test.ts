@@ -11,6 +11,7 @@ import { type Call, ID_BYTES, type PeerLedger, type PeerStart } from './ledger.t
 import { NO_POSTGRESQL, startPostgresql } from './postgresql.ts';
 import { NO_REDIS, startRedis } from './redis.ts';
 import { findPostgresql, findRedis } from './servers.ts';
+import { findTigerbeetle, NO_TIGERBEETLE, startTigerbeetle } from './tigerbeetle.ts';
 import { takePeerTurn } from './turn.ts';
 
 interface Peer {
@@ -26,7 +27,15 @@ const PEERS: Readonly<Record<string, Peer>> = {
     missing: NO_POSTGRESQL,
   },
   redis: { start: startRedis, isThere: findRedis() !== undefined, missing: NO_REDIS },
+  tigerbeetle: {
+    start: (start) => startTigerbeetle(start, findTigerbeetle()!),
+    isThere: findTigerbeetle() !== undefined,
+    missing: NO_TIGERBEETLE,
+  },
 };
+
+/** More than what a server is given to start, which then says why. */
+const START_TIMEOUT_MS = 70_000;
 
 const [PLAIN, OTHER, DEBIT_LIMIT, CREDIT_LIMIT, FOREIGN, ABSENT] = [1, 2, 3, 4, 5, 6] as const;
 
@@ -188,7 +197,7 @@ describe.for(Object.keys(PEERS))('%s', (name) => {
     const directory = path.join(above, 'turn');
     await mkdir(directory);
     ledger = await start({ directory, clients: 2, batch: 20 });
-  });
+  }, START_TIMEOUT_MS);
 
   afterAll(async () => {
     if (!isThere) return;

@@ -9,7 +9,8 @@ import { accessSync, constants, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { KEEPER } from '../../lib/nats-server.ts';
 
-const START_TIMEOUT_MS = 30_000;
+/** TigerBeetle takes 3 GiB of memory first, 10 s on a machine that does other things too. */
+const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
 const SAID_MAX = 4_000;
 const POSTGRESQL_DIRECTORIES = '/usr/lib/postgresql';
@@ -27,6 +28,8 @@ export interface ServerCommand {
 
 export interface RunningServer {
   readonly pid: number;
+  /** Resolves when it has ended, for whatever reason, with the last that it said. */
+  readonly ended: Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -48,11 +51,16 @@ export async function startServer(server: ServerCommand): Promise<RunningServer>
     keeper.once('exit', () => resolve());
     keeper.once('error', () => resolve());
   });
-  const pid = await untilReady(keeper, server, ended);
+  const closed = new Promise<void>((resolve) => {
+    keeper.once('close', () => resolve());
+  });
+  const { pid, said } = await untilReady(keeper, server, ended);
   return {
     pid,
+    ended: closed.then(said),
     stop: async () => {
-      signalServer(pid, server.stopSignal);
+      // Once it has ended, its process id may be another's.
+      if (keeper.exitCode === null) signalServer(pid, server.stopSignal);
       const late = setTimeout(() => signalServer(pid, 'SIGKILL'), STOP_TIMEOUT_MS);
       await ended;
       clearTimeout(late);
@@ -64,23 +72,29 @@ function untilReady(
   keeper: ChildProcess,
   { name, ready }: ServerCommand,
   ended: Promise<void>,
-): Promise<number> {
+): Promise<{ readonly pid: number; readonly said: () => string }> {
   return new Promise((resolve, reject) => {
     let said = '';
+    let isReady = false;
+    const last = (): string => said.trim().slice(-SAID_MAX);
     const refuse = (why: string): void => {
       clearTimeout(timer);
       // The keeper stops a server that is up when its input ends.
       keeper.stdin?.destroy();
-      reject(new Error(`${name} ${why}: ${said.trim().slice(-SAID_MAX)}`));
+      reject(new Error(`${name} ${why}: ${last()}`));
     };
     const timer = setTimeout(() => refuse('did not get ready in time'), START_TIMEOUT_MS);
     const listen = (chunk: Buffer): void => {
       said += chunk.toString();
+      if (isReady) {
+        said = said.slice(-SAID_MAX);
+        return;
+      }
       const pid = /^pid (\d+)$/m.exec(said)?.[1];
       if (pid === undefined || !ready.test(said)) return;
       clearTimeout(timer);
-      for (const stream of [keeper.stdout, keeper.stderr]) stream?.off('data', listen).resume();
-      resolve(Number(pid));
+      isReady = true;
+      resolve({ pid: Number(pid), said: last });
     };
     for (const stream of [keeper.stdout, keeper.stderr]) stream?.on('data', listen);
     keeper.once('error', (error) => refuse(`could not be started (${error.message})`));

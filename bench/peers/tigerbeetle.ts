@@ -1,8 +1,9 @@
 /**
  * TigerBeetle as a peer: one replica of a given binary, and its own Node client, which is not a dependency and is loaded only when it is asked
- * for. Settings are the server's own. Its file grows, and it slows with it: so it is compared at equal numbers of transfers (contenders.ts).
+ * for. Settings are the server's own. Its file grows, and it slows with it: so it is compared at equal numbers of transfers too (contenders.ts).
  */
 import { execFile } from 'node:child_process';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from '../target.ts';
@@ -18,11 +19,15 @@ import {
 } from './ledger.ts';
 import { isExecutable, type RunningServer, startServer, versionOf } from './servers.ts';
 
+export const NO_TIGERBEETLE =
+  'no TigerBeetle is named: TIGERBEETLE_BIN=PATH, and tigerbeetle-node of its version beside (npm install --no-save)';
+
 const PACKAGE = 'tigerbeetle-node';
 const REQUEST_MAX = 8_189;
 /** Its number for what this ledger answers with 0. */
 const CREATED = 0xffff_ffff;
 const run = promisify(execFile);
+const load = createRequire(import.meta.url);
 
 /** What is used of the package. */
 interface TigerbeetleModule {
@@ -48,50 +53,108 @@ interface FoundAccount {
   readonly credits_pending: bigint;
 }
 
-/** Rejects with a sentence that says what is missing, before anything is started. */
-export async function loadTigerbeetle(binary: string): Promise<TigerbeetleModule> {
+/** What the tests are run with; the bench is told. */
+export function findTigerbeetle(environment: NodeJS.ProcessEnv = process.env): string | undefined {
+  const named = environment['TIGERBEETLE_BIN'];
+  return named === '' ? undefined : named;
+}
+
+/** Throws a sentence that says what is missing, before anything is started. */
+export function loadTigerbeetle(binary: string, name = PACKAGE): TigerbeetleModule {
   if (!isExecutable(binary)) {
     throw new Error(`--tigerbeetle ${binary} is not a binary that can be run`);
   }
-  const version = /[0-9]+\.[0-9]+\.[0-9]+/.exec(versionOf(binary, 'version'))?.[0];
-  const wanted = `npm install --no-save ${PACKAGE}@${version ?? 'VERSION'}`;
+  const said = versionOf(binary, 'version');
+  const version = /[0-9]+\.[0-9]+\.[0-9]+/.exec(said)?.[0];
+  if (version === undefined) throw new Error(`--tigerbeetle ${binary} says no version: ${said}`);
+  const wanted = `npm install --no-save ${PACKAGE}@${version}`;
+  const own = packageVersion(name);
+  if (own === undefined) {
+    throw new Error(`${PACKAGE} is not installed. Of the server's version: ${wanted}`);
+  }
+  if (own !== version) {
+    throw new Error(`${PACKAGE} is ${own}, and the server is ${version}: ${wanted}`);
+  }
+  return load(name) as TigerbeetleModule;
+}
+
+/** Undefined when it is not installed. */
+function packageVersion(name: string): string | undefined {
   try {
-    return (await import(PACKAGE)) as TigerbeetleModule;
+    return (load(`${name}/package.json`) as { readonly version: string }).version;
   } catch (error: unknown) {
-    throw new Error(`${PACKAGE} is not installed. Of the server's version: ${wanted}`, {
-      cause: error,
-    });
+    if ((error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND') return undefined;
+    throw error;
   }
 }
 
 export async function startTigerbeetle(
-  { directory, clients }: PeerStart,
+  { directory, clients, batch }: PeerStart,
   binary: string,
+  name = PACKAGE,
 ): Promise<PeerLedger> {
-  const { createClient } = await loadTigerbeetle(binary);
+  const { createClient } = loadTigerbeetle(binary, name);
+  // A server is started in another directory.
+  const own = path.resolve(binary);
   const file = path.join(directory, '0_0.tigerbeetle');
   const cluster = ['--cluster=0', '--replica=0', '--replica-count=1'];
-  await run(binary, ['format', ...cluster, file]);
+  await run(own, ['format', ...cluster, file]);
   const address = `127.0.0.1:${await freePort()}`;
   const server = await startServer({
     name: 'TigerBeetle',
-    command: [binary, 'start', `--addresses=${address}`, file],
+    command: [own, 'start', `--addresses=${address}`, file],
     ready: /listening on/,
     stopSignal: 'SIGKILL',
   });
-  const connections = Array.from({ length: clients }, () =>
-    createClient({ cluster_id: 0n, replica_addresses: [address] }),
-  );
+  const connections: TigerbeetleClient[] = [];
+  try {
+    // A client has one request at a time at the server, and makes the next one of all the calls that wait: as advised, single calls share one.
+    while (connections.length < (batch === 1 ? 1 : clients)) {
+      connections.push(createClient({ cluster_id: 0n, replica_addresses: [address] }));
+    }
+  } catch (error: unknown) {
+    for (const connection of connections) connection.destroy();
+    await server.stop();
+    throw error;
+  }
   return new TigerbeetleLedger(connections, server);
 }
 
 class TigerbeetleLedger implements PeerLedger {
   readonly #connections: readonly TigerbeetleClient[];
   readonly #server: RunningServer;
+  #isStopping = false;
+  /** The last that the server said, when it has ended by itself. */
+  #lastSaid: string | undefined;
 
   constructor(connections: readonly TigerbeetleClient[], server: RunningServer) {
     this.#connections = connections;
     this.#server = server;
+    void this.#watch();
+  }
+
+  /** A client tries for ever to reach a server that has gone, and rejects what it has under way only when it is closed. */
+  async #watch(): Promise<void> {
+    const said = await this.#server.ended;
+    if (this.#isStopping) return;
+    this.#lastSaid = said;
+    this.#close();
+  }
+
+  async #ask<T>(
+    client: number,
+    request: (connection: TigerbeetleClient) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await request(this.#connections[client % this.#connections.length]!);
+    } catch (error: unknown) {
+      if (this.#lastSaid === undefined) throw error;
+      throw new Error(`TigerBeetle ended: ${this.#lastSaid}`, { cause: error });
+    }
+  }
+
+  #close(): void {
+    for (const connection of this.#connections) connection.destroy();
   }
 
   async createAccounts({ ids, ledger, code, flags }: AccountRows): Promise<void> {
@@ -105,10 +168,9 @@ class TigerbeetleLedger implements PeerLedger {
       ...NO_BALANCES,
     };
     for (const some of requestsOf(ids)) {
-      const results = await this.#connections[0]!.createAccounts(
-        some.map((id) => ({ id, ...rest })),
-      );
-      const refused = statusesOf(results);
+      const accounts = some.map((id) => ({ id, ...rest }));
+      const results = await this.#ask(0, (connection) => connection.createAccounts(accounts));
+      const refused = statusesOf(results, accounts.length);
       if (refused !== null) throw new Error(`an account was refused: ${String(refused)}`);
     }
   }
@@ -132,7 +194,10 @@ class TigerbeetleLedger implements PeerLedger {
     }));
     return async (client, ids) => {
       for (const [row, transfer] of transfers.entries()) transfer.id = numberOf(idAt(ids, row));
-      return statusesOf(await this.#connections[client]!.createTransfers(transfers));
+      const results = await this.#ask(client, (connection) =>
+        connection.createTransfers(transfers),
+      );
+      return statusesOf(results, transfers.length);
     };
   }
 
@@ -142,7 +207,7 @@ class TigerbeetleLedger implements PeerLedger {
     const credits = new Float64Array(accounts);
     let [row, pending] = [0, 0];
     for (const some of requestsOf(ids)) {
-      const found = await this.#connections[0]!.lookupAccounts(some);
+      const found = await this.#ask(0, (connection) => connection.lookupAccounts(some));
       if (found.length < some.length) throw new Error('an account was not found');
       for (const one of found) {
         debits[row] = Number(one.debits_posted);
@@ -158,15 +223,8 @@ class TigerbeetleLedger implements PeerLedger {
   async countTransfers(): Promise<number> {
     let count = 0;
     for (let after = 0n; ;) {
-      const page = await this.#connections[0]!.queryTransfers({
-        ...UNUSED,
-        ledger: 0,
-        code: 0,
-        timestamp_min: after + 1n,
-        timestamp_max: 0n,
-        limit: REQUEST_MAX,
-        flags: 0,
-      });
+      const filter = { ...ANY, timestamp_min: after + 1n };
+      const page = await this.#ask(0, (connection) => connection.queryTransfers(filter));
       const last = page.at(-1);
       if (last === undefined) return count;
       count += page.length;
@@ -175,12 +233,14 @@ class TigerbeetleLedger implements PeerLedger {
   }
 
   async stop(): Promise<void> {
-    for (const connection of this.#connections) connection.destroy();
+    this.#isStopping = true;
+    this.#close();
     await this.#server.stop();
   }
 }
 
 const UNUSED = { user_data_128: 0n, user_data_64: 0n, user_data_32: 0 };
+const ANY = { ...UNUSED, ledger: 0, code: 0, timestamp_max: 0n, limit: REQUEST_MAX, flags: 0 };
 const NO_BALANCES = {
   debits_pending: 0n,
   debits_posted: 0n,
@@ -199,7 +259,10 @@ function* requestsOf(ids: Buffer): Generator<bigint[]> {
 }
 
 /** Null when all were created. */
-export function statusesOf(results: readonly Result[]): readonly number[] | null {
+export function statusesOf(results: readonly Result[], asked: number): readonly number[] | null {
+  if (results.length !== asked) {
+    throw new Error(`TigerBeetle answered ${results.length} of ${asked} in a request`);
+  }
   const statuses = results.map(({ status }) => (status === CREATED ? 0 : status));
   return statuses.every((status) => status === 0) ? null : statuses;
 }

@@ -6,7 +6,7 @@ export interface Edge {
   readonly router: RequestRouter;
   readonly admission: Admission;
   readonly version: string;
-  /** Every shard has recovered and its journal can be written. */
+  /** Every shard has recovered, and its journal can be written: there is room on its disk. */
   readonly isReady: () => boolean;
   /** One line of text for the operator. */
   readonly log: (line: string) => void;

@@ -17,6 +17,7 @@ import type { Edge } from './edge.ts';
 import { type HttpServer, startHttp } from './http-server.ts';
 import { Metrics, type ShardReading } from './metrics.ts';
 import type { NatsService } from './nats-service.ts';
+import { areWritable } from './readiness.ts';
 import type { RequestRouter } from './request-router.ts';
 
 const NATS_PORT = 4222;
@@ -68,10 +69,7 @@ export async function startGateway(
     admission,
     version: options.version,
     log: options.log,
-    isReady: () =>
-      !isClosing &&
-      ledger.state() === 'ready' &&
-      ledger.router.status().shards.every((one) => one.state === 'running'),
+    isReady: () => !isClosing && ledger.state() === 'ready' && areWritable(ledger.router.status()),
   };
   const meters = { http: new EdgeMeter('http'), nats: new EdgeMeter('nats') };
   const metrics = new Metrics({
@@ -90,7 +88,7 @@ export async function startGateway(
     await nats?.server?.stop();
   };
   try {
-    nats = await openNats(config, edge, meters.nats);
+    nats = await openNats(config, { edge, isClosing: () => isClosing }, meters.nats);
     if (config.http !== 'off') {
       const { token, httpConnectionsMax } = config;
       const context = { edge, meter: meters.http, metrics, token };
@@ -111,7 +109,7 @@ interface OpenNats {
 
 async function openNats(
   config: GatewaySettings,
-  edge: Edge,
+  { edge, isClosing }: { readonly edge: Edge; readonly isClosing: () => boolean },
   meter: EdgeMeter,
 ): Promise<OpenNats | undefined> {
   const { nats, natsPrefix: prefix } = config;
@@ -128,7 +126,7 @@ async function openNats(
   }
   const server = await startOwnServer(edge.log);
   const { url } = server;
-  void watchOwnServer(server, edge);
+  void watchOwnServer(server, edge, isClosing);
   try {
     const service = await NatsService.start({ edge, meter, url, prefix });
     return { service, server, url };
@@ -148,8 +146,12 @@ async function startOwnServer(log: (line: string) => void): Promise<NatsServer> 
   }
 }
 
-async function watchOwnServer(server: NatsServer, edge: Edge): Promise<void> {
+async function watchOwnServer(
+  server: NatsServer,
+  edge: Edge,
+  isClosing: () => boolean,
+): Promise<void> {
   await server.ended;
-  if (!edge.isReady()) return;
+  if (isClosing()) return;
   edge.log('nats: the nats-server of this process has ended; start Sycee again to bring it back');
 }

@@ -364,6 +364,16 @@ test('health, readiness, status, metrics, and the OpenAPI document are served', 
   expect(waiting.json()).toMatchObject({
     shards: [{ shard: 0, phase: 'replaying', sequence: 30, of: 120, fraction: 0.25 }],
   });
+  router.state = 'running';
+  router.isFull = true;
+  const full = await app.inject('/readyz');
+  expectProblem(full, 503, 'not_ready');
+  expect(full.json()).toMatchObject({
+    detail: expect.stringContaining('no room on the disk'),
+    shards: [{ shard: 0, phase: 'running', storage_full: true, fraction: 1 }],
+  });
+  router.isFull = false;
+  expectSchema('Live', (await app.inject('/readyz')).json());
 });
 
 test('the OpenAPI document names every route, and nothing else', () => {

@@ -214,6 +214,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
           object({
             shard: unsigned(6),
             phase: { type: 'string' },
+            storage_full: { type: 'boolean' },
             sequence: { type: 'integer', minimum: 0 },
             of: { type: 'integer', minimum: 0 },
             fraction: { type: 'number', minimum: 0, maximum: 1 },
@@ -241,6 +242,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
         timestamp: ref('U64'),
         queue_depth: unsigned(40),
         in_flight: unsigned(40),
+        storage_full: { type: 'boolean' },
       }),
     ),
     admission: object({

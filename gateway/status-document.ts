@@ -16,6 +16,7 @@ export interface StatusDocument {
     readonly timestamp: string;
     readonly queue_depth: number;
     readonly in_flight: number;
+    readonly storage_full: boolean;
   }[];
   readonly admission: {
     readonly requests: number;
@@ -45,6 +46,7 @@ export function statusDocument(edge: Edge): StatusDocument {
       timestamp: String(one.timestamp),
       queue_depth: one.queueDepth,
       in_flight: one.inFlight,
+      storage_full: one.isFull,
     })),
     admission: {
       requests: admission.requests,

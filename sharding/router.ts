@@ -45,6 +45,8 @@ export interface ShardStatus {
   /** Rows and walks that wait for what a walk has claimed. */
   readonly queueDepth: number;
   readonly inFlight: number;
+  /** It runs, and refuses creates for want of room on its disk. */
+  readonly isFull: boolean;
   /** Of a shard that recovers. */
   readonly recovery: RecoveryProgress | undefined;
 }

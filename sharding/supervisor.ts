@@ -376,6 +376,7 @@ export class Supervisor {
           (BigInt(counters[Counter.clockHigh]!) << 32n) | BigInt(counters[Counter.clockLow]!),
         queueDepth: counters[Counter.parked]!,
         inFlight: this.#clients[k]!.inFlight,
+        isFull: counters[Counter.storageFull] !== 0,
         recovery: this.#stateOf(k) === 'recovering' ? recoveryProgress(counters) : undefined,
       };
     });

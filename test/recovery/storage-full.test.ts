@@ -138,6 +138,16 @@ test('over HTTP it is 507, a problem with its code, and shown in the metrics; lo
   });
   const looked = await post('accounts/lookup', { ids: ['1'] });
   expect(looked.status).toBe(200);
+  const ready = await fetch(`${served.url}/readyz`);
+  expect(ready.status).toBe(503);
+  expect(await ready.json()).toMatchObject({
+    code: 'not_ready',
+    shards: [{ phase: 'running', storage_full: true }],
+  });
+  expect(await (await fetch(`${served.url}/v1/status`)).json()).toMatchObject({
+    ready: false,
+    shards: [{ state: 'running', storage_full: true }],
+  });
   expect(await looked.json()).toMatchObject({ accounts: [] });
   const metrics = await (await fetch(`${served.url}/metrics`)).text();
   expect(metrics).toContain('sycee_shard_storage_full{shard="0"} 2');

@@ -247,11 +247,14 @@ export class ServeProcess implements AsyncDisposable {
     this.child.kill(signal);
   }
 
+  /** Whether all shards run; there need not be room on the disk. */
   async isReady(): Promise<boolean> {
     try {
       const answer = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(2000) });
-      await answer.arrayBuffer();
-      return answer.ok;
+      const { shards = [] } = (await answer.json()) as {
+        readonly shards?: readonly { readonly phase: string }[];
+      };
+      return answer.ok || (shards.length > 0 && shards.every(({ phase }) => phase === 'running'));
     } catch {
       return false; // nobody listens yet
     }

@@ -34,6 +34,7 @@ export class FakeRouter implements RequestRouter {
   /** Of every question about the past. */
   readonly filters: (AccountFilter | QueryFilter | ChangesFilter)[] = [];
   state = 'running';
+  isFull = false;
   readonly #accounts = new Map<string, Uint32Array>();
   readonly #transfers = new Map<string, Uint32Array>();
   #sequence = 0;
@@ -117,6 +118,7 @@ export class FakeRouter implements RequestRouter {
           timestamp: 7n,
           queueDepth: 0,
           inFlight: 0,
+          isFull: this.isFull,
           recovery:
             state === 'recovering'
               ? { phase: 'replaying', sequence: 30, of: 120, fraction: 0.25 }

@@ -3,6 +3,7 @@ import { Admission, type AdmissionLimits } from '../../gateway/admission.ts';
 import { EdgeMeter } from '../../gateway/edge-meter.ts';
 import type { HttpOptions } from '../../gateway/http-server.ts';
 import { Metrics } from '../../gateway/metrics.ts';
+import { areWritable } from '../../gateway/readiness.ts';
 import { FakeRouter } from './fake-router.ts';
 
 export interface HttpEdge {
@@ -25,7 +26,7 @@ export function httpEdge(
     router,
     admission,
     version: '1.2.3',
-    isReady: () => router.state === 'running',
+    isReady: () => areWritable(router.status()),
     log: (line: string) => lines.push(line),
   };
   const metrics = new Metrics({ version: '1.2.3', shards: () => [], meters: [meter], admission });

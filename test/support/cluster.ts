@@ -247,14 +247,19 @@ export class ServeProcess implements AsyncDisposable {
     this.child.kill(signal);
   }
 
-  /** Whether all shards run; there need not be room on the disk. */
+  /** Whether it serves; there need not be room on the disk. */
   async isReady(): Promise<boolean> {
     try {
-      const answer = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(2000) });
-      const { shards = [] } = (await answer.json()) as {
-        readonly shards?: readonly { readonly phase: string }[];
-      };
-      return answer.ok || (shards.length > 0 && shards.every(({ phase }) => phase === 'running'));
+      const ask = (route: string): Promise<Response> =>
+        fetch(`${this.url}${route}`, { signal: AbortSignal.timeout(2000) });
+      const ready = await ask('/readyz');
+      if ((await ready.text()).includes('"storage_full":true')) {
+        // While it starts there is no status.
+        const status = await ask('/v1/status');
+        await status.arrayBuffer();
+        return status.ok;
+      }
+      return ready.ok;
     } catch {
       return false; // nobody listens yet
     }

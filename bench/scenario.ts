@@ -87,6 +87,8 @@ export interface Scenario {
   /** What its transfers are, besides what every workload is told by the options. */
   readonly load: Partial<WorkloadOptions>;
   readonly measure: (bench: Bench) => Promise<Measured>;
+  /** For `sycee serve`, where the ledger is in another process. */
+  readonly serveFlags?: readonly string[] | undefined;
   /** Where the acknowledged amounts are in the end: `posted` unless given. */
   readonly amountsIn?: keyof typeof AMOUNTS_IN | undefined;
   /** Transfers stored for each one in the books: 1 unless given. */
@@ -102,7 +104,7 @@ export async function runScenario(
   const workload = new Workload(workloadOptions);
   const books = new Books(workload);
   using room = new RoomWatch(options);
-  const target = await startTarget(options, directory);
+  const target = await startTarget(options, directory, scenario.serveFlags);
   const stop = AbortSignal.any([signal, room.signal]);
   const bench = { ...context, signal: stop, target, workload, workloadOptions, books };
   const work = take(bench, scenario);
@@ -221,11 +223,14 @@ export function loadOf(
   if (rate === 0) {
     return (seconds) => runLoad(client, source, books, { inFlight, signal, seconds });
   }
-  // More than one place for each batch that is due within the longest stall that is looked for.
-  const places = Math.min(source.slots.length, PACED_PLACES_MAX);
+  const places = pacedPlaces(source);
   return (seconds) =>
     runPacedLoad(client, source, books, { inFlight: places, signal, seconds, rate });
 }
+
+/** Of a load at a rate: more than one for each batch that is due within the longest stall that is looked for. */
+export const pacedPlaces = ({ slots }: SlotSource): number =>
+  Math.min(slots.length, PACED_PLACES_MAX);
 
 /** Where a load takes its batches, and how many of them are under way. */
 export interface LoadPlace {

@@ -5,12 +5,14 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Client, TransportClient } from '../client/client.ts';
 import { connectHttp } from '../client/http-client.ts';
 import { connect } from '../client/nats-client.ts';
 import { RouterTransport } from '../client/router-transport.ts';
+import { askControl } from '../control/control-client.ts';
 import { unreachable } from '../engine/assert.ts';
 import { startNatsServer } from '../lib/nats-server.ts';
 import { type ShardDigest, type SnapshotTaken, Supervisor } from '../sharding/supervisor.ts';
@@ -44,7 +46,7 @@ export interface Target {
   digests(): Promise<readonly ShardDigest[] | undefined>;
   /** Of the tables of accounts, ids, and open pending transfers, all shards together; undefined as above. */
   tableBytes(): number | undefined;
-  /** Takes a snapshot of each shard. Rejects where the ledger is in another process. */
+  /** Takes a snapshot of each shard. */
   snapshot(): Promise<readonly SnapshotTaken[]>;
   /** The longest time that the beginning of a snapshot has held an actor, and the longest that one had a processor for it; undefined as above. */
   snapshotHold(): SnapshotHold | undefined;
@@ -55,14 +57,19 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-export async function startTarget(options: BenchOptions, directory: string): Promise<Target> {
+/** `flags` are for `sycee serve`, where it is that. */
+export async function startTarget(
+  options: BenchOptions,
+  directory: string,
+  flags: readonly string[] = [],
+): Promise<Target> {
   switch (options.transport) {
     case 'in-process':
       return inProcess(options, directory);
     case 'nats':
-      return overNats(options, directory);
+      return overNats(options, directory, flags);
     case 'http':
-      return overHttp(options, directory);
+      return overHttp(options, directory, flags);
     default:
       return unreachable(options.transport);
   }
@@ -93,16 +100,24 @@ async function inProcess(options: BenchOptions, directory: string): Promise<Targ
   };
 }
 
-async function overHttp(options: BenchOptions, directory: string): Promise<Target> {
-  const server = await startServer(options, directory, 'off');
+async function overHttp(
+  options: BenchOptions,
+  directory: string,
+  flags: readonly string[],
+): Promise<Target> {
+  const server = await startServer(options, directory, ['--nats', 'off', ...flags]);
   const client = connectHttp(server.url);
   return remote(server, client, () => Promise.resolve());
 }
 
-async function overNats(options: BenchOptions, directory: string): Promise<Target> {
+async function overNats(
+  options: BenchOptions,
+  directory: string,
+  flags: readonly string[],
+): Promise<Target> {
   const nats = await startNatsServer();
   try {
-    const server = await startServer(options, directory, nats.url);
+    const server = await startServer(options, directory, ['--nats', nats.url, ...flags]);
     try {
       const client = await connect({ servers: nats.url });
       return remote(server, client, () => nats.stop());
@@ -118,6 +133,7 @@ async function overNats(options: BenchOptions, directory: string): Promise<Targe
 
 interface Server {
   readonly url: string;
+  readonly directory: string;
   readonly pid: number;
   stop(): Promise<void>;
 }
@@ -129,7 +145,9 @@ function remote(server: Server, client: Client, stopBroker: () => Promise<void>)
     pid: server.pid,
     digests: () => Promise.resolve(undefined),
     tableBytes: () => undefined,
-    snapshot: () => Promise.reject(new Error('snapshots are asked for in process only')),
+    // As `sycee snapshot` asks for it.
+    snapshot: async () =>
+      (await askControl(path.resolve(server.directory), 'snapshot')) as SnapshotTaken[],
     waits: () => undefined,
     snapshotHold: () => undefined,
     takeSlowestGroupMs: () => undefined,
@@ -147,11 +165,11 @@ function remote(server: Server, client: Client, stopBroker: () => Promise<void>)
 async function startServer(
   options: BenchOptions,
   directory: string,
-  nats: string,
+  more: readonly string[],
 ): Promise<Server> {
   const port = await freePort();
   const cli = fileURLToPath(new URL('../cli.ts', import.meta.url));
-  const flags = ['--data', directory, '--shards', String(options.shards), '--nats', nats];
+  const flags = ['--data', directory, '--shards', String(options.shards), ...more];
   const http = `127.0.0.1:${port}`;
   const server = startKept([process.execPath, cli, 'serve', ...flags, '--http', http]);
   const { child, said } = server;
@@ -164,6 +182,7 @@ async function startServer(
   }
   return {
     url,
+    directory,
     pid: server.pid()!,
     stop: async () => {
       const code = await endChild(child);

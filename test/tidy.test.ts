@@ -110,6 +110,8 @@ const LAYERS: readonly Layer[] = [
       // bench/peers/ and the load that it shares with the rest.
       /^bench\//,
       /^client\//,
+      // Asks a server for a snapshot, as an operator does.
+      /^control\/control-client\.ts$/,
       /^sharding\/(replay|router|supervisor)\.ts$/,
       /^persistence\/(recovery|storage-room)\.ts$/,
       // Started as a process, not imported.

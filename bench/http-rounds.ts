@@ -1,11 +1,10 @@
 /**
- * HTTP: the ledger and a bare echo server under the same load generator, in turns, so that both see the same machine. The parent of the
- * three children; all of them are ended here.
+ * HTTP: the ledger and a bare echo server under the same load generator, in turns, so that both see the same machine. The parent of
+ * the children; all of them are ended here.
  */
 import { endChild, startChild } from './children.ts';
-import type { Slice } from './http-load.ts';
-import { HttpLoader, type HttpRun, answer } from './http-loader.ts';
-import { combined, type Runs, warmAndMeasure } from './runs.ts';
+import { HttpLoader, type Slice, answer } from './http-loader.ts';
+import { combined, runOf, type Runs } from './runs.ts';
 import type { Bench, Measured } from './scenario.ts';
 
 /** Where no repeats are asked for, the measured time is divided into seconds, and these are so many at least: a machine that changes is in both alike. */
@@ -32,18 +31,6 @@ export async function runHttpRounds(bench: Bench): Promise<Measured> {
   }
 }
 
-/** The ledger alone, one transfer in a request. */
-export async function runHttpLedger(run: HttpRun & Pick<Bench, 'say'>): Promise<Measured> {
-  const loader = await HttpLoader.start(run);
-  try {
-    const { rate } = run.options.scenarioOptions;
-    const runs = await warmAndMeasure(run, (seconds) => loader.slice(seconds, { rate }));
-    return { ...runs, complaints: await loader.closeBooks() };
-  } finally {
-    await loader.stop();
-  }
-}
-
 async function alternate(bench: Bench, loader: HttpLoader, echoUrl: string): Promise<Measured> {
   const { options, signal, say } = bench;
   const { repeat } = options.scenarioOptions;
@@ -64,7 +51,7 @@ async function alternate(bench: Bench, loader: HttpLoader, echoUrl: string): Pro
     if (round % 2 === 1) echo.push(await loader.echoSlice(echoUrl, seconds));
   }
   const complaints = await loader.closeBooks();
-  const runs: Runs = combined(ledger);
+  const runs: Runs = combined(ledger.map(runOf));
   const echoRate = rateOf(echo);
   return {
     ...runs,

@@ -12,7 +12,7 @@ import { findNatsServer, startNatsServer } from '../lib/nats-server.ts';
 import { Prng } from '../lib/prng.ts';
 import { endChild, startChild } from './children.ts';
 import { type Figures, rounded } from './figures.ts';
-import type { Slice } from './http-load.ts';
+import type { SliceReport } from './http-load.ts';
 import { answer, ask } from './http-loader.ts';
 import { commitOf, machineOf } from './report.ts';
 import type { Finished } from './run.ts';
@@ -255,13 +255,16 @@ async function http({ options }: ScenarioContext): Promise<Figures> {
   const accounts = { accounts: 1_000, shards: 1, crossShard: undefined, seed: 1 };
   const workload = { ...accounts, batch: 1_024, inFlight: 1 };
   const echo = startChild('./echo-server.ts', []);
-  const load = startChild('./http-load.ts', [JSON.stringify({ workload, rings: [] })]);
+  const load = startChild('./http-load.ts', [
+    JSON.stringify({ workload, rings: [], worker: 0, workers: 1 }),
+  ]);
   try {
     const [{ port }] = await Promise.all([answer<{ port: number }>(echo), answer(load)]);
-    const slice = await ask<Slice>(load, {
+    const slice = await ask<SliceReport>(load, {
       type: 'slice',
       url: `http://127.0.0.1:${port}`,
       seconds: Math.max(1, Math.round(options.seconds)),
+      count: 0,
       good: 200,
       isLedger: false,
       ring: 0,

@@ -74,31 +74,41 @@ export async function runLoad(
   });
 }
 
-/**
- * Sends batches at fixed times, so many transfers a second, whether earlier ones were answered or not; as many may be under way as `inFlight` says.
- * Latencies count from the moment at which a batch was due: one that had to wait for its turn does not look fast. Timers are up to a
- * millisecond late, and that is in them too: `late` says how late batches were sent.
- */
+/** Sends batches at fixed times, so many transfers a second. */
 export async function runPacedLoad(
   client: Client,
   source: SlotSource,
   books: Books,
   options: LoadOptions & { readonly rate: number },
 ): Promise<Load> {
+  return runPacedSteps(options, source.slots[0]!.batch.n, async (record, due) => {
+    const slot = source.take();
+    options.onTake?.(slot);
+    record(await sendSlot(client, source, books, slot), due);
+  });
+}
+
+/**
+ * Takes steps of `n` transfers at fixed times, whether earlier ones are over or not; as many may be under way as `inFlight` says. A step says what
+ * each of its requests has created, and when that was due. Latencies count from there: a request that had to wait for its turn does not look fast.
+ * Timers are up to a millisecond late, and that is in them too: `late` says how late steps began.
+ */
+export async function runPacedSteps(
+  options: LoadOptions & { readonly rate: number },
+  n: number,
+  step: (record: (created: number, due: number) => void, due: number) => Promise<void>,
+): Promise<Load> {
   const latency = options.latency ?? new LatencyHistogram();
   const late = new LatencyHistogram();
   const start = performance.now();
   let transfers = 0;
-  const send = async (slot: Slot, due: number): Promise<void> => {
-    late.record(performance.now() - due);
-    const created = await sendSlot(client, source, books, slot);
+  const record = (created: number, due: number): void => {
     transfers += created;
     latency.record(performance.now() - due);
   };
   await runPaced(options, (due) => {
-    const slot = source.take();
-    options.onTake?.(slot);
-    return { n: slot.batch.n, answered: send(slot, due) };
+    late.record(performance.now() - due);
+    return { n, answered: step(record, due) };
   });
   const seconds = Math.max(options.seconds, (performance.now() - start) / 1000);
   return { transfers, seconds, latency, late };

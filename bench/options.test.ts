@@ -21,6 +21,19 @@ test('a scenario alone has the defaults of its transport', () => {
   expect(optionsOf('uniform --transport http')).toMatchObject({ batch: 1, connections: 64 });
 });
 
+test.each([
+  ['uniform', { batch: 1, connections: 64, workers: 1 }],
+  ['uniform --workers 4', { workers: 4 }],
+  ['pending-post', { batch: 1, connections: 64 }],
+  ['pending-post --batch 1000', { batch: 1_000, connections: 16 }],
+  ['chains --chain 3', { batch: 3, connections: 64 }],
+  ['chains --chain 3 --batch 300', { batch: 300, connections: 54 }],
+  ['growth', { batch: 8_189, connections: 4 }],
+  ['queries --in-flight 2', { batch: 8_189, inFlight: 2 }],
+])('over HTTP a request has what suits the scenario: %s', (line, options) => {
+  expect(optionsOf(`${line} --transport http`)).toMatchObject(options);
+});
+
 test('a scenario has its own options, and their defaults', () => {
   expect(optionsOf('chains --shards 2 --chain 3 --legs apart')).toMatchObject({
     scenario: 'chains',
@@ -74,9 +87,19 @@ test.each([
   ],
   ['growth --steps 0', '--steps is a whole number between 1 and 1000'],
   [
-    'growth --transport http',
-    'over HTTP there is uniform, zipfian, hot-account, cross-shard, small-batches, not growth',
+    'single-calls --transport http',
+    'over HTTP there is uniform, zipfian, pending-post, chains, hot-account, cross-shard, small-batches, queries, growth, recovery, snapshot-under-load, not single-calls',
   ],
+  [
+    'uniform --transport http --batch 2',
+    'over HTTP uniform has one transfer in a request, not --batch 2',
+  ],
+  ['uniform --workers 2', '--workers is not for --transport in-process; --in-flight is'],
+  ['chains --transport nats --workers 2', '--workers is not for --transport nats; --in-flight is'],
+  ['queries --transport http --workers 2', '--workers is not for queries; --in-flight is'],
+  ['peers --workers 2', '--workers is not for peers'],
+  ['growth --transport http --workers 5', '--workers 5 need a connection each, and there are 4'],
+  ['crossing --transport http', 'crossing is measured in process only'],
 ])('a refusal names the option and the rule: %s', (line, sentence) => {
   expect(() => parse(line)).toThrow(sentence);
 });
@@ -93,7 +116,7 @@ test.each([
   'uniform --shards',
   'uniform --batch 8190',
   'uniform --transport tcp',
-  'uniform --transport http --batch 2',
+  'uniform --transport http --workers 0',
   'uniform --shards 2 --cross-shard 101',
   'uniform --cross-shard 10',
   'uniform --seconds never',
@@ -103,9 +126,7 @@ test.each([
   'chains --legs apart',
   'chains --shards 2 --legs nowhere',
   'chains --shards 2 --legs cross --cross-shard 50',
-  'chains --transport http',
   'hot-account --hot-side both',
-  'crossing --shards 1',
   'crossing --pause 0',
   'crossing --transport nats',
   'open-pendings --pendings 0',

@@ -24,6 +24,8 @@ export interface BenchOptions {
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly connections: number;
+  /** Load processes, over HTTP. */
+  readonly workers: number;
   readonly inFlight: number;
   readonly seed: number;
   readonly directory: string | undefined;
@@ -50,13 +52,15 @@ ${SCENARIO_HELP}
 options:
   --transport NAME       in-process, nats, or http                    (in-process)
   --shards N             1 to ${SHARDS_MAX}                                     (1)
-  --batch N              transfers in one request, 1 to ${BATCH_EVENTS_MAX}; http: 1 (${BATCH_EVENTS_MAX})
+  --batch N              transfers in one request, 1 to ${BATCH_EVENTS_MAX}           (${BATCH_EVENTS_MAX}; http: 1,
+                         a chain, or ${BATCH_EVENTS_MAX} where only arrays are sent)
   --accounts N           accounts, all in one ledger                  (100000)
   --cross-shard PERCENT  exactly this share of the transfers crosses shards (as it falls)
   --seconds S            measured time                                (10; limits: 1)
   --warm-up S            time before it                               (2)
   --in-flight K          requests under way, in-process and nats      (4 a shard)
-  --connections N        connections, http                            (64)
+  --connections N        connections, http               (64, fewer with large batches)
+  --workers N            processes that send over them, http          (1)
   --seed N               of the choice of accounts and amounts        (1)
   --data DIR             data directory to make, and to keep          (temporary, removed)
   --json                 one JSON document a scenario on stdout, and nothing else
@@ -67,7 +71,7 @@ examples:
   sycee bench uniform --accounts 1000000
   sycee bench uniform --shards 2 --cross-shard 50 --json
   sycee bench uniform --transport nats
-  sycee bench uniform --transport http --seconds 20
+  sycee bench uniform --transport http --seconds 20 --workers 2
   sycee bench chains --shards 2 --legs apart
   sycee bench open-pendings --timeout 3600 --user-data
   sycee bench queries --history 1000000
@@ -84,18 +88,26 @@ export type Asked =
   | { readonly type: 'list'; readonly json: boolean }
   | { readonly type: 'run'; readonly all: readonly BenchOptions[] };
 
-const IN_PROCESS_SCENARIOS: readonly ScenarioName[] = [
-  'recovery',
-  'snapshot-under-load',
-  'crossing',
-];
-const HTTP_SCENARIOS: readonly ScenarioName[] = [
-  'uniform',
-  'zipfian',
-  'hot-account',
-  'cross-shard',
-  'small-batches',
-];
+const IN_PROCESS_SCENARIOS: readonly ScenarioName[] = ['crossing'];
+/** What a request is over HTTP: one transfer as an object; or an array, unless told of one transfer too, of a chain, or of a full batch. */
+const HTTP_REQUESTS: Partial<Record<ScenarioName, 'one' | 'some' | 'chain' | 'full'>> = {
+  uniform: 'one',
+  zipfian: 'one',
+  'pending-post': 'some',
+  chains: 'chain',
+  'hot-account': 'one',
+  'cross-shard': 'one',
+  'small-batches': 'one',
+  queries: 'full',
+  growth: 'full',
+  recovery: 'full',
+  'snapshot-under-load': 'full',
+};
+/** Connections are so many, and fewer where they would be more transfers than this: the ledger is then busy, and not waited for. */
+const CONNECTIONS_MAX = 64;
+const CONNECTIONS_MIN = 4;
+const CONNECTED_TRANSFERS = 16_384;
+const WORKERS_MAX = 64;
 /** Scenarios of several loads, and the options that these differ in. */
 const POINT_SCENARIOS: Partial<
   Record<ScenarioName, readonly ('batch' | 'cross-shard' | 'in-flight' | 'connections')[]>
@@ -126,17 +138,10 @@ function optionsOf(scenario: ScenarioName, values: Values): BenchOptions {
   if (transport !== 'in-process' && IN_PROCESS_SCENARIOS.includes(scenario)) {
     throw new UsageError(`${scenario} is measured in process only`);
   }
-  if (transport === 'http' && !HTTP_SCENARIOS.includes(scenario)) {
-    throw new UsageError(`over HTTP there is ${HTTP_SCENARIOS.join(', ')}, not ${scenario}`);
-  }
   if (POINT_SCENARIOS[scenario] !== undefined) refusePoints(scenario, values);
-  refuseOtherTransports(transport, values);
+  refuseOtherLoads(scenario, transport, values);
   const isCrossing = scenario === 'cross-shard' || scenario === 'crossing';
   const shards = whole('--shards', values.shards ?? (isCrossing ? '2' : '1'), 1, SHARDS_MAX);
-  if (scenario === 'crossing' && shards === 1) {
-    throw new UsageError('nothing crosses with one shard: crossing needs --shards 2 or more');
-  }
-  const batchMax = transport === 'http' ? 1 : BATCH_EVENTS_MAX;
   const cross = values['cross-shard'];
   const crossShard = cross === undefined ? undefined : decimal('--cross-shard', cross, 0, 100);
   if (shards === 1 && crossShard !== undefined && crossShard > 0) {
@@ -144,12 +149,13 @@ function optionsOf(scenario: ScenarioName, values: Values): BenchOptions {
   }
   const scenarioOptions = scenarioOptionsOf(scenario, values, (line) => new UsageError(line));
   checkLegs(scenarioOptions, shards, crossShard);
+  const batch = batchOf(values, { scenario, transport }, scenarioOptions);
   return {
     scenario,
     transport,
     shards,
     crossShard,
-    batch: whole('--batch', values.batch ?? String(batchMax), 1, batchMax),
+    batch,
     accounts: whole('--accounts', values.accounts ?? '100000', 16 * shards, 100_000_000),
     seconds: decimal(
       '--seconds',
@@ -158,7 +164,7 @@ function optionsOf(scenario: ScenarioName, values: Values): BenchOptions {
       86_400,
     ),
     warmUpSeconds: decimal('--warm-up', values['warm-up'] ?? '2', 0, 3_600),
-    connections: whole('--connections', values.connections ?? '64', 1, 4_096),
+    ...connectionsOf(values, batch),
     inFlight: whole('--in-flight', values['in-flight'] ?? String(4 * shards), 1, 4_096),
     seed: whole('--seed', values.seed ?? '1', 0, 2 ** 32 - 1),
     directory: values.data,
@@ -180,14 +186,56 @@ function refusePoints(scenario: ScenarioName, values: Values): void {
   }
 }
 
+/** Whether transfers come from load processes, and not from a client of the bench's own. */
+export function hasLoadProcesses({
+  scenario,
+  transport,
+}: Pick<BenchOptions, 'scenario' | 'transport'>): boolean {
+  return transport === 'http' && scenario !== 'queries';
+}
+
 /** How much is under way is said in requests or in connections. */
-function refuseOtherTransports(transport: TransportName, values: Values): void {
-  const [other, own] =
-    transport === 'http'
-      ? (['in-flight', 'connections'] as const)
-      : (['connections', 'in-flight'] as const);
-  if (values[other] === undefined) return;
-  throw new UsageError(`--${other} is not for --transport ${transport}; --${own} is`);
+function refuseOtherLoads(scenario: ScenarioName, transport: TransportName, values: Values): void {
+  if (transport === 'http' && HTTP_REQUESTS[scenario] === undefined) {
+    const all = Object.keys(HTTP_REQUESTS).join(', ');
+    throw new UsageError(`over HTTP there is ${all}, not ${scenario}`);
+  }
+  const isSplit = hasLoadProcesses({ scenario, transport });
+  const given = isSplit
+    ? (['in-flight'] as const).find((flag) => values[flag] !== undefined)
+    : (['connections', 'workers'] as const).find((flag) => values[flag] !== undefined);
+  if (given === undefined) return;
+  const own = isSplit ? '--connections' : '--in-flight';
+  // The load of queries marks what it sends.
+  const where = transport === 'http' && !isSplit ? scenario : `--transport ${transport}`;
+  throw new UsageError(`--${given} is not for ${where}; ${own} is`);
+}
+
+function batchOf(
+  { batch }: Values,
+  { scenario, transport }: Pick<BenchOptions, 'scenario' | 'transport'>,
+  { chain }: ScenarioOptions,
+): number {
+  const request = transport === 'http' ? (HTTP_REQUESTS[scenario] ?? 'full') : 'full';
+  if (request === 'one' && batch !== undefined && Number(batch) !== 1) {
+    throw new UsageError(
+      `over HTTP ${scenario} has one transfer in a request, not --batch ${batch}`,
+    );
+  }
+  const presets = { one: 1, some: 1, chain, full: BATCH_EVENTS_MAX };
+  return whole('--batch', batch ?? String(presets[request]), 1, BATCH_EVENTS_MAX);
+}
+
+function connectionsOf(
+  values: Values,
+  batch: number,
+): Pick<BenchOptions, 'connections' | 'workers'> {
+  const most = Math.floor(CONNECTED_TRANSFERS / batch);
+  const preset = Math.min(CONNECTIONS_MAX, Math.max(CONNECTIONS_MIN, most));
+  const connections = whole('--connections', values.connections ?? String(preset), 1, 4_096);
+  const workers = whole('--workers', values.workers ?? '1', 1, WORKERS_MAX);
+  if (workers <= connections) return { connections, workers };
+  throw new UsageError(`--workers ${workers} need a connection each, and there are ${connections}`);
 }
 
 /** Each contender has its own, and each limit. */
@@ -198,6 +246,7 @@ function refuseFixed(scenario: ScenarioName, values: Values): void {
     'batch',
     'cross-shard',
     'connections',
+    'workers',
     'in-flight',
   ] as const;
   const given = fixed.find((flag) => values[flag] !== undefined);
@@ -228,6 +277,7 @@ function parsed(argv: readonly string[]) {
         seconds: { type: 'string' },
         'warm-up': { type: 'string' },
         connections: { type: 'string' },
+        workers: { type: 'string' },
         'in-flight': { type: 'string' },
         seed: { type: 'string' },
         data: { type: 'string' },

@@ -6,15 +6,18 @@ import { type Batch, BatchKind, batchOfColumns, HEADER_BYTES, Transfer } from '.
 import { TransferFlags } from '../engine/flags.ts';
 import { LatencyHistogram } from '../lib/histogram.ts';
 import { percentiles } from './figures.ts';
-import { countCreated, createBatch, type Load, runSteps } from './load.ts';
-import { warmAndMeasure } from './runs.ts';
+import { type Phases, withHttpLoader } from './http-loader.ts';
+import { countCreated, createBatch, type Load, runPacedSteps, runSteps } from './load.ts';
+import { type Runs, warmAndMeasure } from './runs.ts';
 import {
   type Bench,
   type Measured,
+  pacedPlaces,
   runScenario,
   type ScenarioContext,
   type ScenarioResult,
 } from './scenario.ts';
+import { slotsFor } from './sender.ts';
 import { CODE, column, columnAt, constant, LEDGER, pickIds, type Slot } from './slots.ts';
 import type { Workload } from './workload.ts';
 
@@ -22,46 +25,97 @@ import type { Workload } from './workload.ts';
 const WHOLE = Uint32Array.of(0xffff_ffff, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff);
 
 export function pendingPost(context: ScenarioContext): Promise<ScenarioResult> {
+  const { options } = context;
   return runScenario(context, {
-    load: { transfers: { pendingTimeoutSeconds: 0 } },
-    measure,
+    load: { transfers: { pendingTimeoutSeconds: 0 }, ...slotsFor(options) },
+    measure: options.transport === 'http' ? measureHttp : measure,
     storedPerEntry: 2,
   });
 }
 
 async function measure(bench: Bench): Promise<Measured> {
-  const { workload, options } = bench;
-  const posts = new PostBatches(workload, options.scenarioOptions.namesAccounts);
-  const pendingMs = new LatencyHistogram();
-  const postMs = new LatencyHistogram();
-  let refused = 0;
-  const load = (seconds: number): Promise<Load> =>
-    runSteps({ seconds, inFlight: options.inFlight, signal: bench.signal }, async (record) => {
-      const slot = workload.take();
-      const began = performance.now();
-      const pending = countCreated(await createBatch(bench.target.client, slot.batch));
-      const between = performance.now();
-      record(pending, began);
-      refused += slot.batch.n - pending;
-      const post = posts.batchOf(slot);
-      const sent = performance.now();
-      const statuses = await createBatch(bench.target.client, post);
-      const posted = countCreated(statuses);
-      record(posted, sent);
-      pendingMs.record(between - began);
-      postMs.record(performance.now() - sent);
-      bench.books.acknowledge(slot, statuses, posted);
-      workload.giveBack(slot);
-    });
-  const onWarm = (): void => {
-    pendingMs.reset();
-    postMs.reset();
+  const { workload, options, signal } = bench;
+  const { rate } = options.scenarioOptions;
+  const phases = new TwoPhases();
+  const payments = new Payments(bench, phases);
+  const load = (seconds: number): Promise<Load> => {
+    if (rate === 0) {
+      const { inFlight } = options;
+      return runSteps({ seconds, inFlight, signal }, (record) =>
+        payments.pay(record, performance.now()),
+      );
+    }
+    const paced = { seconds, signal, rate, inFlight: pacedPlaces(workload) };
+    return runPacedSteps(paced, 2 * options.batch, (record, due) => payments.pay(record, due));
   };
-  return {
-    ...(await warmAndMeasure(bench, load, { onWarm })),
-    figures: { pending_ms: percentiles(pendingMs), post_ms: percentiles(postMs) },
-    complaints: refused === 0 ? [] : [`${refused} pending transfers were refused`],
-  };
+  const runs = await warmAndMeasure(bench, load, { onWarm: () => phases.reset() });
+  return { ...runs, ...phases.besides(runs), complaints: payments.complaints() };
+}
+
+/** The load processes send a post when its pending transfers are answered, over the same connection. */
+function measureHttp(bench: Bench): Promise<Measured> {
+  const { rate, namesAccounts } = bench.options.scenarioOptions;
+  const phases = new TwoPhases();
+  const posts = namesAccounts ? 'name' : 'inherit';
+  return withHttpLoader(bench, { posts, phases }, async (loader) => {
+    const load = (seconds: number): Promise<Load> => loader.slice(seconds, { rate });
+    const runs = await warmAndMeasure(bench, load, { onWarm: () => phases.reset() });
+    return { ...runs, ...phases.besides(runs) };
+  });
+}
+
+class TwoPhases implements Phases {
+  readonly pending = new LatencyHistogram();
+  readonly post = new LatencyHistogram();
+
+  reset(): void {
+    this.pending.reset();
+    this.post.reset();
+  }
+
+  besides({ figures }: Runs): Pick<Measured, 'figures'> {
+    const { pending, post } = this;
+    return {
+      figures: { ...figures, pending_ms: percentiles(pending), post_ms: percentiles(post) },
+    };
+  }
+}
+
+class Payments {
+  readonly #bench: Bench;
+  readonly #phases: Phases;
+  readonly #posts: PostBatches;
+  #refused = 0;
+
+  constructor(bench: Bench, phases: Phases) {
+    const { workload, options } = bench;
+    this.#bench = bench;
+    this.#phases = phases;
+    this.#posts = new PostBatches(workload, options.scenarioOptions.namesAccounts);
+  }
+
+  /** A batch, pending and posted. Posts are due when their pending transfers are answered. */
+  async pay(record: (created: number, due: number) => void, due: number): Promise<void> {
+    const { target, workload, books } = this.#bench;
+    const slot = workload.take();
+    const pending = countCreated(await createBatch(target.client, slot.batch));
+    const between = performance.now();
+    record(pending, due);
+    this.#refused += slot.batch.n - pending;
+    const post = this.#posts.batchOf(slot);
+    const sent = performance.now();
+    const statuses = await createBatch(target.client, post);
+    const posted = countCreated(statuses);
+    record(posted, sent);
+    this.#phases.pending.record(between - due);
+    this.#phases.post.record(performance.now() - sent);
+    books.acknowledge(slot, statuses, posted);
+    workload.giveBack(slot);
+  }
+
+  complaints(): readonly string[] {
+    return this.#refused === 0 ? [] : [`${this.#refused} pending transfers were refused`];
+  }
 }
 
 /** The batch that posts a slot's pending transfers; one for each slot, used again with it. */

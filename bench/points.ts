@@ -8,7 +8,7 @@
 import { BATCH_EVENTS_MAX } from '../engine/limits.ts';
 import type { LatencyMs } from '../lib/histogram.ts';
 import { rounded } from './figures.ts';
-import { HTTP_SLOT_ROWS, HttpLoader } from './http-loader.ts';
+import { httpSlotRows, withHttpLoader } from './http-loader.ts';
 import type { Load } from './load.ts';
 import { combined, type Repeats, type Run, runOf, type Runs } from './runs.ts';
 import {
@@ -88,9 +88,8 @@ function runPoints(
   [first, ...others]: readonly Point[],
 ): Promise<ScenarioResult> {
   const isHttp = context.options.transport === 'http';
-  // Over HTTP slots only say who pays whom, and requests take as many of their rows as they have.
-  const ringOf = ({ ring }: Point): Partial<RingOptions> =>
-    isHttp ? { ...ring, batch: HTTP_SLOT_ROWS, inFlight: 1 } : ring;
+  const ringOf = ({ ring, batch }: Point): Partial<RingOptions> =>
+    isHttp ? { ...ring, batch: httpSlotRows(batch), inFlight: 1 } : ring;
   const rings = others.map(ringOf);
   return runScenario(context, {
     load: ringOf(first!),
@@ -110,25 +109,21 @@ export function loadsOf(bench: Bench, points: readonly Point[]): readonly PointL
   );
 }
 
-async function measureHttp(
+function measureHttp(
   bench: Bench,
   points: readonly Point[],
   rings: readonly Partial<RingOptions>[],
 ): Promise<Measured> {
-  const loader = await HttpLoader.start(bench, rings);
   const { rate } = bench.options.scenarioOptions;
-  try {
-    const measured = await measureInTurns(bench, points, () =>
+  return withHttpLoader(bench, { rings }, (loader) =>
+    measureInTurns(bench, points, () =>
       points.map(
         ({ batch: rows, inFlight: connections }, ring): PointLoad =>
           (seconds) =>
             loader.slice(seconds, { ring, rows, connections, rate }),
       ),
-    );
-    return { ...measured, complaints: await loader.closeBooks() };
-  } finally {
-    await loader.stop();
-  }
+    ),
+  );
 }
 
 export async function measureInTurns(

@@ -4,7 +4,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { type Figures, growthOfEach, rounded } from './figures.ts';
 import type { GrowthStep } from './growth.ts';
-import type { BenchOptions } from './options.ts';
+import { type BenchOptions, hasLoadProcesses } from './options.ts';
 import type { PointReport } from './points.ts';
 import type { Repeats } from './runs.ts';
 import { ownSettings } from './scenario-options.ts';
@@ -49,7 +49,11 @@ export interface BenchReport {
 /** A run that does not verify gives no throughput. */
 export function makeReport(options: BenchOptions, result: ScenarioResult): BenchReport {
   const verified = result.complaints.length === 0;
-  const settings = ownSettings(options.scenario, options.scenarioOptions);
+  const isSplit = hasLoadProcesses(options);
+  const settings = {
+    ...ownSettings(options.scenario, options.scenarioOptions),
+    ...(isSplit ? { workers: options.workers } : {}),
+  };
   return {
     scenario: options.scenario,
     transport: options.transport,
@@ -57,7 +61,7 @@ export function makeReport(options: BenchOptions, result: ScenarioResult): Bench
     batch: options.batch,
     accounts: options.accounts,
     cross_shard_percent: options.crossShard ?? null,
-    in_flight: options.transport === 'http' ? options.connections : options.inFlight,
+    in_flight: isSplit ? options.connections : options.inFlight,
     seconds: rounded(result.seconds, 2),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
     durability: DURABILITY,

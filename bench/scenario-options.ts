@@ -70,7 +70,7 @@ export interface ScenarioOptions {
 export const SCENARIO_FLAGS = {
   uniform: ['rate', 'repeat'],
   zipfian: ['skew', 'rate', 'repeat'],
-  'pending-post': ['name-accounts', 'repeat'],
+  'pending-post': ['name-accounts', 'rate', 'repeat'],
   chains: ['chain', 'legs', 'rate', 'repeat'],
   'hot-account': ['hot-side', 'rate', 'repeat'],
   'cross-shard': ['rate', 'repeat'],
@@ -142,7 +142,8 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
                          with one shard 0 alone
   crossing               what crossing costs, in process: half of the transfers, a hot account and
                          a fee account for chains, on the lowest and the highest shard; then
-                         all again while one of these two shards stands still
+                         all again while one of these two shards stands still; with one shard
+                         nothing crosses
     --pause MS           for so long                                   (1000)
   small-batches          batches of 1, 16, 128, 1024, and ${BATCH_EVENTS_MAX}, in turns, each with as many
                          in flight as it takes to keep the ledger busy
@@ -182,7 +183,7 @@ export const SCENARIO_HELP = `  uniform                debit and credit accounts
     --repeat N           runs of the measured time, after one warm-up; figures are
                          medians, with their spread                   (1)
     --rate N             transfers a second, each batch when it is due; latencies count
-                         from then. 0: as fast as answered; not for pending-post and
+                         from then. 0: as fast as answered; not for crossing and
                          single-calls                                 (0)`;
 
 /** Throws what `refuse` makes of a sentence. */

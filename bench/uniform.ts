@@ -4,24 +4,16 @@
  *
  * Skewed accounts, chains, and the hot account are the same load with other pairs or flags.
  */
-import { HTTP_SLOT_ROWS } from './http-loader.ts';
-import { runHttpLedger, runHttpRounds } from './http-rounds.ts';
-import { warmAndMeasure } from './runs.ts';
-import {
-  type Bench,
-  loadOf,
-  type Measured,
-  runScenario,
-  type ScenarioContext,
-  type ScenarioResult,
-} from './scenario.ts';
+import { runHttpRounds } from './http-rounds.ts';
+import { runScenario, type ScenarioContext, type ScenarioResult } from './scenario.ts';
+import { measureLoad, slotsFor } from './sender.ts';
 import type { WorkloadOptions } from './workload.ts';
 
 /** Over HTTP an echo server takes turns with the ledger, unless there is a rate to keep. */
 export function uniform(context: ScenarioContext): Promise<ScenarioResult> {
   const { transport, scenarioOptions } = context.options;
   if (transport !== 'http' || scenarioOptions.rate > 0) return plain(context, {});
-  return runScenario(context, { load: { batch: HTTP_SLOT_ROWS }, measure: runHttpRounds });
+  return runScenario(context, { load: slotsFor(context.options), measure: runHttpRounds });
 }
 
 /** A few accounts are drawn often. */
@@ -42,11 +34,8 @@ export function hotAccount(context: ScenarioContext): Promise<ScenarioResult> {
 }
 
 function plain(context: ScenarioContext, load: Partial<WorkloadOptions>): Promise<ScenarioResult> {
-  return context.options.transport === 'http'
-    ? runScenario(context, { load: { ...load, batch: HTTP_SLOT_ROWS }, measure: runHttpLedger })
-    : runScenario(context, { load, measure: measureLoad });
-}
-
-function measureLoad(bench: Bench): Promise<Measured> {
-  return warmAndMeasure(bench, loadOf(bench));
+  return runScenario(context, {
+    load: { ...load, ...slotsFor(context.options) },
+    measure: measureLoad,
+  });
 }

@@ -154,6 +154,7 @@ test('a run that does not verify reports no throughput', () => {
     transport: 'in-process' as const,
     warmUpSeconds: 0,
     connections: 1,
+    workers: 1,
     directory: undefined,
     json: true,
     seconds: 1,

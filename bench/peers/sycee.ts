@@ -1,15 +1,6 @@
 /** Sycee's own turns: its ordinary scenarios, with their verification, in the forms that the peers are compared with. */
-import { HTTP_SLOT_ROWS } from '../http-loader.ts';
-import { runHttpLedger } from '../http-rounds.ts';
-import { createTransfers } from '../load.ts';
-import { warmAndMeasure } from '../runs.ts';
-import {
-  type Bench,
-  loadOf,
-  type Measured,
-  runScenario,
-  type ScenarioContext,
-} from '../scenario.ts';
+import { type Bench, type Measured, runScenario, type ScenarioContext } from '../scenario.ts';
+import { measureLoad, slotsFor, withSender } from '../sender.ts';
 import type { Contender } from './contenders.ts';
 import type { Turn } from './turn.ts';
 
@@ -29,23 +20,16 @@ export async function takeSyceeTurn(context: ScenarioContext, contender: Contend
     {
       load: {
         hotSide: shape === 'hot-account' ? 'either' : undefined,
-        ...(isHttp ? { batch: HTTP_SLOT_ROWS } : {}),
+        ...slotsFor(options),
       },
-      measure: isHttp ? runHttpLedger : shape === 'equal-counts' ? createCount : measureLoad,
+      measure: shape === 'equal-counts' ? createCount : measureLoad,
     },
   );
 }
 
-function measureLoad(bench: Bench): Promise<Measured> {
-  return warmAndMeasure(bench, loadOf(bench));
-}
-
-async function createCount(bench: Bench): Promise<Measured> {
-  const { target, workload, books, options, signal } = bench;
-  const { transfers, seconds, latency } = await createTransfers(target.client, workload, books, {
-    inFlight: options.inFlight,
-    signal,
-    count: options.scenarioOptions.transfers,
+function createCount(bench: Bench): Promise<Measured> {
+  return withSender(bench, async (sender) => {
+    const load = await sender.create(bench.options.scenarioOptions.transfers);
+    return { ...load, latency: load.latency.summary() };
   });
-  return { transfers, seconds, latency: latency.summary() };
 }

@@ -25,8 +25,8 @@ const LOOK_AT = 0.9;
 export function crossing(context: ScenarioContext): Promise<ScenarioResult> {
   const { shards, batch, inFlight } = context.options;
   const loads: readonly (readonly [name: string, ring: Partial<RingOptions>])[] = [
-    ['half cross-shard', { crossShard: 50 }],
-    ...[0, shards - 1].flatMap((hotShard) => [
+    [shards === 1 ? 'nothing hot, and nothing crosses' : 'half cross-shard', { crossShard: 50 }],
+    ...ends(shards).flatMap((hotShard) => [
       [`hot account on shard ${hotShard}`, { hotSide: 'either', hotShard }] as const,
       [`fee account on shard ${hotShard}`, { chain: CHAIN, hasFee: true, hotShard }] as const,
     ]),
@@ -45,6 +45,9 @@ export function crossing(context: ScenarioContext): Promise<ScenarioResult> {
   });
 }
 
+/** The lowest shard and the highest; with one they are the same, and nothing crosses: what the others are to be compared with. */
+const ends = (shards: number): readonly number[] => (shards === 1 ? [0] : [0, shards - 1]);
+
 /** Of each shard: the events of a group, and so of a commit. */
 function roundsOf(before: readonly ShardWaits[], after: readonly ShardWaits[]): Figures {
   const events = after.map(({ groups, events: sum }, shard) => {
@@ -58,7 +61,7 @@ async function pausedFigures(bench: Bench, points: readonly Point[]): Promise<Fi
   const figures: Record<string, Figures[string]> = {};
   using pauses = await ShardPauses.attach();
   for (const [at, { name }] of points.entries()) {
-    for (const shard of [0, bench.options.shards - 1]) {
+    for (const shard of ends(bench.options.shards)) {
       if (bench.signal.aborted) return figures;
       bench.say(`${name}: shard ${shard} paused`);
       figures[`${name}, shard ${shard} paused`] = await pausedLoad(bench, at, { pauses, shard });

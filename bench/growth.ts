@@ -5,7 +5,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { rounded } from './figures.ts';
-import { createTransfers, type Load } from './load.ts';
+import type { Load } from './load.ts';
 import {
   type Bench,
   type Measured,
@@ -13,6 +13,7 @@ import {
   type ScenarioContext,
   type ScenarioResult,
 } from './scenario.ts';
+import { type Sender, slotsFor, withSender } from './sender.ts';
 import { residentBytes } from './target.ts';
 
 /** As it stands in a report. */
@@ -32,20 +33,25 @@ export interface GrowthStep {
 }
 
 export function growth(context: ScenarioContext): Promise<ScenarioResult> {
-  return runScenario(context, { load: {}, measure });
+  return runScenario(context, {
+    load: slotsFor(context.options),
+    measure: (bench) => withSender(bench, (sender) => measure(bench, sender)),
+  });
 }
 
-async function measure(bench: Bench): Promise<Measured> {
+async function measure(bench: Bench, sender: Sender): Promise<Measured> {
   const { options, say, signal } = bench;
   const { transfers: whole, steps: count } = options.scenarioOptions;
   const steps: GrowthStep[] = [];
   const loads: Load[] = [];
+  let created = 0;
   for (let step = 1; step <= count && !signal.aborted; step++) {
     // What whole batches were too many in one step is taken from the next.
-    const due = Math.round((whole * step) / count) - bench.books.created;
-    const load = await create(bench, Math.max(1, due));
+    const due = Math.round((whole * step) / count) - created;
+    const load = await sender.create(Math.max(1, due));
     loads.push(load);
-    const figures = await stepOf(bench, load);
+    created += load.transfers;
+    const figures = await stepOf(bench, load, created);
     steps.push(figures);
     say(
       `step ${step} of ${count}: ${figures.transfers} transfers, ${figures.transfers_per_second} a second, p99 ${figures.p99_ms} ms`,
@@ -53,7 +59,7 @@ async function measure(bench: Bench): Promise<Measured> {
   }
   const last = loads.at(-1)!;
   return {
-    transfers: loads.reduce((sum, load) => sum + load.transfers, 0),
+    transfers: created,
     seconds: loads.reduce((sum, load) => sum + load.seconds, 0),
     // With the tables as large as they became.
     latency: last.latency.summary(),
@@ -61,15 +67,14 @@ async function measure(bench: Bench): Promise<Measured> {
   };
 }
 
-function create({ target, workload, books, options, signal }: Bench, count: number): Promise<Load> {
-  const { inFlight } = options;
-  return createTransfers(target.client, workload, books, { inFlight, signal, count });
-}
-
-async function stepOf({ target, books, directory }: Bench, load: Load): Promise<GrowthStep> {
+async function stepOf(
+  { target, directory }: Bench,
+  load: Load,
+  transfers: number,
+): Promise<GrowthStep> {
   const { p50, p99, p999, max } = load.latency.summary();
   return {
-    transfers: books.created,
+    transfers,
     transfers_per_second: Math.round(load.transfers / load.seconds),
     p50_ms: rounded(p50, 3),
     p99_ms: rounded(p99, 3),

@@ -4,24 +4,45 @@
  * a snapshot is being written all the time, as fast as it goes or at a rate. It is compared with the periods before and after it, in which there is
  * none: from one period to the next a load slows down as its tables grow, by 2 to 13 % where nothing else happened.
  */
+import { readdir } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import { open } from '../client/in-process-client.ts';
 import type { SnapshotTaken } from '../sharding/supervisor.ts';
 import { type Figures, median, rounded } from './figures.ts';
-import { createTransfers, type Load } from './load.ts';
+import type { Load } from './load.ts';
 import {
   type Bench,
-  loadOf,
   type Measured,
   runScenario,
+  type Scenario,
   type ScenarioContext,
   type ScenarioResult,
 } from './scenario.ts';
+import { type Sender, slotsFor, withSender } from './sender.ts';
 import { startTarget, type Target } from './target.ts';
 
+const NOTHING_NEW_MS = 1;
+
+/** No snapshot but those that are asked for here: not for its time, not for its size, and not at the stop. */
+const NO_OTHER_SNAPSHOTS = ['--snapshot-minutes', '0', '--snapshot-mib', '0'];
+
+function scenarioOf(
+  { options }: ScenarioContext,
+  measure: (bench: Bench, sender: Sender) => Promise<Measured>,
+): Scenario {
+  return {
+    load: slotsFor(options),
+    serveFlags: NO_OTHER_SNAPSHOTS,
+    measure: (bench) => withSender(bench, (sender) => measure(bench, sender)),
+  };
+}
+
 export async function recovery(context: ScenarioContext): Promise<ScenarioResult> {
-  const result = await runScenario(context, { load: {}, measure: measureRecovery });
+  const result = await runScenario(context, scenarioOf(context, measureRecovery));
   const { options, directory, signal, say } = context;
   if (signal.aborted) return result;
+  const files = await readdir(directory, { recursive: true });
+  const images = files.filter((name) => name.endsWith('.image')).length;
   say('starting again');
   const began = performance.now();
   const target = await startTarget({ ...options, transport: 'http' }, directory);
@@ -40,15 +61,20 @@ export async function recovery(context: ScenarioContext): Promise<ScenarioResult
   const complaints = digests
     .filter(({ shard, digest }) => result.replay?.shards[shard]?.digest !== digest)
     .map(({ shard }) => `shard ${shard} came back from its snapshot with another digest`);
+  if (images !== options.shards) {
+    complaints.push(`there were ${images} snapshots, not one of each shard, behind it the suffix`);
+  }
   return { ...result, figures, complaints: [...result.complaints, ...complaints] };
 }
 
-async function measureRecovery(bench: Bench): Promise<Measured> {
+async function measureRecovery(bench: Bench, sender: Sender): Promise<Measured> {
   const { history, suffix } = bench.options.scenarioOptions;
-  const built = await build(bench, history);
+  bench.say(`creating ${history} transfers`);
+  const built = await sender.create(history);
   bench.say('taking a snapshot');
   const taken = await bench.target.snapshot();
-  await build(bench, suffix);
+  bench.say(`creating ${suffix} transfers`);
+  if (suffix > 0) await sender.create(suffix);
   const bytes = taken.reduce((sum, one) => sum + one.bytes, 0);
   return {
     transfers: built.transfers,
@@ -64,78 +90,78 @@ async function measureRecovery(bench: Bench): Promise<Measured> {
   };
 }
 
-function build(bench: Bench, count: number): Promise<Load> {
-  const { target, workload, books, options, signal, say } = bench;
-  say(`creating ${count} transfers`);
-  return createTransfers(target.client, workload, books, {
-    inFlight: options.inFlight,
-    signal,
-    count,
-  });
-}
-
 export function snapshotUnderLoad(context: ScenarioContext): Promise<ScenarioResult> {
-  return runScenario(context, { load: {}, measure: measureUnderLoad });
+  return runScenario(context, scenarioOf(context, measureUnderLoad));
 }
 
-async function measureUnderLoad(bench: Bench): Promise<Measured> {
+async function measureUnderLoad(bench: Bench, sender: Sender): Promise<Measured> {
   const { options, target, say } = bench;
   const { history, rounds } = options.scenarioOptions;
-  await build(bench, history);
-  const load = loadOf(bench);
-  await load(options.warmUpSeconds);
+  say(`creating ${history} transfers`);
+  await sender.create(history);
+  if (options.warmUpSeconds > 0) await sender.run(options.warmUpSeconds);
   const ratios: number[] = [];
   const alone: Load[] = [];
   const beside: Load[] = [];
   const groups = { alone: 0, beside: 0 };
   const slowestGroup = (before: number): number =>
     Math.max(before, target.takeSlowestGroupMs() ?? 0);
+  const isHere = target.takeSlowestGroupMs() !== undefined;
   let snapshots = 0;
   let bytes = 0;
   const measureAlone = async (): Promise<void> => {
     target.takeSlowestGroupMs();
-    alone.push(await load(options.seconds));
+    alone.push(await sender.run(options.seconds));
     groups.alone = slowestGroup(groups.alone);
   };
   await measureAlone();
   for (let round = 0; round < rounds; round++) {
     say(`round ${round + 1} of ${rounds}`);
     const end = new AbortController();
-    const taking = takeUntil(end.signal, target);
-    beside.push(await load(options.seconds));
+    const [load, taken] = await Promise.all([
+      sender.run(options.seconds).finally(() => end.abort()),
+      takeUntil(end.signal, target),
+    ]);
+    beside.push(load);
     groups.beside = slowestGroup(groups.beside);
-    end.abort();
-    for (const one of await taking) {
+    for (const one of taken) {
       snapshots++;
       bytes += one.bytes;
     }
     await measureAlone();
-    const around = (alone[round]!.transfers + alone[round + 1]!.transfers) / 2;
-    ratios.push(beside[round]!.transfers / around);
+    const around = (rateOf(alone[round]!) + rateOf(alone[round + 1]!)) / 2;
+    ratios.push(rateOf(beside[round]!) / around);
   }
   const hold = target.snapshotHold();
-  const transfers = beside.reduce((sum, one) => sum + one.transfers, 0);
+  const groupMs = (ms: number): number | null => (isHere ? rounded(ms, 2) : null);
   return {
-    transfers,
-    seconds: options.seconds * rounds,
+    transfers: beside.reduce((sum, one) => sum + one.transfers, 0),
+    seconds: beside.reduce((sum, one) => sum + one.seconds, 0),
     latency: beside[0]!.latency.summary(),
     figures: {
       ratio: rounded(median(ratios), 3),
-      alone: { ...millisecondsOf(alone), group_max_ms: rounded(groups.alone, 2) },
-      beside: { ...millisecondsOf(beside), group_max_ms: rounded(groups.beside, 2) },
+      alone: { ...millisecondsOf(alone), group_max_ms: groupMs(groups.alone) },
+      beside: { ...millisecondsOf(beside), group_max_ms: groupMs(groups.beside) },
       snapshots,
       snapshot_bytes: Math.round(bytes / Math.max(1, snapshots)),
-      hold_ms_max: rounded(hold?.ms ?? 0, 3),
-      hold_processor_ms_max: rounded(hold?.processorMs ?? 0, 3),
+      hold_ms_max: hold === undefined ? null : rounded(hold.ms, 3),
+      hold_processor_ms_max: hold === undefined ? null : rounded(hold.processorMs, 3),
     },
   };
 }
 
-/** One snapshot after the other; the last one may go on a little. */
+const rateOf = ({ transfers, seconds }: Load): number => transfers / seconds;
+
+/** One snapshot after the other; the last one may go on a little. Of a shard with nothing new the one before is answered, which does not count again. */
 async function takeUntil(signal: AbortSignal, target: Target): Promise<readonly SnapshotTaken[]> {
-  const all: SnapshotTaken[] = [];
-  while (!signal.aborted) all.push(...(await target.snapshot()));
-  return all;
+  const all = new Map<string, SnapshotTaken>();
+  while (!signal.aborted) {
+    const before = all.size;
+    for (const one of await target.snapshot()) all.set(`${one.shard} ${one.sequence}`, one);
+    // Answered at once, again and again, it would leave nobody else a turn.
+    if (all.size === before) await setTimeout(NOTHING_NEW_MS);
+  }
+  return [...all.values()];
 }
 
 /** Medians over the rounds, and the worst of all. */

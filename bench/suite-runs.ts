@@ -19,6 +19,7 @@ const MILLION = '--accounts 1000000';
 const REPEATS = '--warm-up 1 --seconds 2 --repeat 3';
 /** autocannon counts in whole seconds, and an echo server has as many. */
 const HTTP = '--transport http --warm-up 1 --seconds 2 --repeat 3';
+const BRIEF_HTTP = '--transport http --warm-up 1 --seconds 2 --repeat 2';
 const NATS = `--transport nats ${REPEATS}`;
 
 const FULL: readonly Row[] = [
@@ -72,6 +73,15 @@ const FULL: readonly Row[] = [
   ['hot-account', `hot-account ${HTTP}`, 15],
   ['zipfian', `zipfian ${HTTP}`, 15],
   ['cross-shard, two shards', `cross-shard ${HTTP}`, 35],
+  ['chains of 2', `chains ${BRIEF_HTTP}`, 10],
+  ['pending-post', `pending-post ${BRIEF_HTTP}`, 10],
+  ['growth to 1 M', 'growth --transport http --transfers 1000000 --steps 5', 9],
+  ['recovery, 300,000 transfers', 'recovery --transport nats --history 300000 --suffix 50000', 7],
+  [
+    'queries, 100,000 transfers',
+    'queries --transport http --history 100000 --questions 20 --rounds 1 --seconds 0.5 --warm-up 0.2',
+    10,
+  ],
 ];
 
 const SHORT = '--accounts 20000 --warm-up 0.3 --seconds 0.5 --repeat 2';
@@ -100,6 +110,8 @@ const QUICK: readonly Row[] = [
     8,
   ],
   ['limits of the machine', 'limits --seconds 0.2', 8],
+  ['pending-post', `pending-post ${SHORT_HTTP}`, 5],
+  ['chains of 2', `chains ${SHORT_HTTP}`, 5],
 ];
 
 export function suiteRuns(suite: SuiteName): readonly SuiteRun[] {

@@ -12,17 +12,21 @@ import { replayShards } from './shard-pool.ts';
 import type { ShardState } from './shard-task.ts';
 import type { Sink, ToolOutput } from './sink.ts';
 import { columnsOf, writeTable } from './table.ts';
+import { witnessDamage } from './witness-checks.ts';
 
 interface Asked {
   readonly json: boolean;
   readonly output: ToolOutput;
 }
 
-/** Undefined when a journal is damaged, which is said then. */
+/** Undefined when a journal is damaged, or its end is gone by what the head witness says, as in a replay to the end; which is said then. */
 async function statesOf(
   capture: Capture,
   output: ToolOutput,
 ): Promise<readonly ShardState[] | undefined> {
+  const gone = capture.shards.flatMap((_, shard) => witnessDamage(capture, shard) ?? []);
+  for (const damage of gone) output.log(`sycee: ${damageText(damage)}`);
+  if (gone.length > 0) return undefined;
   const requests = capture.shards.map(({ last }, shard) => ({
     shard,
     to: last ?? Number.MAX_SAFE_INTEGER,

@@ -1,6 +1,6 @@
 /**
  * A replay does not end early without a word: where the head witness says that rows are gone from the end of a journal, what needs them is refused, as a
- * start and verify refuse it. The witness is written here as if more rows had been committed.
+ * start and verify refuse it; so is what inspect shows of the end of all journals. The witness is written here as if more rows had been committed.
  */
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -94,6 +94,29 @@ test.each([false, true])(
     expect(finding).toMatchObject({ check: 'witness', shard: SHARD, sequence: last });
     const { log } = await sycee('replay', at.directory);
     expect(log).toContain(finding!.rule);
+  },
+);
+
+test.each([false, true])(
+  'what inspect shows of the end of all journals is refused where the witness says that it is gone (live: %s)',
+  async (isLive) => {
+    for (const args of [
+      ['--pending'],
+      ['--links'],
+      ['--pending', '--json'],
+      ['--links', '--json'],
+    ]) {
+      await using at = ledger(ahead(), isLive);
+      const { log, ...ran } = await sycee('inspect', at.directory, ...args);
+      expect({ args, ...ran }).toEqual({ args, code: 3, out: '' });
+      expect(log).toMatch(sentence(at.directory));
+      expect(log.match(/^sycee: /gm)).toHaveLength(1);
+    }
+    for (const head of [null, { sequence: last - 1, checksum }]) {
+      await using sound = ledger(head, isLive);
+      const ran = await sycee('inspect', sound.directory, '--pending');
+      expect(ran).toMatchObject({ code: 0, log: '' });
+    }
   },
 );
 

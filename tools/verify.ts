@@ -70,9 +70,11 @@ const namelessRule = (directory: string): string =>
   `${directory} has shards of a ledger, and neither sycee.json, as a data directory has, nor backup.json, as a backup has: one of them is lost, ` +
   "and it can be neither started nor restored. It is no archive, which has shards in a directory that is named by the cluster's id, and segments alone in them";
 
+/** `replay`: who executes the journals; threads, when it is left out. */
 export async function verify(
   subject: VerifySubject,
   { archive }: Pick<VerifyOptions, 'archive'>,
+  replay: typeof replayShards = replayShards,
 ): Promise<Verification> {
   const { kind, meta, directory, isLive, ends } = subject;
   const shards = subject.shards.map((one, shard) => {
@@ -84,7 +86,7 @@ export async function verify(
   });
   let replayed: readonly ShardAnswer[];
   try {
-    replayed = await replayShards({ meta, shards }, requests, 'verify');
+    replayed = await replay({ meta, shards }, requests, 'verify');
   } catch (error: unknown) {
     const known = [...subject.findings, ...shards.flatMap(knownFindings)];
     if (!isArchived(error) || known.length === 0) throw error;

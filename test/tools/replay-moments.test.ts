@@ -1,11 +1,18 @@
 /**
- * A replay to a moment gives what the ledger was at that moment: the naive model's balances, at 1,000 random sequences of one shard, and at times
- * between the batches of several. At any other time, in the middle of walks, money is conserved with what is in flight. REPLAYS=n makes it more or
- * fewer moments.
+ * A replay to a moment gives what the ledger was at that moment: the naive model's balances, at 1,000 random sequences of one shard, no two of them the same, and
+ * at times between the batches of several. At any other time, in the middle of walks, money is conserved with what is in flight. REPLAYS=n makes it more
+ * or fewer moments.
  */
+import { linkSync, mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { TransportClient } from '../../client/client.ts';
+import { RouterTransport } from '../../client/router-transport.ts';
+import { TransferFlags } from '../../engine/flags.ts';
 import { bigintOfUint128 } from '../../engine/uint128.ts';
 import { Prng } from '../../lib/prng.ts';
+import { listSnapshots } from '../../persistence/snapshot-manifest.ts';
+import { Supervisor } from '../../sharding/supervisor.ts';
 import { balanceList, balancesOf, inOrder } from '../../tools/account-rows.ts';
 import { Capture } from '../../tools/capture.ts';
 import {
@@ -19,25 +26,33 @@ import { replayMoment } from '../../tools/replay-moment.ts';
 import { type ShardRequest, taskOf } from '../../tools/shard-pool.ts';
 import { replayShardTask } from '../../tools/shard-replay.ts';
 import type { ShardAnswer, ShardState } from '../../tools/shard-task.ts';
-import { startSystem, type TestSystem } from '../support/cluster.ts';
+import { startSystem, TempDirectory, type TestSystem } from '../support/cluster.ts';
 import { feedBatch } from '../support/feed-ledgers.ts';
+import type { LedgerClient } from '../support/ledger-client.ts';
 import { ModelLedger } from '../support/model-ledger.ts';
+import { placementOf } from '../support/placement.ts';
 import { WholeBatches } from '../support/whole-batches.ts';
 
 const REPLAYS = Number(process.env['REPLAYS'] ?? 1000);
 const EVENTS_MAX = 5;
+/** With one row each, but for waits in which nothing expires. */
+const BATCHES = Math.max(3700, 2 * REPLAYS);
+/** So that most replays are short. */
+const BATCHES_PER_SNAPSHOT = 185;
+/** Of the replays that begin with a snapshot, so many begin with the first row as well. */
+const WHOLE_EVERY = 10;
 /** So that some of them are in the middle of a walk. */
 const MOMENTS_MIN = 60;
 const TEST_MS_MAX = 120_000;
 
 /** In this thread. */
-function replay(capture: Capture, request: ShardRequest): ShardAnswer {
+function replay(capture: Pick<Capture, 'meta' | 'shards'>, request: ShardRequest): ShardAnswer {
   const progress = new SharedArrayBuffer(8 * capture.meta.shards);
   return replayShardTask({ ...taskOf(capture, request), progress });
 }
 
-function replayTo(capture: Capture, shard: number, to: number): ShardState {
-  const answer = replay(capture, { shard, to });
+function replayTo(capture: Pick<Capture, 'meta' | 'shards'>, request: ShardRequest): ShardState {
+  const answer = replay(capture, request);
   if (answer.type === 'damage') throw new Error(JSON.stringify(answer.damage));
   expect(answer.state.complaints).toEqual([]);
   return answer.state;
@@ -79,7 +94,7 @@ function balancesOfModel(model: ModelLedger): string {
 
 /** Feeds a system and the model, and calls back after each batch, when nothing is under way. */
 async function feed(
-  system: TestSystem,
+  system: Pick<TestSystem, 'shards' | 'shardOf' | 'now' | 'advance'> & { client: LedgerClient },
   { seed, batches: count }: { readonly seed: number; readonly batches: number },
   after: (model: ModelLedger) => Promise<void>,
 ): Promise<void> {
@@ -99,28 +114,102 @@ async function feed(
   }
 }
 
+/** One shard whose snapshots are all kept. */
+class Kept implements AsyncDisposable {
+  readonly #place = new TempDirectory({ isInMemory: true });
+  readonly directory = join(this.#place.path, 'ledger');
+  readonly snapshots = join(this.#place.path, 'snapshots');
+  readonly #clock = new BigInt64Array(new SharedArrayBuffer(8));
+  #supervisor: Supervisor | undefined;
+
+  constructor() {
+    mkdirSync(this.snapshots);
+    this.#clock[0] = BigInt(Date.now()) * 1_000_000n;
+  }
+
+  /** Feeds it, and says the model's balances after some of the batches, by the sequence that the shard had come to. */
+  async fed(count: number, isWanted: (batch: number) => boolean): Promise<Map<number, string>> {
+    const { directory } = this;
+    const manualClock = this.#clock.buffer;
+    const supervisor = await Supervisor.start({ directory, shards: 1, manualClock });
+    this.#supervisor = supervisor;
+    const found = new Map<number, string>();
+    const system = {
+      shards: 1,
+      shardOf: placementOf(1),
+      client: new TransportClient(new RouterTransport(supervisor.router, async () => undefined)),
+      now: () => Atomics.load(this.#clock, 0),
+      advance: (seconds: number) => this.#advance(supervisor, seconds),
+    };
+    let batch = 0;
+    await feed(system, { seed: 5, batches: count }, async (model) => {
+      const { sequence } = (await supervisor.digests())[0]!;
+      if (isWanted(batch)) found.set(sequence, balancesOfModel(model));
+      if (++batch % BATCHES_PER_SNAPSHOT === 0) await this.#snapshot(supervisor);
+      if (batch === count) expectEveryKind(model);
+    });
+    await supervisor.stop();
+    return found;
+  }
+
+  async #advance(supervisor: Supervisor, seconds: number): Promise<void> {
+    Atomics.add(this.#clock, 0, BigInt(Math.round(seconds * 1e9)));
+    supervisor.wake();
+    await supervisor.digests();
+    do await supervisor.digests();
+    while (supervisor.isSettling());
+  }
+
+  async #snapshot(supervisor: Supervisor): Promise<void> {
+    await supervisor.snapshot();
+    const { image, manifest } = listSnapshots(join(this.directory, 'shard-000'))[0]!;
+    for (const file of [image, manifest]) linkSync(file, join(this.snapshots, basename(file)));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#supervisor?.stop();
+    await this.#place[Symbol.asyncDispose]();
+  }
+}
+
+/** The history is worth replaying. */
+function expectEveryKind(model: ModelLedger): void {
+  let flags = 0;
+  for (const transfer of model.transfers()) flags |= transfer.flags;
+  expect(flags).toBe(Object.values(TransferFlags).reduce((sum, flag) => sum | flag, 0));
+  const ends = new Set(model.transfers().map((transfer) => model.pendingStatusOf(transfer)));
+  expect([...ends].toSorted()).toEqual(['expired', 'none', 'pending', 'posted', 'voided']);
+}
+
+/** So many numbers below a count, no two of them the same. */
+function someOf(count: number, below: number, prng: Prng): ReadonlySet<number> {
+  const found = new Set<number>();
+  while (found.size < count) found.add(prng.below(below));
+  return found;
+}
+
 test(
-  'a replay to any of many random sequences has the balances of the model',
+  `a replay to any of ${REPLAYS} random sequences has the balances of the model`,
   { timeout: TEST_MS_MAX },
   async () => {
-    await using system = await startSystem({ shards: 1, hasManualClock: true, isInMemory: true });
-    const expected: { readonly sequence: number; readonly balances: string }[] = [];
-    await feed(system, { seed: 5, batches: 300 }, async (model) => {
-      const { sequence } = (await system.client.digests())[0]!;
-      if (sequence === expected.at(-1)?.sequence) expected.pop();
-      expected.push({ sequence, balances: balancesOfModel(model) });
-    });
-    await system.client.close();
-    using capture = new Capture(system.directory);
+    await using ledger = new Kept();
     const prng = new Prng(11);
-    const digests = new Map<number, string>();
-    for (let i = 0; i < REPLAYS; i++) {
-      const { sequence, balances } = prng.pick(expected);
-      const state = replayTo(capture, 0, sequence);
+    // Some batches leave the sequence as it was.
+    const wanted = someOf(Math.ceil(REPLAYS * 1.2), BATCHES, prng);
+    const expected = [...(await ledger.fed(BATCHES, (batch) => wanted.has(batch)))];
+    expect(expected.length).toBeGreaterThanOrEqual(REPLAYS);
+    using capture = new Capture(ledger.directory);
+    const shards = [{ ...capture.shards[0]!, snapshots: listSnapshots(ledger.snapshots) }];
+    const kept = { meta: capture.meta, shards };
+    for (const [i, at] of [...someOf(REPLAYS, expected.length, prng)].entries()) {
+      const [sequence, balances] = expected[at]!;
+      const state = replayTo(kept, { shard: 0, to: sequence });
       expect(state.sequence).toBe(sequence);
       expect(balancesIn([state])).toBe(balances);
-      expect(digests.get(sequence) ?? state.digest).toBe(state.digest);
-      digests.set(sequence, state.digest);
+      if (i % WHOLE_EVERY !== 0) continue;
+      const whole = replayTo(kept, { shard: 0, to: sequence, fromStart: true });
+      expect(whole).toMatchObject({ snapshot: null, sequence, digest: state.digest });
+      expect(balancesIn([whole])).toBe(balances);
     }
   },
 );

@@ -116,6 +116,29 @@ test('growth counts what was created, in each step and as a whole', async () => 
   for (const step of steps) expect(step['disk_bytes']).toBeGreaterThan(0);
 });
 
+test('beside snapshots it says how long the beginning of one has held an actor, and how much of that it had a processor', async () => {
+  const line = 'snapshot-under-load --history 1000 --rounds 1 --rate 2000';
+  const report = await reportOf(line, SMALL);
+  expect(report).toMatchObject({
+    verified: true,
+    figures: {
+      snapshots: expect.any(Number),
+      hold_ms_max: expect.any(Number),
+      hold_processor_ms_max: expect.any(Number),
+    },
+  });
+  const figures = report['figures'] as {
+    readonly snapshots: number;
+    readonly hold_ms_max: number;
+    readonly hold_processor_ms_max: number;
+  };
+  const { snapshots, hold_ms_max: held, hold_processor_ms_max: processor } = figures;
+  expect(snapshots).toBeGreaterThan(0);
+  expect(held).toBeGreaterThan(0);
+  expect(processor).toBeGreaterThanOrEqual(0);
+  expect(processor).toBeLessThanOrEqual(held);
+});
+
 async function reportOf(
   line: string,
   more: readonly string[],

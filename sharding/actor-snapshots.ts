@@ -90,7 +90,9 @@ export class ActorSnapshots {
     };
     source.begin(machine, place, out.words());
     const { user, system } = process.threadCpuUsage(processor);
-    counters.heldBySnapshot(Number(process.hrtime.bigint() - began), (user + system) * 1000);
+    const held = Number(process.hrtime.bigint() - began);
+    // Systems count what a thread uses at ticks, some milliseconds apart: it may seem to be more than there was.
+    counters.heldBySnapshot(held, Math.min((user + system) * 1000, held));
   }
 
   /** At the end of each step. */

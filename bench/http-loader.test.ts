@@ -1,10 +1,13 @@
+import type { ChildProcess } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import type { Client, TransferInput } from '../client/client.ts';
 import { Books } from './books.ts';
-import { HttpLoader } from './http-loader.ts';
+import { ask, HttpLoader } from './http-loader.ts';
 import { parseBenchArguments } from './options.ts';
 import type { Target } from './target.ts';
 import { Workload, type WorkloadOptions } from './workload.ts';
@@ -85,4 +88,28 @@ test('what is refused is said with its status, and asked again for the books', a
     '5 requests were not answered well, the first with status 503',
   ]);
   expect([ids.size, books.created]).toEqual([1_000, 1_000]);
+});
+
+/** Ends when it is asked, and only then is it found that it could not be: Node says so to who sent, or else as an event. */
+class EndingChild extends EventEmitter {
+  readonly exitCode = null;
+  readonly signalCode = null;
+
+  async send(_request: object, told?: (error: Error) => void): Promise<void> {
+    await turn();
+    this.emit('exit', null);
+    await turn();
+    const error = new Error('write EPIPE');
+    if (told === undefined) this.emit('error', error);
+    else told(error);
+  }
+}
+
+test('a child that ends while it is asked is said to have ended, and nothing more', async () => {
+  const child = new EndingChild() as unknown as ChildProcess;
+  await expect(ask(child, { type: 'tally' })).rejects.toThrow(
+    'a child process of the bench ended with null',
+  );
+  await turn();
+  await turn();
 });

@@ -292,10 +292,14 @@ function partiesOf(workload: Workload, ring: SlotSource, pair: number) {
   };
 }
 
-export async function ask<T>(child: ChildProcess, request: LoadRequest): Promise<T> {
-  const pending = answer<T>(child);
-  child.send(request);
-  return pending;
+export function ask<T>(child: ChildProcess, request: LoadRequest): Promise<T> {
+  // One that cannot be sent would else be an event of the child, behind its end for which nobody listens any more.
+  const unsent = new Promise<never>((_, reject) => {
+    child.send(request, (error) => {
+      if (error !== null) reject(error);
+    });
+  });
+  return Promise.race([answer<T>(child), unsent]);
 }
 
 /** The next message of a child; rejects when it ends instead. */

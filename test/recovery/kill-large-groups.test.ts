@@ -21,6 +21,7 @@ const LOADS = 4;
 /** Frames of such batches are larger than what an actor appends by itself. */
 const TRANSFERS_MIN = 1000;
 const TRANSFERS_MAX = 1400;
+const GONE: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ESRCH']);
 
 test(
   `after each of ${CYCLES} kills in the midst of large groups everything that was acknowledged is there, and no more`,
@@ -77,7 +78,15 @@ async function loadUntilKilled(
 /** Threads of that name in a process. */
 function appenders(pid: number): number {
   const tasks = join('/proc', String(pid), 'task');
-  return readdirSync(tasks).filter(
-    (task) => readFileSync(join(tasks, task, 'comm'), 'utf8') === 'appender\n',
-  ).length;
+  return readdirSync(tasks).filter((task) => nameOf(join(tasks, task)) === 'appender\n').length;
+}
+
+/** Undefined of a thread that has ended since it was listed. */
+function nameOf(task: string): string | undefined {
+  try {
+    return readFileSync(join(task, 'comm'), 'utf8');
+  } catch (error: unknown) {
+    if (GONE.has((error as NodeJS.ErrnoException).code)) return undefined;
+    throw error;
+  }
 }

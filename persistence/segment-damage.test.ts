@@ -2,13 +2,22 @@
  * Bits flipped in SQLite's headers of records, and files cut off: SQLite gives back values of other types then, and no error of its own. Whatever is
  * asked of such a segment is answered as before, or refused as a damaged journal.
  */
-import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { assert } from '../engine/assert.ts';
 import { place, type Place } from '../test/support/journal-place.ts';
 import { chainStart } from './checksum-chain.ts';
 import { JournalReader } from './journal-reader.ts';
+import { SegmentPages } from './segment-pages.ts';
 import { segmentIdentity } from './segment-reader.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
@@ -19,6 +28,11 @@ const OWN_LEAF = [5000, 5000];
 /** Each goes on over several pages, and the first ones are in a sealed segment. */
 const LARGE = Array.from({ length: 9 }, (_, i) => 20_000 + i * 3000);
 const LARGE_SEGMENT_BYTES = 100_000;
+/** Several to a segment. */
+const EVEN = Array.from({ length: 9 }, () => 100_000);
+/** In the header of a SQLite file. */
+const PAGE_COUNT_AT = 28;
+const EVEN_SEGMENT_BYTES = 400_000;
 /** Of a page's number, and of SQLite's headers, each byte; of all else one now and then. */
 const FLIP_EVERY = 509;
 const META_REACH = 48;
@@ -181,6 +195,58 @@ function told(at: Place, lendsFrames: boolean): string {
 }
 
 describe('a sealed segment whose large frames are read around SQLite', () => {
+  test('is refused as before when its header says that it has fewer pages', () => {
+    using at = written(framesOf(EVEN), EVEN_SEGMENT_BYTES);
+    const path = at.path(1);
+    const whole = readFileSync(path);
+    let refused = 0;
+    for (let pages = whole.length / PAGE_BYTES; pages > 0; pages--) {
+      const damaged = Buffer.from(whole);
+      damaged.writeUint32BE(pages, PAGE_COUNT_AT);
+      writeFileSync(path, damaged);
+      const says = told(at, true);
+      expect(`${pages} pages: ${says}`).toBe(`${pages} pages: ${told(at, false)}`);
+      if (says.startsWith(DAMAGED)) refused++;
+    }
+    expect(refused).toBeGreaterThan(1);
+  });
+
+  test('gives what SQLite gives when the schema does not name the table of rows', () => {
+    using at = written(framesOf(EVEN), EVEN_SEGMENT_BYTES);
+    const path = at.path(1);
+    const damaged = readFileSync(path);
+    // Type, name, and name of the table, before the statement; a small letter that is a large one is the same name to SQLite.
+    const name = damaged.indexOf('tablejournal_row') + 'table'.length;
+    damaged[name]! ^= 0x20;
+    writeFileSync(path, damaged);
+    expect(told(at, true)).toBe(told(at, false));
+    expect(told(at, true)).not.toContain(DAMAGED);
+  });
+
+  test('is read on when it is moved away meanwhile', () => {
+    using at = written(framesOf(EVEN), EVEN_SEGMENT_BYTES);
+    using journal = JournalReader.open({ ...at.options, lendsFrames: true });
+    const last = at.firsts()[1]! - 1;
+    expect(last).toBeGreaterThan(2);
+    const sequences: number[] = [];
+    for (const { sequence } of journal.rows(1, last)) {
+      if (sequence === 1) renameSync(at.path(1), `${at.path(1)}.moved`);
+      sequences.push(sequence);
+    }
+    expect(sequences).toEqual(Array.from({ length: last }, (_, i) => i + 1));
+  });
+
+  test('is left to SQLite when the disk does not give a page of it', () => {
+    using at = written(framesOf(EVEN), EVEN_SEGMENT_BYTES);
+    using pages = vi.spyOn(SegmentPages.prototype, 'frame');
+    pages.mockImplementation(() => {
+      throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' });
+    });
+    // It is SQLite that is asked then, which says what it finds.
+    expect(told(at, true)).toBe(told(at, false));
+    expect(pages).toHaveBeenCalled();
+  });
+
   test('gives the rows that SQLite gives, and with a bit flipped anywhere is refused when SQLite would refuse it', () => {
     const frames = LARGE.map((bytes, i) =>
       Uint8Array.from({ length: bytes }, (_, at) => (at * 31 + (at >> 8) + i) & 0xff),

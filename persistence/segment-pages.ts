@@ -30,6 +30,8 @@ export class SegmentPages implements Disposable {
   readonly #pages: PageFile;
   readonly #rootPage: number;
   readonly #page: DataView<ArrayBuffer>;
+  /** Where the pages end of which the file's header says that it has them: SQLite refuses what lies behind them. */
+  readonly #end: number;
   /** Where whole frames are read to. */
   #frame = new DataView(new ArrayBuffer(0));
   /** The root of the B-tree, which every search begins with; read with the first one. */
@@ -44,6 +46,7 @@ export class SegmentPages implements Disposable {
     this.#rootPage = rootPage;
     this.#pages = new PageFile(file, { pageBytes, usableBytes, stride: pageBytes });
     this.#page = new DataView(new ArrayBuffer(pageBytes));
+    this.#end = header.getUint32(28) * pageBytes;
   }
 
   /** `rootPage` of the table of journal rows, as SQLite says it. The segment is sealed (I1). */
@@ -105,6 +108,7 @@ export class SegmentPages implements Disposable {
     const place = this.place(sequence);
     if (place === undefined || place.bytes > GROUP_BYTES_MAX) return undefined;
     const span = this.#pages.spanOf(place);
+    if (place.overflowAt + span - place.localBytes > this.#end) return undefined;
     if (span > this.#frame.byteLength) this.#frame = new DataView(new ArrayBuffer(span * 2));
     const firstPage = place.overflowAt / this.#pages.pageBytes + 1;
     if (!this.#pages.readWhole(place, firstPage, this.#frame)) return undefined;

@@ -11,7 +11,7 @@ import { assert } from '../engine/assert.ts';
 import { SHARDS_MAX } from '../engine/limits.ts';
 import type { JournalIdentity } from './checksum-chain.ts';
 import { asReadError, openForReading, pragma, saysDamaged, sqliteCode } from './database.ts';
-import { type JournalError, journalCorrupt, placeIn } from './errors.ts';
+import { JournalError, journalCorrupt, placeIn } from './errors.ts';
 import { openImmutable, type ReadConnection, type ReadStatement } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
@@ -131,11 +131,25 @@ export class SegmentReader implements Disposable {
   /** A row whose frame spans pages, not checked and valid until the next one is asked for; undefined where SQLite is to read it. Only of what is sealed. */
   lendLarge(sequence: number): StoredRow | undefined {
     assert(this.isSealed, 'only the file of a sealed segment is read around SQLite');
-    this.#pages ??= SegmentPages.open(this.#path, this.rootPage());
-    const frame = this.#pages.frame(sequence);
+    const frame = this.#frameAround(sequence);
     if (frame === undefined) return undefined;
     const columns = this.#read('head', sequence) as Omit<RowColumns, 'frame'> | undefined;
     return columns === undefined ? undefined : this.#stored(sequence, { ...columns, frame });
+  }
+
+  /**
+   * Undefined as well where the file cannot be read so: it was moved since SQLite has opened it, the disk fails, or the schema does not name the table. What
+   * becomes of the row is for SQLite to say, as of any other.
+   */
+  #frameAround(sequence: number): Uint8Array | undefined {
+    try {
+      this.#pages ??= SegmentPages.open(this.#path, this.rootPage());
+      return this.#pages.frame(sequence);
+    } catch (error: unknown) {
+      const isOfSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
+      if (isOfSystem || error instanceof JournalError) return undefined;
+      throw error;
+    }
   }
 
   checksum(sequence: number): number | undefined {

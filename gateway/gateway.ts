@@ -126,11 +126,13 @@ async function openNats(
   }
   const server = await startOwnServer(edge.log);
   const { url } = server;
-  void watchOwnServer(server, edge, isClosing);
+  let isGivenUp = false;
+  void watchOwnServer(server, edge, () => isGivenUp || isClosing());
   try {
     const service = await NatsService.start({ edge, meter, url, prefix });
     return { service, server, url };
   } catch (error: unknown) {
+    isGivenUp = true;
     await server.stop();
     throw error;
   }

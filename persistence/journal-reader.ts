@@ -21,8 +21,8 @@ import {
 import { openImmutable } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
-import { SegmentPages } from './segment-pages.ts';
-import { SegmentReader, type StoredRow } from './segment-reader.ts';
+import { FrameMemory, SegmentPages } from './segment-pages.ts';
+import { SegmentReader } from './segment-reader.ts';
 import { segmentName, segmentsIn } from './segment.ts';
 import { WalPages } from './wal-pages.ts';
 
@@ -88,15 +88,15 @@ export class JournalReader implements Disposable {
   /** All rows from `first` to `last`, or up to the last one that is durable when it is asked for. */
   *rows(first: number, last = Number.MAX_SAFE_INTEGER): Generator<JournalRow, void, undefined> {
     assert(Number.isSafeInteger(first) && first >= 1, 'sequences start at 1');
-    const { lendsFrames = false } = this.#options;
+    const memory = this.#options.lendsFrames === true ? new FrameMemory() : undefined;
     let before: number | undefined;
     let sequence = first;
     let count = 1;
     let isLarge = false;
     while (sequence <= last) {
       const segment = this.#segmentWith(sequence);
-      if (segment !== undefined && before !== undefined && isLarge) {
-        const large = this.#lendLarge(segment, sequence, before);
+      if (isLarge && before !== undefined && segment?.isSealed === true) {
+        const large = segment.lendLarge(sequence, before, memory!);
         if (large !== undefined) {
           before = large.checksum;
           yield large;
@@ -114,8 +114,8 @@ export class JournalReader implements Disposable {
         if (before !== undefined && before !== said) throw brokenChain(segment, sequence);
         before = said;
       }
-      isLarge = lendsFrames && rows.at(-1)!.frame.byteLength >= LENT_BYTES_MIN;
-      count = isLarge ? 1 : rowsAhead(rows);
+      isLarge = memory !== undefined && rows.at(-1)!.frame.byteLength >= LENT_BYTES_MIN;
+      count = isLarge && segment.isSealed ? 1 : rowsAhead(rows);
       for (const row of rows) {
         if (row.sequence !== sequence) throw this.#missing(sequence);
         this.#check(segment, row, before);
@@ -428,17 +428,6 @@ export class JournalReader implements Disposable {
     const checksum = segment.checksum(sequence - 1);
     if (checksum === undefined) throw this.#missing(sequence - 1);
     return checksum;
-  }
-
-  /**
-   * A large row of a sealed segment, read around SQLite into memory that is used again; undefined where SQLite is to read it: where it is not one, and where
-   * it is not what its checksum says, so that it is SQLite which says what is wrong.
-   */
-  #lendLarge(segment: SegmentReader, sequence: number, before: number): StoredRow | undefined {
-    // What the first one follows is compared before it is read.
-    if (!segment.isSealed || sequence === segment.firstSequence) return undefined;
-    const row = segment.lendLarge(sequence);
-    return row !== undefined && rowChecksum(before, row) === row.checksum ? row : undefined;
   }
 
   #check(segment: SegmentReader, row: JournalRow & { checksum: number }, before: number): void {

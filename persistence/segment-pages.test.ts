@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../lib/prng.ts';
 import { JournalReader } from './journal-reader.ts';
-import { SegmentPages } from './segment-pages.ts';
+import { FrameMemory, SegmentPages } from './segment-pages.ts';
 import { segmentName } from './segment.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
 
@@ -53,6 +53,7 @@ describe.for([
           journal = SqliteJournal.open(options);
         }
       }
+      const memory = new FrameMemory();
       let placed = 0;
       const unplaced: { readonly sequence: number; readonly bytes: number }[] = [];
       for (const [at, first] of reader.firsts.entries()) {
@@ -68,7 +69,7 @@ describe.for([
             continue;
           }
           placed++;
-          const whole = pages instanceof SegmentPages ? pages.frame(sequence) : frame;
+          const whole = pages instanceof SegmentPages ? pages.frame(sequence, memory) : frame;
           expect(Buffer.compare(whole!, frame)).toBe(0);
           expect(place.bytes).toBe(frame.byteLength);
           for (let i = 0; i < 20; i++) {

@@ -25,6 +25,17 @@ const INTERIOR_PAGE = 5;
 /** A B-tree of journal rows is two or three pages deep. */
 const DEPTH_MAX = 8;
 
+/** Where whole frames are read to, one after the other. */
+export class FrameMemory {
+  #bytes = new DataView(new ArrayBuffer(0));
+
+  /** So many bytes at least. */
+  of(bytes: number): DataView<ArrayBuffer> {
+    if (bytes > this.#bytes.byteLength) this.#bytes = new DataView(new ArrayBuffer(bytes * 2));
+    return this.#bytes;
+  }
+}
+
 export class SegmentPages implements Disposable {
   readonly #file: number;
   readonly #pages: PageFile;
@@ -32,8 +43,6 @@ export class SegmentPages implements Disposable {
   readonly #page: DataView<ArrayBuffer>;
   /** Where the pages end of which the file's header says that it has them: SQLite refuses what lies behind them. */
   readonly #end: number;
-  /** Where whole frames are read to. */
-  #frame = new DataView(new ArrayBuffer(0));
   /** The root of the B-tree, which every search begins with; read with the first one. */
   #root: DataView<ArrayBuffer> | undefined;
   #isClosed = false;
@@ -103,16 +112,16 @@ export class SegmentPages implements Disposable {
     return this.#pages.read(place, from, target, to);
   }
 
-  /** A whole frame, valid until the next one is asked for; undefined where SQLite is to read it. */
-  frame(sequence: number): Uint8Array | undefined {
+  /** A whole frame, in memory that the next one takes; undefined where SQLite is to read it. */
+  frame(sequence: number, memory: FrameMemory): Uint8Array | undefined {
     const place = this.place(sequence);
     if (place === undefined || place.bytes > GROUP_BYTES_MAX) return undefined;
     const span = this.#pages.spanOf(place);
     if (place.overflowAt + span - place.localBytes > this.#end) return undefined;
-    if (span > this.#frame.byteLength) this.#frame = new DataView(new ArrayBuffer(span * 2));
+    const target = memory.of(span);
     const firstPage = place.overflowAt / this.#pages.pageBytes + 1;
-    if (!this.#pages.readWhole(place, firstPage, this.#frame)) return undefined;
-    return new Uint8Array(this.#frame.buffer, 0, place.bytes);
+    if (!this.#pages.readWhole(place, firstPage, target)) return undefined;
+    return new Uint8Array(target.buffer, 0, place.bytes);
   }
 
   /** It reads no more: its file descriptor may be another file's by now. */

@@ -9,13 +9,13 @@
 import { basename } from 'node:path';
 import { assert } from '../engine/assert.ts';
 import { SHARDS_MAX } from '../engine/limits.ts';
-import type { JournalIdentity } from './checksum-chain.ts';
+import { type JournalIdentity, rowChecksum } from './checksum-chain.ts';
 import { asReadError, openForReading, pragma, saysDamaged, sqliteCode } from './database.ts';
 import { JournalError, journalCorrupt, placeIn } from './errors.ts';
 import { openImmutable, type ReadConnection, type ReadStatement } from './immutable-file.ts';
 import type { ViewedSegment } from './journal-view.ts';
 import type { JournalRow } from './journal.ts';
-import { SegmentPages } from './segment-pages.ts';
+import { type FrameMemory, SegmentPages } from './segment-pages.ts';
 import { SEGMENT_APPLICATION_ID, SEGMENT_FORMAT } from './segment.ts';
 
 export interface StoredRow extends JournalRow {
@@ -128,23 +128,29 @@ export class SegmentReader implements Disposable {
     return rows.map((columns) => this.#stored(Number(columns.sequence), columns));
   }
 
-  /** A row whose frame spans pages, not checked and valid until the next one is asked for; undefined where SQLite is to read it. Only of what is sealed. */
-  lendLarge(sequence: number): StoredRow | undefined {
+  /**
+   * A row whose frame spans pages, of a sealed segment, read around SQLite into memory that the next one takes. Undefined where SQLite is to read it: where it is
+   * not one, where what it follows has to be compared first, and where it is not what its checksum says, so that it is SQLite which says what is wrong.
+   */
+  lendLarge(sequence: number, before: number, memory: FrameMemory): StoredRow | undefined {
     assert(this.isSealed, 'only the file of a sealed segment is read around SQLite');
-    const frame = this.#frameAround(sequence);
+    if (sequence === this.firstSequence) return undefined;
+    const frame = this.#frameAround(sequence, memory);
     if (frame === undefined) return undefined;
     const columns = this.#read('head', sequence) as Omit<RowColumns, 'frame'> | undefined;
-    return columns === undefined ? undefined : this.#stored(sequence, { ...columns, frame });
+    if (columns === undefined) return undefined;
+    const row = this.#stored(sequence, { ...columns, frame });
+    return rowChecksum(before, row) === row.checksum ? row : undefined;
   }
 
   /**
    * Undefined as well where the file cannot be read so: it was moved since SQLite has opened it, the disk fails, or the schema does not name the table. What
    * becomes of the row is for SQLite to say, as of any other.
    */
-  #frameAround(sequence: number): Uint8Array | undefined {
+  #frameAround(sequence: number, memory: FrameMemory): Uint8Array | undefined {
     try {
       this.#pages ??= SegmentPages.open(this.#path, this.rootPage());
-      return this.#pages.frame(sequence);
+      return this.#pages.frame(sequence, memory);
     } catch (error: unknown) {
       const isOfSystem = (error as NodeJS.ErrnoException).syscall !== undefined;
       if (isOfSystem || error instanceof JournalError) return undefined;

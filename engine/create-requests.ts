@@ -186,7 +186,8 @@ export class CreateRequests {
     const [from, to] = [firstRow + i, firstRow + end];
     const { transferIndex } = this.#ledger;
     const wanted = this.#wanted;
-    if (this.#ledger.shards > 1 && !this.#hasUnitsHere(i, end)) {
+    if (transferIndex.isDeferring) accounts.freeAhead.fill(-1);
+    else if (this.#ledger.shards > 1 && !this.#hasUnitsHere(i, end)) {
       // None of these ids will be entered now.
       transferIndex.touchAll(this.#hashes, from, to);
       accounts.freeAhead.fill(-1);

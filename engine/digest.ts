@@ -183,6 +183,9 @@ export function stateDigest(ledger: Ledger, tail: Uint32Array): readonly [number
   for (const piece of imagePieces(imageSizes(ledger))) {
     digest.add(piece.section, imageWords(ledger, piece));
   }
+  for (const { words, from, end } of ledger.transferIndex.deferredRuns()) {
+    digest.add(ImageSection.slots, words.subarray(from, end));
+  }
   return digest.finish();
 }
 

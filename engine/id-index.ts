@@ -7,6 +7,7 @@ import { assert } from './assert.ts';
 import type { BeforeImages } from './before-images.ts';
 import { BUCKET_SHIFT, BucketDirectory, nextMarkWord, nextSlot } from './bucket-directory.ts';
 import { inAllLanes, lanesFrom, lanesLike, lowestLane, zeroLanes } from './byte-lanes.ts';
+import { DeferredIds, type DeferredRun } from './deferred-ids.ts';
 import { TRANSFER_SLOTS_BYTES_MAX } from './limits.ts';
 import { hashId } from './placement.ts';
 import type { StateReader, StateWriter } from './state-words.ts';
@@ -15,6 +16,13 @@ import type { StateReader, StateWriter } from './state-words.ts';
 export const SLOT_WORDS = 6;
 const HIGH = 5;
 const TOUCHED_MAX = 256;
+/** What `searchFrom` says while searches are deferred. */
+const DEFERRED = -0x80000000;
+/** Where fewer ids had been deferred when one had to be looked for, the next groups look for theirs at once. */
+const DEFERRED_MIN = 1 << 18;
+const GROUPS_UNDEFERRED = 256;
+/** Deferred ids that are looked ahead at in one go. */
+const BLOCK_IDS = 64;
 
 export class IdIndex {
   readonly #seed: number;
@@ -22,6 +30,10 @@ export class IdIndex {
   readonly #places = new Int32Array(TOUCHED_MAX);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
+  #deferred: DeferredIds | null = null;
+  #isDeferring = false;
+  #groupsUndeferred = 0;
+  #hasRepeats = false;
 
   constructor(seed: number, images?: BeforeImages) {
     this.#seed = seed | 0;
@@ -48,7 +60,7 @@ export class IdIndex {
   }
 
   get count(): number {
-    return this.#buckets.count;
+    return this.#buckets.count + (this.#deferred?.count ?? 0);
   }
 
   get byteLength(): number {
@@ -69,6 +81,7 @@ export class IdIndex {
   /** The slot of the id; or, as `-1 - slot`, the empty one where it belongs, for an `insertAt` that comes next. */
   // Hot path.
   search(words: Uint32Array, at: number, hash: number): number {
+    if (this.#isDeferring) this.enterDeferred();
     const { words: slots, markWords } = this.#buckets;
     const wanted = inAllLanes(markOf(words, at));
     const place = this.#buckets.place(hash);
@@ -97,6 +110,7 @@ export class IdIndex {
    */
   // Hot path.
   searchFrom(free: number, words: Uint32Array, at: number, hash: number): number {
+    if (this.#isDeferring) return DEFERRED;
     const buckets = this.#buckets;
     const isKnown = free >= 0 && buckets.marks[free] === 0 && !buckets.hasMoved(free);
     return isKnown ? -1 - free : this.search(words, at, hash);
@@ -289,6 +303,10 @@ export class IdIndex {
     low: number,
     high: number,
   ): void {
+    if (place === DEFERRED) {
+      this.#deferred!.add(words, at, hash, low, high);
+      return;
+    }
     const slot = -1 - place;
     if (this.#buckets.hasRoom(slot >>> BUCKET_SHIFT)) this.#put(slot, words, at, low, high);
     else this.insert(words, at, hash, low, high);
@@ -330,6 +348,7 @@ export class IdIndex {
 
   /** Copies the id that has these values and this hash into `target`; it is there. */
   copyIdOf(hash: number, low: number, high: number, target: Uint32Array): void {
+    if (this.#isDeferring) this.enterDeferred();
     const { words: slots } = this.#buckets;
     let slot = this.#buckets.place(hash);
     for (;;) {
@@ -346,6 +365,95 @@ export class IdIndex {
   /** Calls back for every id and its values, in no order that anything may depend on. */
   forEach(visit: (words: Uint32Array, at: number) => void): void {
     this.#buckets.forEach(visit);
+    for (const { words, from, end } of this.deferredRuns()) {
+      for (let at = from; at < end; at += SLOT_WORDS) visit(words, at);
+    }
+  }
+
+  // ---- Deferred searches, of a replay: see deferred-ids.ts.
+
+  /** Whether ids are entered now without being looked for. */
+  get isDeferring(): boolean {
+    return this.#isDeferring;
+  }
+
+  /**
+   * From here on the ids that come are new, and are entered without being looked for, until one has to be looked for after all, or `enterDeferred` is called.
+   * Where that happens too often nothing is deferred for a while, but for `isAlways`.
+   */
+  beginDeferring(isAlways = false): void {
+    if (this.#isDeferring) return;
+    if (this.#groupsUndeferred > 0 && !isAlways) {
+      this.#groupsUndeferred--;
+      return;
+    }
+    this.#deferred ??= new DeferredIds(this.#seed);
+    this.#isDeferring = true;
+  }
+
+  /** Ids that lie one after the other like slots, all of them taken. */
+  *deferredRuns(): Generator<DeferredRun & { readonly words: Uint32Array }, void, undefined> {
+    const deferred = this.#deferred;
+    if (deferred === null) return;
+    for (const run of deferred.runs()) yield { ...run, words: deferred.words };
+  }
+
+  /** Puts the ids that were deferred where searches find them. */
+  enterDeferred(): void {
+    if (!this.#isDeferring) return;
+    this.#isDeferring = false;
+    const deferred = this.#deferred!;
+    if (deferred.count < DEFERRED_MIN) this.#groupsUndeferred = GROUPS_UNDEFERRED;
+    const hashes = new Int32Array(TOUCHED_MAX);
+    for (const { words, block, n } of this.#deferredBlocks(hashes)) {
+      this.touchFree(hashes, 0, n);
+      for (let i = 0; i < n; i++) {
+        const at = block + i * SLOT_WORDS;
+        const hash = hashes[i]!;
+        const place = this.search(words, at, hash);
+        if (place >= 0) this.#hasRepeats = true;
+        else this.insertAt(place, words, at, hash, words[at + 4]!, words[at + HIGH]!);
+      }
+    }
+    deferred.clear();
+  }
+
+  /** Whether an id was deferred that was there already. Those are looked for now, which says nothing of where they came from. */
+  hasRepeats(): boolean {
+    if (this.#hasRepeats || !this.#isDeferring) return this.#hasRepeats;
+    return this.#deferred!.hasRepeats() || this.#isDeferredEntered();
+  }
+
+  /** Whether one of the deferred ids is where searches find it. */
+  #isDeferredEntered(): boolean {
+    if (this.#buckets.count === 0) return false;
+    const hashes = new Int32Array(TOUCHED_MAX);
+    const free = new Int32Array(TOUCHED_MAX);
+    this.#isDeferring = false;
+    let isFound = false;
+    for (const { words, block, n } of this.#deferredBlocks(hashes)) {
+      this.seekFree(words, block, SLOT_WORDS, hashes, 0, n, free);
+      for (let i = 0; i < n; i++) {
+        if (free[i] === -1 && this.search(words, block + i * SLOT_WORDS, hashes[i]!) >= 0) {
+          isFound = true;
+        }
+      }
+    }
+    this.#isDeferring = true;
+    return isFound;
+  }
+
+  /** The deferred ids in blocks that can be looked ahead at, with their hashes. */
+  *#deferredBlocks(
+    hashes: Int32Array,
+  ): Generator<{ readonly words: Uint32Array; readonly block: number; readonly n: number }> {
+    for (const { words, from, end } of this.deferredRuns()) {
+      for (let block = from; block < end; block += BLOCK_IDS * SLOT_WORDS) {
+        const n = Math.min(BLOCK_IDS, (end - block) / SLOT_WORDS);
+        for (let i = 0; i < n; i++) hashes[i] = this.hash(words, block + i * SLOT_WORDS);
+        yield { words, block, n };
+      }
+    }
   }
 }
 

@@ -57,6 +57,11 @@ export class StateMachine {
   readonly sent: Float64Array;
   readonly received: Float64Array;
   readonly acknowledged: Float64Array;
+  /**
+   * For a replay that asks `hasRepeatedIds` at its end: ids that the journal says were new are not looked for one by one. `always`: even where
+   * that seldom pays, since others have to be looked for.
+   */
+  defersIds: boolean | 'always' = false;
 
   constructor(options: LedgerOptions, group: Group) {
     this.#group = group;
@@ -138,7 +143,8 @@ export class StateMachine {
     const { words } = this.#group;
     let frees = this.pumpAgain;
     // A frame that is loaded still has its outcomes: none means that every row was created.
-    this.#wanted.begin(this.requests.isReplay && words[Head.outcomes] === 0);
+    const areNew = this.requests.isReplay && words[Head.outcomes] === 0;
+    this.#wanted.begin(areNew, this.defersIds);
     for (const at of this.#group.inputAt) {
       const type = words[at]!;
       if (type === InputType.createTransfers || type === InputType.createTransfersTogether) {
@@ -151,6 +157,11 @@ export class StateMachine {
       }
     }
     if (frees) this.#waiting.forEachTransfer((events, at) => this.#wanted.addEvent(events, at));
+  }
+
+  /** Whether an id that the journal says was new had been there, of those that were not looked for. Which row it came with is not known. */
+  hasRepeatedIds(): boolean {
+    return this.ledger.transferIndex.hasRepeats();
   }
 
   /** Executes the group at a time (ns since the epoch, two words), and seals it. */
@@ -299,6 +310,7 @@ export class StateMachine {
    */
   beginImage(memory?: ImageMemory): ImageParts {
     const { ledger } = this;
+    ledger.transferIndex.enterDeferred();
     const out = new StateWriter(memory && new Uint32Array(memory.state));
     out.putList(this.#digestTail());
     for (const part of this.#parts()) part.save(out);

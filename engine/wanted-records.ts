@@ -43,10 +43,16 @@ export class WantedRecords {
     this.#shelf = shelf;
   }
 
-  /** Begins a group. `areNew`: the journal says that every row of its requests was created, so no id can be known. */
-  begin(areNew: boolean): void {
+  /**
+   * Begins a group. `areNew`: the journal says that every row of its requests was created, so no id can be known. `isDeferred`: whether that is
+   * so is asked later, see `StateMachine.defersIds`.
+   */
+  begin(areNew: boolean, isDeferred: boolean | 'always'): void {
+    const { transferIndex } = this.#ledger;
     this.areSought = !areNew;
-    this.#ledger.transferIndex.beginSeeks();
+    transferIndex.beginSeeks();
+    if (areNew && isDeferred !== false) transferIndex.beginDeferring(isDeferred === 'always');
+    else transferIndex.enterDeferred();
   }
 
   /** Looks all ids of a request of transfers up: hashes and cache misses first, block by block, then what was found. */

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { digestText } from '../engine/digest.ts';
+import { AccountFlags, TransferFlags } from '../engine/flags.ts';
 import { Head, HEAD_WORDS, INPUT_WORDS } from '../engine/frame.ts';
 import { Group } from '../engine/group.ts';
 import { StateMachine } from '../engine/state-machine.ts';
+import { TransferStatus } from '../engine/status.ts';
 import { MemoryJournal, type MemoryJournalStore } from '../persistence/memory-journal.ts';
 import {
   accountOf,
@@ -10,10 +12,13 @@ import {
   OneShard,
   transferOf,
   transfersFrame,
+  wordsOf,
 } from '../test/support/one-shard.ts';
 import { RecordReader } from './record-reader.ts';
-import { replayJournal } from './replay.ts';
+import { deferringIds, type Replayed, replayJournal } from './replay.ts';
 
+const HISTORY = AccountFlags.history;
+const LINKED = TransferFlags.linked;
 const IDENTITY = { clusterId: 'one', shard: 0, shards: 1 };
 
 /** A journal of six rows: accounts, and transfers of which some fail. */
@@ -93,6 +98,120 @@ test('an altered outcome, repeated id, timestamp, or hash of decisions is found,
     });
     expect(() => replay(journal)).toThrow(damage);
   }
+});
+
+// ---- Ids that are not looked for one by one.
+
+const PLAIN_ROWS = 9;
+
+/** A journal of accounts and of transfers, all of which are created, a few in each row. */
+function plainStore(): MemoryJournalStore {
+  const shard = new OneShard();
+  shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1000n);
+  for (let i = 2n; i <= PLAIN_ROWS; i++) {
+    const events = [1n, 2n, 3n].map((k) => transferOf(100n * i + k, 2n, 1n, i));
+    shard.run([transfersFrame(events)], 1000n * i);
+  }
+  return shard.store;
+}
+
+/** Word of the id of an event of a row whose only input is its batch: a header of four words, and a column of ids. */
+const idWord = (event: number): number => HEAD_WORDS + INPUT_WORDS + 4 + 4 * event;
+
+/** How often the journal was replayed, and whether ids were deferred each time. */
+function replayDeferring(journal: MemoryJournal, after?: OneShard) {
+  const attempts: boolean[] = [];
+  let digest = '';
+  const attempt = (defersIds: boolean): Replayed => {
+    attempts.push(defersIds);
+    const group = new Group();
+    const machine = new StateMachine({ shard: 0, shards: 1, seed: 7 }, group);
+    machine.defersIds = defersIds;
+    const records = new RecordReader(journal, 1);
+    const replayed = replayJournal({ journal, machine, group, records });
+    expect(machine.ledger.transferIndex.isDeferring).toBe(defersIds);
+    digest = machine.digest().join();
+    expect(digest).toBe(after?.digest ?? digest);
+    return replayed;
+  };
+  const run = (): Replayed => deferringIds(attempt);
+  return { attempts, run };
+}
+
+test('a replay that defers the search for ids gives the same state', () => {
+  const store = plainStore();
+  const journal = altered(store, 0, unchanged);
+  const { attempts, run } = replayDeferring(journal, new OneShard({ store }).replayed());
+  expect(run()).toMatchObject({ sequence: PLAIN_ROWS, events: 26 });
+  expect(attempts).toEqual([true]);
+});
+
+test('where an id has to be looked for within a batch after all, what comes behind it is entered where searches find it', () => {
+  const shard = new OneShard();
+  shard.run([accountsFrame([accountOf(1n), accountOf(2n), accountOf(3n, HISTORY)])], 1000n);
+  const plain = [10n, 11n, 12n].map((id) => transferOf(id, 1n, 2n));
+  // A chain that is left to the rules, which look for its ids.
+  const chain = [{ ...transferOf(20n, 1n, 2n), flags: LINKED }, transferOf(21n, 1n, 3n)];
+  const behind = [30n, 31n, 32n].map((id) => transferOf(id, 1n, 3n));
+  shard.run([transfersFrame([...plain, ...chain, ...behind])], 2000n);
+  const again = new OneShard({ store: shard.store });
+  again.machine.defersIds = true;
+  again.follow(0);
+  expect(again.digest).toBe(shard.digest);
+  const index = again.machine.ledger.transferIndex;
+  expect(index.isDeferring).toBe(false);
+  for (const { id } of [...plain, ...chain, ...behind]) {
+    const words = wordsOf(id);
+    expect(index.find(words, 0, index.hash(words, 0))).not.toBe(-1);
+  }
+  expect(again.machine.hasRepeatedIds()).toBe(false);
+});
+
+test('a row that was refused as known looks for its id, whatever was deferred before it', () => {
+  const shard = new OneShard();
+  shard.run([accountsFrame([accountOf(1n), accountOf(2n)])], 1000n);
+  shard.run([transfersFrame([transferOf(10n, 1n, 2n)])], 2000n);
+  const told = shard.run([transfersFrame([transferOf(10n, 1n, 2n)])], 3000n);
+  expect(told[0]!.statuses).toEqual([TransferStatus.exists]);
+  const again = new OneShard({ store: shard.store });
+  again.machine.defersIds = true;
+  again.follow(0);
+  expect(again.digest).toBe(shard.digest);
+});
+
+test.each([
+  ['of an earlier row', 6, 4],
+  ['of the row before', PLAIN_ROWS, PLAIN_ROWS - 1],
+  ['of the same row', 5, 5],
+])(
+  'an id %s that comes again is found though none is looked for, and its row is named',
+  (_, to, from) => {
+    const store = plainStore();
+    const frame = store.rows[from - 1]!.frame.slice();
+    const id = new Uint32Array(frame.buffer).slice(idWord(0), idWord(1));
+    const journal = altered(store, to, (words) => words.set(id, idWord(2)));
+    const { attempts, run } = replayDeferring(journal);
+    expect(run).toThrow(`journal row ${to}: `);
+    expect(attempts).toEqual([true, false]);
+  },
+);
+
+test('an id that comes again is named before what is wrong behind it', () => {
+  const store = plainStore();
+  const id = new Uint32Array(store.rows[3]!.frame.slice().buffer).slice(idWord(1), idWord(2));
+  const repeated = { rows: store.rows.map((row) => ({ ...row!, frame: row!.frame.slice() })) };
+  new Uint32Array(repeated.rows[5]!.frame.buffer).set(id, idWord(0));
+  const journal = altered(repeated, 8, (words) => (words[Head.closed]! ^= 1));
+  const { attempts, run } = replayDeferring(journal);
+  expect(run).toThrow('journal row 6: ');
+  expect(attempts).toEqual([true, false]);
+});
+
+test('what is wrong without an id that comes again is named at once', () => {
+  const journal = altered(plainStore(), 8, (words) => (words[Head.closed]! ^= 1));
+  const { attempts, run } = replayDeferring(journal);
+  expect(run).toThrow('journal row 8: executed again');
+  expect(attempts).toEqual([true]);
 });
 
 test('a frame that is none is found, and its sequence is named', () => {

@@ -40,12 +40,18 @@ export function replayJournal(options: ReplayOptions): Replayed {
   let sequence = after;
   let events = 0;
   requests.isReplay = true;
-  for (const row of options.journal.rows(after + 1)) {
-    ({ sequence } = row);
-    replayGroup(row, options);
-    events += options.group.words[Head.inputRows]!;
-    options.onGroup?.(sequence);
+  try {
+    for (const row of options.journal.rows(after + 1)) {
+      ({ sequence } = row);
+      replayGroup(row, options);
+      events += options.group.words[Head.inputRows]!;
+      options.onGroup?.(sequence);
+    }
+  } catch (error: unknown) {
+    refuseRepeats(options.machine, error);
+    throw error;
   }
+  refuseRepeats(options.machine);
   requests.isReplay = false;
   return {
     sequence,
@@ -116,11 +122,39 @@ export interface ReplayShardOptions {
 
 /** Replays one shard's journal, read-only, and says the digest of the state that it gives. */
 export function replayShard(options: ReplayShardOptions): ShardReplay {
+  return deferringIds((defersIds) => replayWhole(options, defersIds));
+}
+
+function replayWhole(options: ReplayShardOptions, defersIds: boolean): ShardReplay {
   const { directory, shard, shards, seed, clusterId } = options;
   using journal = JournalReader.open({ directory, clusterId, shard, shards, lendsFrames: true });
   const group = new Group();
   const machine = new StateMachine({ shard, shards, seed }, group);
+  machine.defersIds = defersIds;
   const records = new RecordReader(journal, shards);
   const replayed = replayJournal({ journal, machine, group, records });
   return { shard, ...replayed, digest: digestText(machine.digest()) };
+}
+
+/** An id was there already that the journal says was new, of those that were not looked for one by one. */
+class RepeatedIdError extends Error {
+  override readonly name = 'RepeatedIdError';
+}
+
+/**
+ * Runs a replay whose machine defers the search for new ids; and where one of them was there twice, from the beginning again without, which
+ * ends with an error that names the row. `replay` ends with `refuseRepeats`, or goes through `replayJournal`.
+ */
+export function deferringIds<T>(replay: (defersIds: boolean) => T): T {
+  try {
+    return replay(true);
+  } catch (error: unknown) {
+    if (!(error instanceof RepeatedIdError)) throw error;
+    return replay(false);
+  }
+}
+
+/** Called at the end of a replay, however it ends: an id that was there twice comes before any other `cause`. */
+export function refuseRepeats(machine: StateMachine, cause?: unknown): void {
+  if (machine.hasRepeatedIds()) throw new RepeatedIdError('an id was there twice', { cause });
 }

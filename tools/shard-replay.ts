@@ -14,7 +14,7 @@ import { JournalReader } from '../persistence/journal-reader.ts';
 import type { JournalRow } from '../persistence/journal.ts';
 import { segmentName } from '../persistence/segment.ts';
 import { RecordReader } from '../sharding/record-reader.ts';
-import { replayGroup } from '../sharding/replay.ts';
+import { deferringIds, refuseRepeats, replayGroup } from '../sharding/replay.ts';
 import { copyAccounts, orderById, sharedWords } from './account-rows.ts';
 import { partitionIds } from './duplicate-ids.ts';
 import { Outbox } from './outbox.ts';
@@ -29,7 +29,13 @@ export function replayShardTask(task: ShardTask): ShardAnswer {
   const passedOver: string[] = [];
   const snapshots = task.checksSnapshots ? task.snapshots : [];
   const checks = new SnapshotChecks({ ...task, snapshots }, GROUP);
-  const found = replayed(task, { passedOver, checks });
+  const found = deferringIds((defersIds) => {
+    if (defersIds) return replayed(task, { passedOver, checks, defersIds });
+    // Once more, for the place of the damage.
+    passedOver.length = 0;
+    new Float64Array(task.progress)[task.shard] = 0;
+    return replayed({ ...task, statement: null }, { passedOver, checks, defersIds });
+  });
   const end = found.type === 'state' ? found.state.sequence : undefined;
   return { ...found, passedOver, checks: checks.results(end) };
 }
@@ -37,6 +43,7 @@ export function replayShardTask(task: ShardTask): ShardAnswer {
 interface Told {
   readonly passedOver: string[];
   readonly checks: SnapshotChecks;
+  readonly defersIds: boolean;
 }
 
 type Found =
@@ -49,6 +56,7 @@ function replayed(task: ShardTask, told: Told): Found {
     replay = new ShardReplay(task, told);
     return { type: 'state', state: replay.run() };
   } catch (error: unknown) {
+    replay?.refuseRepeats(error);
     const damage = damageOf(error, task, replay?.sequence ?? 1);
     if (damage === undefined) throw error;
     return replay === undefined ? firstDamage(task, told, damage) : { type: 'damage', damage };
@@ -116,7 +124,7 @@ class ShardReplay {
   #timestamp = 0n;
   #events = 0;
 
-  constructor(task: ShardTask, { checks, passedOver }: Told) {
+  constructor(task: ShardTask, { checks, passedOver, defersIds }: Told) {
     const { directory, clusterId, shard, shards, view, statement } = task;
     this.#task = task;
     this.#checks = checks;
@@ -131,6 +139,7 @@ class ShardReplay {
     });
     const start = this.#start(passedOver);
     this.#machine = start.machine;
+    this.#machine.defersIds = defersIds;
     this.#after = start.sequence;
     this.#records = new RecordReader(this.#journal, shards);
     this.#outbox = new Outbox(this.#machine, task.keepFrom);
@@ -172,9 +181,15 @@ class ShardReplay {
       this.sequence = row.sequence + 1;
       if (row.sequence === to) break;
     }
+    this.refuseRepeats();
     this.#statement?.end();
     this.sequence--;
     return this.#state((performance.now() - began) / 1000);
+  }
+
+  /** See `deferringIds`. */
+  refuseRepeats(cause?: unknown): void {
+    refuseRepeats(this.#machine, cause);
   }
 
   #execute(row: JournalRow): void {

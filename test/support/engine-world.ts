@@ -30,6 +30,7 @@ import { JournalFacts } from './journal-facts.ts';
 import type { ShardOf, StoredAccount } from './model-ledger.ts';
 import { placementOf } from './placement.ts';
 import type { History, LedgerEvent, Recorded } from './serial-order.ts';
+import { above, addMessage, type Message } from './world-messages.ts';
 import { WorldRouter, type RoutedPart, type WorldBatch } from './world-router.ts';
 import { checkLimits, digestText, resultOf, storedAccounts } from './world-state.ts';
 
@@ -43,13 +44,6 @@ const JUMP_PERCENT = 2;
 const JUMP_NS_MAX = 1_500_000_000;
 /** How often an image is begun, and finished, by step of a shard. */
 const IMAGE_PERCENT = 25;
-
-interface Message {
-  readonly number: number;
-  readonly clockLow: number;
-  readonly clockHigh: number;
-  readonly body: Uint32Array;
-}
 
 interface Shard {
   readonly index: number;
@@ -101,9 +95,10 @@ export class EngineWorld {
   readonly #withSnapshots: boolean;
   crashes = 0;
   expiries = 0;
-  /** Snapshots that were finished, and loaded. */
+  /** Snapshots that were finished, and loaded; and loads whose suffix ended with ids that were not looked for. */
   snapshots = 0;
   loads = 0;
+  deferred = 0;
 
   constructor(shards: number, prng: Prng, options: { readonly snapshots?: boolean } = {}) {
     this.#prng = prng;
@@ -362,9 +357,13 @@ export class EngineWorld {
   #replaySuffix(shard: Shard): void {
     const fresh = this.#fresh(shard.index, this.#shards.length, shard.store);
     loadMade(fresh.machine, shard.snapshot!.made);
+    fresh.machine.defersIds = 'always';
     replayJournal({ ...fresh, after: shard.snapshot!.sequence });
     const digest = fresh.machine.digest().join();
     assert(digest === shard.machine.digest().join(), 'snapshot and journal give the state');
+    this.deferred += fresh.machine.ledger.transferIndex.isDeferring ? 1 : 0;
+    const image = new ImageMaking(fresh.machine, this.#prng);
+    assert(image.finish().digest === digest, 'and so does an image of it');
     const { waitingRows } = shard.machine.requests;
     assert(fresh.machine.requests.waitingRows === waitingRows, 'and as many rows wait');
     this.loads++;
@@ -421,6 +420,7 @@ export class EngineWorld {
       this.#outgoing(shard);
     };
     const after = snapshot?.sequence;
+    machine.defersIds = this.crashes % 2 === 0 ? 'always' : false;
     replayJournal({ journal, machine, group, records, onGroup, after });
     assert(machine.digest().join() === before, 'the replay gives the state before the crash');
     for (const peer of this.#shards) {
@@ -488,13 +488,3 @@ export class EngineWorld {
     return this.#shards.map(({ machine }) => machine);
   }
 }
-
-function addMessage(group: Group, peer: number, message: Message): void {
-  const at = group.addMessage(InputType.link, peer, message.body);
-  group.words[at + Input.number] = message.number;
-  group.words[at + Input.stamp] = message.clockLow;
-  group.words[at + Input.stamp + 1] = message.clockHigh;
-}
-
-const above = (messages: readonly Message[], number: number): Message[] =>
-  messages.filter((one) => one.number > number);

@@ -1,0 +1,74 @@
+/** An id that a journal says was new, and that was there before, every checksum being right: replay and verify do not look for each id, and name its row. */
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { open } from '../../client/in-process-client.ts';
+import { HEAD_WORDS, INPUT_WORDS } from '../../engine/frame.ts';
+import { TempDirectory } from '../support/cluster.ts';
+import { rewriteJournal } from '../support/journal-surgery.ts';
+import { sycee, syceeJson } from '../support/sycee.ts';
+
+const BATCHES = 30;
+const EVENTS = 4;
+/** The batches follow the row of the accounts. */
+const WRONG = 20;
+/** Word of the first id of the batch that a frame has alone. */
+const FIRST_ID = HEAD_WORDS + INPUT_WORDS + 4;
+
+let made: TempDirectory;
+let whole: string;
+let wrong: string;
+
+beforeAll(async () => {
+  made = new TempDirectory();
+  whole = join(made.path, 'whole');
+  wrong = join(made.path, 'wrong');
+  const client = await open({ directory: whole, shards: 1 });
+  await client.createAccounts([1n, 2n].map((id) => ({ id, ledger: 1, code: 1 })));
+  for (let batch = 1n; batch <= BATCHES; batch++) {
+    const ids = Array.from({ length: EVENTS }, (_, i) => 100n * batch + BigInt(i));
+    const parties = { debitAccountId: 1n, creditAccountId: 2n, ledger: 1, code: 1 };
+    await client.createTransfers(ids.map((id) => ({ id, amount: batch, ...parties })));
+  }
+  await client.close();
+  cpSync(whole, wrong, { recursive: true });
+  let earlier = new Uint32Array(4);
+  rewriteJournal(wrong, 0, {
+    change: (row) => {
+      const words = new Uint32Array(row.frame.buffer);
+      if (row.sequence === 3) earlier = words.slice(FIRST_ID, FIRST_ID + 4);
+      if (row.sequence === WRONG) words.set(earlier, FIRST_ID + 8);
+      return row;
+    },
+  });
+});
+afterAll(() => made[Symbol.asyncDispose]());
+
+test('verify names the row, and so does it where another one is wrong behind it', async () => {
+  expect(await syceeJson('verify', whole)).toMatchObject({ code: 0, sound: true });
+  const finding = { check: 'journal', shard: 0, sequence: WRONG };
+  const found = await syceeJson('verify', wrong);
+  expect(found).toMatchObject({ code: 3, sound: false });
+  expect(found['findings'][0]).toMatchObject(finding);
+  const worse = join(made.path, 'worse');
+  cpSync(wrong, worse, { recursive: true });
+  rewriteJournal(worse, 0, {
+    change: (row) => {
+      if (row.sequence === WRONG + 5) row.frame[row.frame.length - 1]! ^= 1;
+      return row;
+    },
+  });
+  expect((await syceeJson('verify', worse))['findings'][0]).toMatchObject(finding);
+});
+
+test('replay names the row, whatever it is asked for, and knows what was before it', async () => {
+  for (const args of [[], ['--account', '1'], ['--from', '5'], ['--to', String(WRONG)]]) {
+    const { code, log } = await sycee('replay', wrong, '--from-start', ...args);
+    expect(code).toBe(3);
+    expect(log).toContain(`journal row ${WRONG}`);
+  }
+  const before = ['--from-start', '--to', String(WRONG - 1)];
+  const { shards } = await syceeJson('replay', whole, ...before);
+  expect(shards).toMatchObject([{ transfer_ids: EVENTS * (WRONG - 2) }]);
+  expect(await syceeJson('replay', wrong, ...before)).toMatchObject({ code: 0, shards });
+});

@@ -4,10 +4,10 @@ import { DeferredIds } from './deferred-ids.ts';
 import { hashId } from './placement.ts';
 
 const SEED = 9;
-/** Some 60 a part: with fewer than 512, a part has one chunk. */
+/** Some 240 a part: with fewer than 512, a part has one chunk. */
 const FEW = 60_000;
-/** Some 2,000 a part: four chunks, and more than the first table holds. */
-const MANY = 2_000_000;
+/** Some 3,900 a part: eight chunks, and more than the first table holds. */
+const MANY = 1_000_000;
 
 function randomIds(count: number, seed = 1): Uint32Array {
   const prng = new Prng(seed);
@@ -73,7 +73,7 @@ describe('deferred ids', () => {
   test('lie together by the upper bits of their hashes, in the order in which they came', () => {
     const ids = randomIds(FEW);
     const places = numbersOf(filled(ids), ids).map((i) => ({
-      part: hashId(ids, 4 * i, SEED) >>> 22,
+      part: hashId(ids, 4 * i, SEED) >>> 24,
       i,
     }));
     const sorted = places.toSorted((a, b) => a.part - b.part || a.i - b.i);

@@ -10,7 +10,7 @@ import { TableWords } from './table-words.ts';
 
 /** As slots of the index have them: {id 4, values 2}. */
 const ENTRY_WORDS = 6;
-const PART_BITS = 10;
+const PART_BITS = 8;
 const PARTS = 1 << PART_BITS;
 /** A part takes memory in chunks, each 12 KiB. */
 const CHUNK_ENTRIES = 512;

@@ -178,11 +178,15 @@ export class UndoLog {
         carried.rows.set(words.subarray(at + 2, at + 34), words[at]! * ROW_WORDS);
         carried.setTouched(words[at]!, words[at + 1]!);
         return;
-      case Undo.idAdded:
-        index.remove(index.find(words, at, index.hash(words, at)));
+      case Undo.idAdded: {
+        const slot = index.find(words, at, index.hash(words, at));
+        assert(slot !== -1, 'an id that was added is there, once');
+        index.remove(slot);
         return;
+      }
       case Undo.idChanged: {
         const slot = index.find(words, at, index.hash(words, at));
+        assert(slot !== -1, 'an id that was changed is there');
         index.set(slot, words[at + 4]!, words[at + 5]!);
         return;
       }

@@ -130,7 +130,7 @@ export class Units {
       return this.transferRules.create(i, inputRow, mark, 0, -1);
     }
     const hash = walk === null ? index.hash(columns.words, id) : walk.hashes[i]!;
-    const place = index.search(columns.words, id, hash);
+    const place = index.searchFrom(-1, columns.words, id, hash);
     return this.transferRules.create(i, inputRow, mark, hash, place);
   }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { Prng } from '../lib/prng.ts';
 import { assert } from './assert.ts';
-import { IdIndex } from './id-index.ts';
+import { IdIndex, SLOT_WORDS } from './id-index.ts';
 
 /** Above which the index goes on deferring after it had to enter what was deferred. */
 const WORTHWHILE = 1 << 18;
@@ -119,6 +119,23 @@ describe('an index that defers', () => {
     expect(index.isDeferring).toBe(false);
     index.beginDeferring();
     expect(index.isDeferring).toBe(true);
+  });
+
+  test('enters them when they have become many, and goes on deferring', () => {
+    const index = new IdIndex(1, undefined, 300_000);
+    const id = write(new Uint32Array(4), 5);
+    for (let group = 0; group < 7; group++) {
+      index.beginDeferring();
+      expect(index.isDeferring).toBe(true);
+      enterAll(index, group * 100_000, (group + 1) * 100_000);
+      expect(index.count).toBe((group + 1) * 100_000);
+    }
+    let deferred = 0;
+    for (const { from, end } of index.deferredRuns()) deferred += (end - from) / SLOT_WORDS;
+    expect(deferred).toBe(100_000);
+    expect(index.hasRepeats()).toBe(false);
+    expect(index.find(id, 0, index.hash(id, 0))).not.toBe(-1);
+    expect(index.count).toBe(700_000);
   });
 
   test.each([

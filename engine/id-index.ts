@@ -21,6 +21,8 @@ const DEFERRED = -0x80000000;
 /** Where fewer ids had been deferred when one had to be looked for, the next groups look for theirs at once. */
 const DEFERRED_MIN = 1 << 18;
 const GROUPS_UNDEFERRED = 256;
+/** So many are deferred at most, 1.5 GB: while they are entered, they are in memory twice. */
+const DEFERRED_MAX = 1 << 26;
 /** Deferred ids that are looked ahead at in one go. */
 const BLOCK_IDS = 64;
 
@@ -30,13 +32,15 @@ export class IdIndex {
   readonly #places = new Int32Array(TOUCHED_MAX);
   /** Where reads go that are made for the cache's sake only. */
   touched = 0;
+  readonly #deferredMax: number;
   #deferred: DeferredIds | null = null;
   #isDeferring = false;
   #groupsUndeferred = 0;
   #hasRepeats = false;
 
-  constructor(seed: number, images?: BeforeImages) {
+  constructor(seed: number, images?: BeforeImages, deferredMax = DEFERRED_MAX) {
     this.#seed = seed | 0;
+    this.#deferredMax = deferredMax;
     const hashOf = (words: Uint32Array, at: number): number => hashId(words, at, this.#seed);
     this.#buckets = new BucketDirectory(SLOT_WORDS, TRANSFER_SLOTS_BYTES_MAX, hashOf, { images });
   }
@@ -382,7 +386,10 @@ export class IdIndex {
    * Where that happens too often nothing is deferred for a while, but for `isAlways`.
    */
   beginDeferring(isAlways = false): void {
-    if (this.#isDeferring) return;
+    if (this.#isDeferring) {
+      if (this.#deferred!.count < this.#deferredMax) return;
+      this.enterDeferred();
+    }
     if (this.#groupsUndeferred > 0 && !isAlways) {
       this.#groupsUndeferred--;
       return;
@@ -415,7 +422,9 @@ export class IdIndex {
         else this.insertAt(place, words, at, hash, words[at + 4]!, words[at + HIGH]!);
       }
     }
-    deferred.clear();
+    // Much memory is given back, little is used again.
+    if (deferred.count < DEFERRED_MIN) deferred.clear();
+    else this.#deferred = null;
   }
 
   /** Whether an id was deferred that was there already. Those are looked for now, which says nothing of where they came from. */

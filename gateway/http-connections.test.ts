@@ -65,6 +65,62 @@ test('what is no HTTP, and a head that does not end, are answered and cut', asyn
   await server.close();
 });
 
+test.each([
+  ['NONSENSE\r\n\r\n', 400, 'method'],
+  ['GET /\u0001 HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'path'],
+  ['GET / FTP/1.1\r\n\r\n', 400, 'version'],
+  ['GET / HTTP/9.1\r\n\r\n', 400, 'version'],
+  ['GET / HTTP/1.1\r\nHost: x\r\nno header\r\n\r\n', 400, 'headers'],
+  ['POST / HTTP/1.1\r\nHost: x\r\nContent-Length: much\r\n\r\n', 400, 'Content-Length'],
+  [
+    'POST /v1/transfers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nxyz\r\n',
+    400,
+    'body',
+  ],
+  ['GET / HTTP/1.1\r\nHost: x\r\n', 408, 'request'],
+])('%j is refused with the part of the request that is wrong', async (bytes, status, field) => {
+  const { options } = httpEdge({ headersTimeoutMs: 100, requestTimeoutMs: 200 });
+  const server = await startHttp(options, { host: '127.0.0.1', port: 0 });
+  const { head, problem } = answerOf(await rawOver(server.port, bytes));
+  expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `, 's'));
+  expect(problem).toMatchObject({ code: 'malformed_request', status, field });
+  expect(problem['rule']).toMatch(/^(well-formed|in_time)$/);
+  await server.close();
+});
+
+test('HTTP/1.1 without the header Host is refused with a problem, whatever it asks for; HTTP/1.0 is not', async () => {
+  const { options, router } = httpEdge();
+  const server = await startHttp(options, { host: '127.0.0.1', port: 0 });
+  const body = JSON.stringify(TRANSFER);
+  const create = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  for (const bytes of [
+    'GET /healthz HTTP/1.1\r\n\r\n',
+    'GET /nowhere HTTP/1.1\r\n\r\n',
+    `POST /v1/transfers HTTP/1.1\r\n${create}`,
+  ]) {
+    const { head, problem } = answerOf(await rawOver(server.port, bytes));
+    expect(head).toMatch(/^HTTP\/1.1 400 .*connection: close/is);
+    expect(problem).toMatchObject({
+      code: 'malformed_request',
+      status: 400,
+      field: 'Host',
+      rule: 'required',
+    });
+  }
+  expect(router.batches).toEqual([]);
+  expect(await rawOver(server.port, 'GET /healthz HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
+  expect(await rawOver(server.port, `POST /v1/transfers HTTP/1.0\r\n${create}`)).toMatch(
+    /^HTTP\/1.1 201 /,
+  );
+  await server.close();
+});
+
+function answerOf(text: string): { head: string; problem: Record<string, unknown> } {
+  const end = text.indexOf('\r\n\r\n');
+  const problem = JSON.parse(text.slice(end)) as Record<string, unknown>;
+  return { head: text.slice(0, end), problem };
+}
+
 test('a name of several addresses is listened to on all of them', async () => {
   const { lookup } = dns;
   const addresses = ['127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }));

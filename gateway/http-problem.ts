@@ -33,10 +33,18 @@ export function sendHttpProblem(reply: FastifyReply, code: HttpOnlyCode, detail:
     .send(JSON.stringify({ ...problemHead(code, status), detail, retryable: false }));
 }
 
+export interface RawRefusal {
+  readonly status: number;
+  readonly detail: string;
+  /** The part of the request that is wrong, and its rule; nothing where it is too large. */
+  readonly field?: string;
+  readonly rule?: string;
+}
+
 /** The answer to bytes that are no HTTP, written to the socket as it is. */
-export function rawProblem(status: number, detail: string): string {
+export function rawProblem({ status, ...refusal }: RawRefusal): string {
   const code = status === 413 || status === 431 ? 'too_large' : 'malformed_request';
-  const body = JSON.stringify({ ...problemHead(code, status), detail, retryable: false });
+  const body = JSON.stringify({ ...problemHead(code, status), ...refusal, retryable: false });
   return [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Bad Request'}`,
     `Content-Type: ${PROBLEM_TYPE}`,

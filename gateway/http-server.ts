@@ -13,9 +13,9 @@ import { SyceeError } from '../lib/sycee-error.ts';
 import { OTHER_INDEX } from './edge-meter.ts';
 import { BODY_BYTES_MAX, tooLarge } from './field-rules.ts';
 import { readBody } from './http-body.ts';
-import { rawProblem, sendProblem } from './http-problem.ts';
+import { type RawRefusal, rawProblem, sendProblem } from './http-problem.ts';
 import { addRoutes, answerUnknownRoute, type RouteContext } from './http-routes.ts';
-import { shortWay } from './http-short-way.ts';
+import { hasHost, shortWay } from './http-short-way.ts';
 import { asSyceeError } from './operation.ts';
 
 export const CONNECTIONS_MAX_DEFAULT = 4096;
@@ -53,6 +53,7 @@ export function createHttp(options: HttpOptions): FastifyInstance {
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     http: {
+      requireHostHeader: false,
       headersTimeout: options.headersTimeoutMs ?? HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       maxHeaderSize: HEADER_BYTES_MAX,
@@ -66,6 +67,7 @@ export function createHttp(options: HttpOptions): FastifyInstance {
   addShortWay(options, isAllowed, app.server);
   app.server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX_DEFAULT;
   addBodyReaders(app, options);
+  requireHost(app);
   if (token !== undefined) requireToken(app, isAllowed);
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const started = meter.begin();
@@ -162,9 +164,27 @@ const clientsFault = (error: unknown): boolean => {
 const malformed = (field: string, why: string): SyceeError =>
   new SyceeError('malformed_request', why, { field, rule: 'well-formed' });
 
-const RAW_STATUS: Readonly<Record<string, readonly [number, string]>> = {
-  HPE_HEADER_OVERFLOW: [431, 'the header is too large'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request took too long to arrive'],
+/** By the parser's code: what is refused otherwise than as no valid HTTP. */
+const RAW_REFUSALS: Readonly<Record<string, RawRefusal>> = {
+  HPE_HEADER_OVERFLOW: { status: 431, detail: 'the header is too large' },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: 408,
+    detail: 'the request took too long to arrive',
+    field: 'request',
+    rule: 'in_time',
+  },
+};
+/** And which part of the request is wrong; any other code says little of that. */
+const RAW_FIELDS: Readonly<Record<string, string>> = {
+  HPE_INVALID_METHOD: 'method',
+  HPE_INVALID_URL: 'path',
+  HPE_INVALID_CONSTANT: 'version',
+  HPE_INVALID_VERSION: 'version',
+  HPE_INVALID_HEADER_TOKEN: 'headers',
+  HPE_INVALID_CONTENT_LENGTH: 'Content-Length',
+  HPE_UNEXPECTED_CONTENT_LENGTH: 'Content-Length',
+  HPE_INVALID_TRANSFER_ENCODING: 'Transfer-Encoding',
+  HPE_INVALID_CHUNK_SIZE: 'body',
 };
 
 function refuseNoHttp(error: Error & { code?: string }, socket: Socket): void {
@@ -172,8 +192,28 @@ function refuseNoHttp(error: Error & { code?: string }, socket: Socket): void {
     socket.destroy();
     return;
   }
-  const [status, why] = RAW_STATUS[error.code ?? ''] ?? [400, 'this is not a valid HTTP request'];
-  socket.end(rawProblem(status, why), () => socket.destroy());
+  const code = error.code ?? '';
+  const refusal = RAW_REFUSALS[code] ?? {
+    status: 400,
+    detail: 'this is not a valid HTTP request',
+    field: RAW_FIELDS[code] ?? 'request',
+    rule: 'well-formed',
+  };
+  socket.end(rawProblem(refusal), () => socket.destroy());
+}
+
+/** As RFC 9112 wants it. Node would answer without a word. */
+function requireHost(app: FastifyInstance): void {
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    if (hasHost(raw)) {
+      done();
+      return;
+    }
+    const why = 'a request of HTTP/1.1 names the server in the header Host';
+    reply.header('connection', 'close');
+    const details = { field: 'Host', rule: 'required' };
+    sendProblem(reply, new SyceeError('malformed_request', why, details));
+  });
 }
 
 export interface HttpServer {

@@ -29,7 +29,8 @@ interface ShortWay {
 
 export function shortWay(context: RouteContext, { isOpen, isAllowed, rest }: ShortWay) {
   return (request: IncomingMessage, response: ServerResponse): void => {
-    const isShort = request.method === 'POST' && request.url === PATH && isUsual(request);
+    const isNamed = request.method === 'POST' && request.url === PATH;
+    const isShort = isNamed && hasHost(request) && isUsual(request);
     if (!isShort || !isOpen() || !isAllowed(request)) {
       rest(request, response);
       return;
@@ -39,6 +40,11 @@ export function shortWay(context: RouteContext, { isOpen, isAllowed, rest }: Sho
       else answer(context, request, response, body);
     });
   };
+}
+
+/** Whether it names the server, as HTTP/1.1 has to. */
+export function hasHost({ headers, httpVersion }: IncomingMessage): boolean {
+  return headers.host !== undefined || httpVersion === '1.0';
 }
 
 function isUsual({ headers }: IncomingMessage): boolean {

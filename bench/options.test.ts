@@ -69,6 +69,7 @@ test.each([
   ['uniform --rate fast', '--rate is a whole number between 0 and 100000000'],
   ['queries --repeat 2', '--repeat is not for queries'],
   ['single-calls --rate 5', '--rate is not for single-calls'],
+  ['single-calls --batch 16', '--batch is not for single-calls, whose client makes the batches'],
   ['zipfian --skew 1', '--skew is above 0 and below 1'],
   ['uniform --skew 0.5', '--skew is not for uniform'],
   [

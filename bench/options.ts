@@ -216,6 +216,9 @@ function batchOf(
   { scenario, transport }: Pick<BenchOptions, 'scenario' | 'transport'>,
   { chain }: ScenarioOptions,
 ): number {
+  if (scenario === 'single-calls' && batch !== undefined) {
+    throw new UsageError(`--batch is not for ${scenario}, whose client makes the batches`);
+  }
   const request = transport === 'http' ? (HTTP_REQUESTS[scenario] ?? 'full') : 'full';
   if (request === 'one' && batch !== undefined && Number(batch) !== 1) {
     throw new UsageError(

@@ -25,8 +25,8 @@ const SLOT_MASK = BUCKET_SLOTS - 1;
 export const FILL_MAX = 119 / 128;
 /** Buckets of a slab, which is what an image takes at a time. */
 export const SLAB_BUCKETS = 64;
-/** Slot numbers stay below 2^31: about a billion. */
-const BUCKETS_MAX = 1 << (31 - BUCKET_SHIFT);
+/** Slot numbers stay below 2^31, about two billion, and -1 less any of them above -2^31. */
+const BUCKETS_MAX = (1 << (31 - BUCKET_SHIFT)) - 1;
 
 /** The slot after this one in a search, both counted over all buckets: a search stays within its bucket. */
 // Hot path.

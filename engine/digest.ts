@@ -183,8 +183,8 @@ export function stateDigest(ledger: Ledger, tail: Uint32Array): readonly [number
   for (const piece of imagePieces(imageSizes(ledger))) {
     digest.add(piece.section, imageWords(ledger, piece));
   }
-  for (const { words, from, end } of ledger.transferIndex.deferredRuns()) {
-    digest.add(ImageSection.slots, words.subarray(from, end));
+  for (const { words, end } of ledger.transferIndex.deferredRuns()) {
+    digest.add(ImageSection.slots, words.subarray(0, end));
   }
   return digest.finish();
 }

@@ -21,7 +21,7 @@ const DEFERRED = -0x80000000;
 /** Where fewer ids had been deferred when one had to be looked for, the next groups look for theirs at once. */
 const DEFERRED_MIN = 1 << 18;
 const GROUPS_UNDEFERRED = 256;
-/** So many are deferred at most, 1.5 GB: while they are entered, they are in memory twice. */
+/** So many are deferred at most, 1.6 GB: when they are entered, they have memory in both places. */
 const DEFERRED_MAX = 1 << 26;
 /** Deferred ids that are looked ahead at in one go. */
 const BLOCK_IDS = 64;
@@ -308,6 +308,7 @@ export class IdIndex {
     high: number,
   ): void {
     if (place === DEFERRED) {
+      assert(this.#isDeferring, 'nothing was looked for since');
       this.#deferred!.add(words, at, hash, low, high);
       return;
     }
@@ -369,8 +370,8 @@ export class IdIndex {
   /** Calls back for every id and its values, in no order that anything may depend on. */
   forEach(visit: (words: Uint32Array, at: number) => void): void {
     this.#buckets.forEach(visit);
-    for (const { words, from, end } of this.deferredRuns()) {
-      for (let at = from; at < end; at += SLOT_WORDS) visit(words, at);
+    for (const { words, end } of this.deferredRuns()) {
+      for (let at = 0; at < end; at += SLOT_WORDS) visit(words, at);
     }
   }
 
@@ -399,10 +400,8 @@ export class IdIndex {
   }
 
   /** Ids that lie one after the other like slots, all of them taken. */
-  *deferredRuns(): Generator<DeferredRun & { readonly words: Uint32Array }, void, undefined> {
-    const deferred = this.#deferred;
-    if (deferred === null) return;
-    for (const run of deferred.runs()) yield { ...run, words: deferred.words };
+  deferredRuns(): Iterable<DeferredRun> {
+    return this.#deferred?.runs() ?? [];
   }
 
   /** Puts the ids that were deferred where searches find them. */
@@ -412,7 +411,7 @@ export class IdIndex {
     const deferred = this.#deferred!;
     if (deferred.count < DEFERRED_MIN) this.#groupsUndeferred = GROUPS_UNDEFERRED;
     const hashes = new Int32Array(TOUCHED_MAX);
-    for (const { words, block, n } of this.#deferredBlocks(hashes)) {
+    for (const { words, block, n } of this.#blocksOf(deferred.drain(), hashes)) {
       this.touchFree(hashes, 0, n);
       for (let i = 0; i < n; i++) {
         const at = block + i * SLOT_WORDS;
@@ -422,15 +421,14 @@ export class IdIndex {
         else this.insertAt(place, words, at, hash, words[at + 4]!, words[at + HIGH]!);
       }
     }
-    // Much memory is given back, little is used again.
-    if (deferred.count < DEFERRED_MIN) deferred.clear();
-    else this.#deferred = null;
   }
 
   /** Whether an id was deferred that was there already. Those are looked for now, which says nothing of where they came from. */
   hasRepeats(): boolean {
-    if (this.#hasRepeats || !this.#isDeferring) return this.#hasRepeats;
-    return this.#deferred!.hasRepeats() || this.#isDeferredEntered();
+    if (!this.#hasRepeats && this.#isDeferring) {
+      this.#hasRepeats = this.#deferred!.hasRepeats() || this.#isDeferredEntered();
+    }
+    return this.#hasRepeats;
   }
 
   /** Whether one of the deferred ids is where searches find it. */
@@ -440,7 +438,7 @@ export class IdIndex {
     const free = new Int32Array(TOUCHED_MAX);
     this.#isDeferring = false;
     let isFound = false;
-    for (const { words, block, n } of this.#deferredBlocks(hashes)) {
+    for (const { words, block, n } of this.#blocksOf(this.deferredRuns(), hashes)) {
       this.seekFree(words, block, SLOT_WORDS, hashes, 0, n, free);
       for (let i = 0; i < n; i++) {
         if (free[i] === -1 && this.search(words, block + i * SLOT_WORDS, hashes[i]!) >= 0) {
@@ -452,12 +450,13 @@ export class IdIndex {
     return isFound;
   }
 
-  /** The deferred ids in blocks that can be looked ahead at, with their hashes. */
-  *#deferredBlocks(
+  /** Runs of ids in blocks that can be looked ahead at, with their hashes. */
+  *#blocksOf(
+    runs: Iterable<DeferredRun>,
     hashes: Int32Array,
   ): Generator<{ readonly words: Uint32Array; readonly block: number; readonly n: number }> {
-    for (const { words, from, end } of this.deferredRuns()) {
-      for (let block = from; block < end; block += BLOCK_IDS * SLOT_WORDS) {
+    for (const { words, end } of runs) {
+      for (let block = 0; block < end; block += BLOCK_IDS * SLOT_WORDS) {
         const n = Math.min(BLOCK_IDS, (end - block) / SLOT_WORDS);
         for (let i = 0; i < n; i++) hashes[i] = this.hash(words, block + i * SLOT_WORDS);
         yield { words, block, n };

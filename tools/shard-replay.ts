@@ -26,16 +26,19 @@ import { StatementWriter } from './statement.ts';
 
 /** Never throws for what the journal says: damage is an answer. */
 export function replayShardTask(task: ShardTask): ShardAnswer {
+  return deferringIds((defersIds) => {
+    if (defersIds) return answerOf(task, defersIds);
+    // Once more, for the place of the damage: nothing of the first time counts.
+    new Float64Array(task.progress)[task.shard] = 0;
+    return answerOf({ ...task, statement: null }, defersIds);
+  });
+}
+
+function answerOf(task: ShardTask, defersIds: boolean): ShardAnswer {
   const passedOver: string[] = [];
   const snapshots = task.checksSnapshots ? task.snapshots : [];
   const checks = new SnapshotChecks({ ...task, snapshots }, GROUP);
-  const found = deferringIds((defersIds) => {
-    if (defersIds) return replayed(task, { passedOver, checks, defersIds });
-    // Once more, for the place of the damage.
-    passedOver.length = 0;
-    new Float64Array(task.progress)[task.shard] = 0;
-    return replayed({ ...task, statement: null }, { passedOver, checks, defersIds });
-  });
+  const found = replayed(task, { passedOver, checks, defersIds });
   const end = found.type === 'state' ? found.state.sequence : undefined;
   return { ...found, passedOver, checks: checks.results(end) };
 }

@@ -1,11 +1,15 @@
 /** An id that a journal says was new, and that was there before, every checksum being right: replay and verify do not look for each id, and name its row. */
-import { cpSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { open } from '../../client/in-process-client.ts';
 import { HEAD_WORDS, INPUT_WORDS } from '../../engine/frame.ts';
+import { Supervisor } from '../../sharding/supervisor.ts';
+import { Capture } from '../../tools/capture.ts';
+import { taskOf } from '../../tools/shard-pool.ts';
+import { replayShardTask } from '../../tools/shard-replay.ts';
 import { TempDirectory } from '../support/cluster.ts';
-import { rewriteJournal } from '../support/journal-surgery.ts';
+import { rewriteJournal, shardDirectory } from '../support/journal-surgery.ts';
 import { sycee, syceeJson } from '../support/sycee.ts';
 
 const BATCHES = 30;
@@ -31,6 +35,9 @@ beforeAll(async () => {
     await client.createTransfers(ids.map((id) => ({ id, amount: batch, ...parties })));
   }
   await client.close();
+  const supervisor = await Supervisor.start({ directory: whole });
+  await supervisor.snapshot();
+  await supervisor.stop();
   cpSync(whole, wrong, { recursive: true });
   let earlier = new Uint32Array(4);
   rewriteJournal(wrong, 0, {
@@ -59,6 +66,29 @@ test('verify names the row, and so does it where another one is wrong behind it'
     },
   });
   expect((await syceeJson('verify', worse))['findings'][0]).toMatchObject(finding);
+});
+
+test('nothing counts of what was seen behind the row before its place was looked for', async () => {
+  const snapshots = readdirSync(shardDirectory(whole, 0)).filter((name) => name.startsWith('snap'));
+  expect(snapshots.length).toBeGreaterThan(1);
+  for (const name of snapshots) {
+    cpSync(join(shardDirectory(whole, 0), name), join(shardDirectory(wrong, 0), name));
+  }
+  const { findings, snapshots: checked } = await syceeJson('verify', wrong);
+  for (const name of snapshots) rmSync(join(shardDirectory(wrong, 0), name));
+  expect(findings).toHaveLength(1);
+  expect(checked).toMatchObject([{ compared: false, sound: true }]);
+
+  using capture = new Capture(wrong);
+  const progressUpTo = (to: number): number => {
+    const progress = new SharedArrayBuffer(8);
+    const task = taskOf(capture, { shard: 0, to, fromStart: true });
+    const { type } = replayShardTask({ ...task, progress });
+    expect(type).toBe(to < WRONG ? 'state' : 'damage');
+    return new Float64Array(progress)[0]!;
+  };
+  expect(progressUpTo(WRONG - 1)).toBeGreaterThan(0);
+  expect(progressUpTo(WRONG + 8)).toBe(progressUpTo(WRONG - 1));
 });
 
 test('replay names the row, whatever it is asked for, and knows what was before it', async () => {

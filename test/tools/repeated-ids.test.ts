@@ -2,20 +2,20 @@
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { open } from '../../client/in-process-client.ts';
 import { HEAD_WORDS, INPUT_WORDS } from '../../engine/frame.ts';
-import { Supervisor } from '../../sharding/supervisor.ts';
 import { Capture } from '../../tools/capture.ts';
 import { taskOf } from '../../tools/shard-pool.ts';
 import { replayShardTask } from '../../tools/shard-replay.ts';
 import { TempDirectory } from '../support/cluster.ts';
 import { rewriteJournal, shardDirectory } from '../support/journal-surgery.ts';
+import { Supervised } from '../support/supervised.ts';
 import { sycee, syceeJson } from '../support/sycee.ts';
 
 const BATCHES = 30;
 const EVENTS = 4;
 /** The batches follow the row of the accounts. */
 const WRONG = 20;
+const SNAPSHOT_BATCH = 25n;
 /** Word of the first id of the batch that a frame has alone. */
 const FIRST_ID = HEAD_WORDS + INPUT_WORDS + 4;
 
@@ -27,17 +27,19 @@ beforeAll(async () => {
   made = new TempDirectory();
   whole = join(made.path, 'whole');
   wrong = join(made.path, 'wrong');
-  const client = await open({ directory: whole, shards: 1 });
+  const system = await Supervised.start({ shards: 1 });
+  const { client, supervisor } = system;
   await client.createAccounts([1n, 2n].map((id) => ({ id, ledger: 1, code: 1 })));
   for (let batch = 1n; batch <= BATCHES; batch++) {
     const ids = Array.from({ length: EVENTS }, (_, i) => 100n * batch + BigInt(i));
     const parties = { debitAccountId: 1n, creditAccountId: 2n, ledger: 1, code: 1 };
     await client.createTransfers(ids.map((id) => ({ id, amount: batch, ...parties })));
+    // Behind what will be wrong, and before any row that has a digest.
+    if (batch === SNAPSHOT_BATCH) await supervisor.snapshot();
   }
-  await client.close();
-  const supervisor = await Supervisor.start({ directory: whole });
-  await supervisor.snapshot();
   await supervisor.stop();
+  cpSync(system.directory, whole, { recursive: true });
+  await system[Symbol.asyncDispose]();
   cpSync(whole, wrong, { recursive: true });
   let earlier = new Uint32Array(4);
   rewriteJournal(wrong, 0, {
@@ -77,7 +79,8 @@ test('nothing counts of what was seen behind the row before its place was looked
   const { findings, snapshots: checked } = await syceeJson('verify', wrong);
   for (const name of snapshots) rmSync(join(shardDirectory(wrong, 0), name));
   expect(findings).toHaveLength(1);
-  expect(checked).toMatchObject([{ compared: false, sound: true }]);
+  expect(checked.length).toBeGreaterThan(0);
+  for (const one of checked) expect(one).toMatchObject({ compared: false, sound: true });
 
   using capture = new Capture(wrong);
   const progressUpTo = (to: number): number => {

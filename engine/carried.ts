@@ -7,7 +7,7 @@ import { ROW_WORDS } from './batch.ts';
 import { KeyTable } from './key-table.ts';
 import { TransferState } from './ledger.ts';
 import { SHARDS_MAX } from './limits.ts';
-import { WordList } from './link-message.ts';
+import { CARRIED_BALANCE_WORDS, WordList } from './link-message.ts';
 import { readThin } from './thin-rows.ts';
 
 const KEYS_AT_FIRST = 1 << 8;
@@ -23,8 +23,6 @@ export const CREATED_WORDS = 36;
 /** In place of the upper bit of where a record lies: among the created ones. */
 const MADE = 0x80000000;
 export const CREATED_SHARDS = 33;
-/** {index of the created transfer, side, 16 words of balances} */
-export const CARRIED_BALANCE_WORDS = 18;
 
 export class Carried {
   readonly #keys: KeyTable;

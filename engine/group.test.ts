@@ -20,7 +20,7 @@ import {
 } from './frame.ts';
 import { Group } from './group.ts';
 import { BATCH_EVENTS_MAX, GROUP_BYTES_TARGET, GROUP_ROWS_MAX } from './limits.ts';
-import { LINK_HEAD_WORDS, LinkHead, LinkKind } from './link-message.ts';
+import { ApplyHead, LINK_HEAD_WORDS, LinkHead, LinkKind, WalkHead } from './link-message.ts';
 import { bigintOfUint128, bigintOfUint64 } from './uint128.ts';
 
 const BYTES = 1 << 20;
@@ -45,7 +45,7 @@ function sealedGroup(shards = 3): Group {
     group.words[at + Input.stamp] = 0xffffffff - 2 * shards;
     group.words[at + Input.stamp + 1] = 5;
   }
-  const walk = new Uint32Array(LINK_HEAD_WORDS + 3 * ROW_WORDS);
+  const walk = new Uint32Array(LINK_HEAD_WORDS + 3 * (ROW_WORDS + 1));
   walk[LinkHead.kind] = LinkKind.walk;
   walk[LinkHead.rows] = 3;
   const at = group.addMessage(InputType.link, 2, walk);
@@ -58,6 +58,14 @@ function sealedGroup(shards = 3): Group {
   }
   group.seal(CLOCK, 0xabcdef);
   return group;
+}
+
+/** The word at which the message of a frame begins. */
+function frameMessage(frame: Uint8Array): number {
+  const words = new Uint32Array(frame.slice().buffer);
+  let at = HEAD_WORDS;
+  while (words[at] !== InputType.link) at += words[at + Input.bytes]! / 4;
+  return at + INPUT_WORDS;
 }
 
 describe('a group', () => {
@@ -170,6 +178,35 @@ describe('a damaged frame', () => {
     return new Group(BYTES).load(damaged.subarray(0, bytes), 12);
   };
   const unchanged = (): void => undefined;
+
+  test('is refused where a message announces what it has no room for, whatever it announces', () => {
+    const message = frameMessage(frame);
+    const announce = (kind: number, word: number, count: number): string | null =>
+      load((words) => {
+        words[message + LinkHead.kind] = kind;
+        if (kind !== LinkKind.walk) words[message + LinkHead.rows] = 0;
+        words[message + word] = count;
+      });
+    const more = 'a message announces more than it has';
+    const walkCounts = [LinkHead.rows, WalkHead.accounts, WalkHead.records, WalkHead.failed];
+    for (const word of [...walkCounts, WalkHead.newest]) {
+      for (const count of [30, 0x8000_0000, 0xffff_ffff]) {
+        expect(announce(LinkKind.walk, word, count), `${word}: ${count}`).toBe(more);
+      }
+    }
+    for (const word of Object.values(ApplyHead)) {
+      const isForm = word === ApplyHead.form;
+      expect(announce(LinkKind.apply, word, 0x8000_0000), `word ${word}`).toBe(
+        isForm ? null : more,
+      );
+    }
+    // The last word is one more row than there are.
+    expect(announce(LinkKind.apply, LinkHead.rows, 1)).toBe(more);
+    expect(announce(LinkKind.ack, LinkHead.rows, 1)).toBe(more);
+    expect(announce(LinkKind.ack, LinkHead.walk, 5)).toBeNull();
+    expect(announce(LinkKind.expire, LinkHead.walk, 5)).toBeNull();
+    expect(announce(7, LinkHead.walk, 5)).toBe('a message is of no known kind');
+  });
 
   test('is refused with a sentence', () => {
     expect(load(unchanged)).toBeNull();

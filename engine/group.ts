@@ -33,7 +33,7 @@ import {
   GROUP_INPUT_ROWS_MAX,
   GROUP_ROWS_MAX,
 } from './limits.ts';
-import { linkRows, WordList } from './link-message.ts';
+import { linkRows, messageDefect, WordList } from './link-message.ts';
 import { PreviousPositions, previousBytes, upperBytes } from './previous-positions.ts';
 import { TransferStatus } from './status.ts';
 
@@ -372,6 +372,8 @@ export class Group {
         }
         this.#openRequest(at);
       } else if (this.words[at] === InputType.link) {
+        const message = messageDefect(this.words, at + INPUT_WORDS, this.#length);
+        if (message !== null) return message;
         this.#pledgedRows += linkRows(this.words, at + INPUT_WORDS);
       }
     }

@@ -13,6 +13,7 @@
  * and changed accounts are thin (thin-rows.ts), of transfers the first 32 words; behind each kind of rows there is a word 0 if it has an odd number of words.
  */
 import { ROW_WORDS } from './batch.ts';
+import { WALK_EVENTS_MAX } from './limits.ts';
 import { evenEnd, readThin, skipThin } from './thin-rows.ts';
 
 export const LINK_HEAD_WORDS = 12;
@@ -50,9 +51,67 @@ export const FAILED_WORDS = 6;
 export const NEWEST_WORDS = 4;
 export const RESOLVED_WORDS = 8;
 export const OUTCOME_WORDS = 4;
+/** {index of the created transfer, side, 16 words of balances} */
+export const CARRIED_BALANCE_WORDS = 18;
+const ID_WORDS = 4;
 
 export function linkRows(words: Uint32Array, at: number): number {
   return words[at + LinkHead.rows]!;
+}
+
+/**
+ * What is wrong with the counts of the message at words at..end-1, or null: what they announce has no room in it, even where every row that may
+ * be thin is a single word. Whoever executes the message again relies on them; its shard has made it.
+ */
+export function messageDefect(words: Uint32Array, at: number, end: number): string | null {
+  const room = end - at - LINK_HEAD_WORDS;
+  if (room < 0) return 'a message is cut off';
+  const head = words.subarray(at, at + LINK_HEAD_WORDS);
+  const least = leastWords(head);
+  if (least === undefined) return 'a message is of no known kind';
+  if (least > room || rowsOf(head) !== head[LinkHead.rows])
+    return 'a message announces more than it has';
+  return null;
+}
+
+/** How many rows the receiver of the message with this head may have to add. */
+function rowsOf(head: Uint32Array): number {
+  if (head[LinkHead.kind] === LinkKind.walk) return Math.min(head[LinkHead.rows]!, WALK_EVENTS_MAX);
+  if (head[LinkHead.kind] !== LinkKind.apply) return 0;
+  return head[ApplyHead.transfers]! + head[ApplyHead.made]! + head[ApplyHead.resolved]!;
+}
+
+/** Of the message with this head; undefined for an unknown kind. */
+function leastWords(head: Uint32Array): number | undefined {
+  const count = (word: number): number => head[word]!;
+  switch (head[LinkHead.kind] as (typeof LinkKind)[keyof typeof LinkKind]) {
+    case LinkKind.walk: {
+      const isThin = head[WalkHead.form] === MessageForm.thin;
+      const row = isThin ? 1 : ROW_WORDS;
+      const events = count(LinkHead.rows) * (row + 1) + count(WalkHead.accounts) * row;
+      const known = count(WalkHead.records) * RECORD_WORDS + count(WalkHead.failed) * FAILED_WORDS;
+      return events + known + count(WalkHead.newest) * NEWEST_WORDS;
+    }
+    case LinkKind.apply: {
+      const isWhole = head[ApplyHead.form] === MessageForm.whole;
+      const transfers = isWhole ? TRANSFER_WORDS : TRANSFER_WORDS - ROW_WORDS + 1;
+      return (
+        count(ApplyHead.transfers) * transfers +
+        count(ApplyHead.accounts) * (isWhole ? CHANGED_WORDS : 1) +
+        count(ApplyHead.made) * ROW_WORDS +
+        count(ApplyHead.failed) * ID_WORDS +
+        count(ApplyHead.resolved) * RESOLVED_WORDS +
+        count(ApplyHead.balances) * CARRIED_BALANCE_WORDS +
+        count(ApplyHead.outcomes) * OUTCOME_WORDS
+      );
+    }
+    case LinkKind.ack:
+      return 0;
+    case LinkKind.expire:
+      return ROW_WORDS;
+    default:
+      return undefined;
+  }
 }
 
 /** Where the changed accounts of a decision at a word offset begin. */

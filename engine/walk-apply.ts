@@ -5,7 +5,6 @@
 import { HEAD_HIGH, HEAD_LOW } from './account-table.ts';
 import { assert } from './assert.ts';
 import { ROW_WORDS } from './batch.ts';
-import { CARRIED_BALANCE_WORDS } from './carried.ts';
 import { ClaimedRows } from './claimed-rows.ts';
 import { addAccount } from './create-account.ts';
 import { TransferFlags } from './flags.ts';
@@ -14,6 +13,7 @@ import { type Group } from './group.ts';
 import { HistorySide, positionHigh, raise, TransferState, type Ledger } from './ledger.ts';
 import {
   ApplyHead,
+  CARRIED_BALANCE_WORDS,
   CHANGED_WORDS,
   endOfTransfers,
   LINK_HEAD_WORDS,

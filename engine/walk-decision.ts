@@ -3,7 +3,7 @@
  * unit, in order; then every other shard of the way is sent what it has to apply, and the first one the outcomes too.
  */
 import { BatchKind, Columns, ROW_WORDS } from './batch.ts';
-import { CARRIED_BALANCE_WORDS, CREATED_SHARDS, CREATED_WORDS, type Carried } from './carried.ts';
+import { CREATED_SHARDS, CREATED_WORDS, type Carried } from './carried.ts';
 import { EventMark } from './event-marks.ts';
 import { EventShards } from './event-shards.ts';
 import { RESOLVING, TransferFlags } from './flags.ts';
@@ -11,6 +11,7 @@ import type { Group } from './group.ts';
 import { HistorySide, TransferState, type Ledger } from './ledger.ts';
 import { BATCH_EVENTS_MAX } from './limits.ts';
 import {
+  CARRIED_BALANCE_WORDS,
   ApplyHead,
   CHANGED_WORDS,
   countBits,

@@ -25,7 +25,7 @@ const NATS = `--transport nats ${REPEATS}`;
 const FULL: readonly Row[] = [
   ['limits of the machine', 'limits', 20],
   ['uniform, 1 M accounts', `uniform ${MILLION} --seconds 3 --repeat 5`, 45],
-  ['cross-shard, two shards', `cross-shard ${MILLION} ${REPEATS}`, 50],
+  ['cross-shard, two shards', `cross-shard ${MILLION} --in-flight 12 ${REPEATS}`, 50],
   ['uniform', `uniform ${NATS}`, 18],
   ['small-batches', `small-batches ${NATS}`, 50],
   ['uniform', `uniform ${HTTP}`, 18],

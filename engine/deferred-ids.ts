@@ -1,7 +1,7 @@
 /**
  * Ids that were entered without being looked for, since the journal says that they were new: whether they were is asked once, at the end (SQL calls such a
  * check *deferred*). To look each one up when it comes takes two cache misses and its share of buckets that split, a third of a replay; put off, an id
- * goes to the end of its part, parts being the upper bits of hashes, and in the end a part and a table of it fit into the near cache.
+ * goes to the end of its part, parts being the upper bits of hashes, and in the end a part and a table of it fit into the cache.
  */
 import { equals } from './arithmetic.ts';
 import { assert } from './assert.ts';

@@ -16,8 +16,11 @@ export const GROUP_BYTES_MAX = 32 << 20;
 export const WALK_EVENTS_MAX = BATCH_EVENTS_MAX;
 /** Events of a walk whose way may still become longer: an account that many name does so early on, and what is rare does not send many the long way. */
 export const WALK_GROWS_EVENTS_MAX = 64;
-/** Events that are under way on one shard: admitted by the router and not answered. Waiting ones and claims are bounded by it. */
-export const SHARD_EVENTS_IN_FLIGHT_MAX = 8 * 8192;
+/**
+ * Events that are under way on one shard, and on all of them: admitted by the router and not answered. Waiting ones and claims are bounded by it. What
+ * crosses shards waits for three commits: two shards need some hundred thousand under way to be busy.
+ */
+export const SHARD_EVENTS_IN_FLIGHT_MAX = 16 * 8192;
 /** Pending transfers that one input expires at most. */
 export const EXPIRIES_MAX = 4096;
 /** Rows that the inputs of one group bring or announce: each may become a derived row too, and expiries come on top. */

@@ -3,17 +3,8 @@ import dns, { type LookupOptions } from 'node:dns';
 import { request as httpRequest } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 import { expect, test } from 'vitest';
-import { httpEdge } from '../test/support/http-edge.ts';
+import { httpEdge, TRANSFER } from '../test/support/http-edge.ts';
 import { startHttp } from './http-server.ts';
-
-const TRANSFER = {
-  id: 9,
-  debit_account_id: 1,
-  credit_account_id: '2',
-  amount: 5,
-  ledger: 1,
-  code: 1,
-};
 
 test('closing answers what was taken, and takes nothing more', async () => {
   const { options, router } = httpEdge();

@@ -6,7 +6,7 @@ import { Packr, Unpackr } from 'msgpackr';
 import { afterEach, expect, test } from 'vitest';
 import { TransferStatus } from '../engine/status.ts';
 import { ERROR_CODES, ERROR_HTTP_STATUS, SyceeError } from '../lib/sycee-error.ts';
-import { type HttpEdge, httpEdge } from '../test/support/http-edge.ts';
+import { type HttpEdge, httpEdge, TRANSFER } from '../test/support/http-edge.ts';
 import type { AdmissionLimits } from './admission.ts';
 import { ROUTES } from './http-routes.ts';
 import { createHttp, type HttpOptions } from './http-server.ts';
@@ -64,14 +64,6 @@ const ACCOUNTS = [
   { id: 1, ledger: 1, code: 1 },
   { id: '2', ledger: 1, code: 1, flags: ['debits_must_not_exceed_credits'] },
 ];
-const TRANSFER = {
-  id: 9,
-  debit_account_id: 1,
-  credit_account_id: '2',
-  amount: 5,
-  ledger: 1,
-  code: 1,
-};
 
 test('an array of accounts is answered with one result each, in order', async () => {
   const { app } = rig();

@@ -9,6 +9,7 @@ import { afterEach, expect, test, type TestContext } from 'vitest';
 import { type NatsServer, startNatsServer } from '../lib/nats-server.ts';
 import { ERROR_CODES, ERROR_HTTP_STATUS, SyceeError } from '../lib/sycee-error.ts';
 import { FakeRouter } from '../test/support/fake-router.ts';
+import { TRANSFER } from '../test/support/http-edge.ts';
 import { needNatsServer } from '../test/support/nats.ts';
 import { Admission, type AdmissionLimits } from './admission.ts';
 import { EdgeMeter } from './edge-meter.ts';
@@ -53,14 +54,6 @@ async function rig(
   return { router, meter, server, service, client, lines };
 }
 
-const TRANSFER = {
-  id: 9,
-  debit_account_id: 1,
-  credit_account_id: '2',
-  amount: 5,
-  ledger: 1,
-  code: 1,
-};
 const ACCOUNT = { id: 1, ledger: 1, code: 1 };
 const packr = new Packr({ useRecords: false });
 const unpackr = new Unpackr({ useRecords: false });

@@ -1,10 +1,20 @@
-/** What an HTTP edge is made of, for tests: a fake router behind it, and the lines that it logs. */
+/** What an HTTP edge is made of, for tests: a fake router behind it, and the lines that it logs; and what its clients send. */
 import { Admission, type AdmissionLimits } from '../../gateway/admission.ts';
 import { EdgeMeter } from '../../gateway/edge-meter.ts';
 import type { HttpOptions } from '../../gateway/http-server.ts';
 import { Metrics } from '../../gateway/metrics.ts';
 import { areWritable } from '../../gateway/readiness.ts';
 import { FakeRouter } from './fake-router.ts';
+
+/** A transfer as a client of any edge may write it. */
+export const TRANSFER = {
+  id: 9,
+  debit_account_id: 1,
+  credit_account_id: '2',
+  amount: 5,
+  ledger: 1,
+  code: 1,
+};
 
 export interface HttpEdge {
   readonly router: FakeRouter;
